@@ -1,0 +1,84 @@
+# One verb per job. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Which machines: another inventory is the only difference between the lab and real metal.
+INVENTORY ?= inventories/lab
+# Which lab: `make up LAB=test` lives beside `make up` (other names: also set METALWORKS_LAB_SUBNET).
+LAB ?= lab
+export METALWORKS_LAB := $(LAB)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_FORCE_COLOR ?= $(if $(CI),0,$(shell test -t 1 && echo 1 || echo 0))
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+PYTHON ?= python3
+SCENARIOS := $(filter-out default,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+PLAYBOOK := ansible-playbook --inventory $(INVENTORY)
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## The platform
+.PHONY: setup artifacts up converge down
+setup: .venv/.ready ## Make the Python environment; install and start Docker where that is allowed
+	@python lab/setup.py
+
+artifacts: setup ## Build what the lab cannot download (cached by content)
+	@python lab/build.py
+
+up: artifacts converge ## From nothing to a running platform in the lab
+
+converge: .venv/.ready
+	@$(PLAYBOOK) site.yml
+
+down: .venv/.ready ## Remove the lab: machines, volumes, network, kubeconfig context
+	@$(PLAYBOOK) playbooks/down.yml
+
+.venv/.ready: requirements.txt
+	@echo "Making the Python environment (.venv) from requirements.txt"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
+	@$(PYTHON) -m venv --clear .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
+	@pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@touch $@
+
+## The proofs
+.PHONY: test test-events lint test-unit test-negative test-molecule test-platform verify
+test: artifacts ## All that proves the platform, in the order of cost
+	@$(MAKE) --no-print-directory lint test-unit test-negative test-molecule test-platform
+
+lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
+	@lab/lint.sh
+
+test-unit: .venv/.ready ## Modules, plugins, conventions: seconds
+	@pytest tests/unit
+
+test-negative: artifacts ## What must be refused, each with its message
+	@pytest tests/negative
+
+test-molecule: artifacts ## One scenario per role; one alone: make test-molecule SCENARIOS=k3s_server
+	@tests/molecule.sh $(SCENARIOS)
+
+test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then the browser
+	@molecule test --scenario-name default
+
+test-events: artifacts ## What takes long or destroys: kills, cold caches, three servers
+	@pytest tests/events
+
+verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job
+	@pytest tests/platform tests/browser --inventory $(INVENTORY)
+
+## The carrying on
+.PHONY: docs lock bench
+docs: .venv/.ready ## Regenerate the tables that come from argument_specs
+	@for role in roles/*/; do aar-doc "$$role" markdown; done
+
+lock: .venv/.ready ## Turn requirements.in into requirements.txt with hashes
+	@pip install --quiet uv && uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  requirements.in --output-file requirements.txt
+
+bench: artifacts ## The measured comparisons; results beside them
+	@for bench in benchmarks/*/run.py; do python "$$bench"; done
