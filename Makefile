@@ -50,7 +50,7 @@ test: artifacts ## All that proves the platform, in the order of cost
 	@$(MAKE) --no-print-directory lint test-unit test-negative test-molecule test-platform
 
 lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
-	@lab/lint.sh
+	@tests/lint.sh
 
 test-unit: .venv/.ready ## Modules, plugins, conventions: seconds
 	@pytest tests/unit
