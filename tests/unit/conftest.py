@@ -1,0 +1,12 @@
+"""Modules and what they share are imported as Ansible imports them, and run in this process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import ansible.module_utils
+
+ROOT = Path(__file__).resolve().parents[2]
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
