@@ -1,0 +1,94 @@
+"""Log people in by the password hashes in the Secret `hub-users` beside the hub.
+
+The Secret is the list of users: who is in it may log in, who is taken out is asked to log in again and refused.
+It is read at each login, so that adding a user or changing a password restarts nothing.
+"""
+
+import asyncio
+import base64
+import math
+import os
+import time
+from typing import Any
+
+from hub_passwords import NOBODY, AttemptLimit, BadHash, verify_password
+from jupyterhub.auth import Authenticator
+from kubernetes_asyncio.client import ApiException
+from kubespawner.clients import load_config, shared_client
+from tornado.web import HTTPError
+from traitlets import Bool, Integer, Unicode, default
+
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+
+class HubUsersAuthenticator(Authenticator):
+    """Real per-user passwords without an identity provider."""
+
+    secret_name = Unicode("hub-users", help="Name of the Secret: user name to scrypt hash").tag(config=True)
+    secret_namespace = Unicode(help="Namespace of the Secret; the hub's own by default").tag(config=True)
+    free_attempts = Integer(5, help="Wrong passwords in a row before a name has to wait").tag(config=True)
+    concurrent_checks = Integer(4, help="Passwords checked at one time; bounds the hub's memory").tag(config=True)
+    # The Secret is the list of who is allowed; a second list would only disagree with it.
+    allow_all = Bool(True).tag(config=True)
+
+    @default("secret_namespace")
+    def _default_secret_namespace(self) -> str:
+        if namespace := os.environ.get("POD_NAMESPACE"):
+            return namespace
+        with open(ACCOUNT, encoding="utf-8") as file:
+            return file.read().strip()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._limit = AttemptLimit(free=self.free_attempts)
+        self._checks = asyncio.Semaphore(self.concurrent_checks)
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
+        """The user's name and admin flag, or None for a wrong name or password."""
+        name = self.normalize_username(data.get("username", ""))
+        stored = (await self._read_hashes()).get(name)
+        wait = self._limit.wait(name, time.monotonic())
+        if wait > 0:
+            raise HTTPError(429, f"Too many wrong passwords for this user. Try again in {math.ceil(wait)} s.")
+        # Counted before the check: guesses that arrive at once would otherwise all pass the limit together.
+        self._limit.failed(name, time.monotonic())
+        if not await self._verify(name, data.get("password", ""), stored):
+            return None
+        self._limit.succeeded(name)
+        return {"name": name, "admin": name in self.admin_users}
+
+    async def refresh_user(self, user: Any, handler: Any = None) -> bool | dict[str, Any]:
+        """False once the user is no longer in the Secret; an admin flag that was taken away goes, too."""
+        hashes = await self._read_hashes()
+        if user.name not in hashes:
+            return False
+        return {"name": user.name, "admin": user.name in self.admin_users}
+
+    async def _verify(self, name: str, password: str, stored: str | None) -> bool:
+        """Compare in a thread: a check costs a tenth of a second of processor, and the hub has one loop."""
+        async with self._checks:
+            try:
+                same = await asyncio.to_thread(verify_password, password, stored or NOBODY)
+            except BadHash as error:
+                self.log.error("Secret %s, user %s: %s", self.secret_name, name, error)
+                return False
+        return same and stored is not None
+
+    async def _read_hashes(self) -> dict[str, str]:
+        """User names and hashes as they are now in the Secret."""
+        load_config()
+        api = shared_client("CoreV1Api")
+        try:
+            secret = await asyncio.wait_for(
+                api.read_namespaced_secret(self.secret_name, self.secret_namespace), timeout=10
+            )
+        except ApiException as error:
+            if error.status == 404:
+                self.log.error("There is no Secret %s: nobody can log in", self.secret_name)
+                return {}
+            self.log.error("Reading Secret %s failed: %s %s", self.secret_name, error.status, error.reason)
+            raise HTTPError(503, "The hub cannot read its list of users now. Try again in a moment.") from error
+        except (OSError, TimeoutError) as error:
+            self.log.error("Reading Secret %s failed: %r", self.secret_name, error)
+            raise HTTPError(503, "The hub cannot read its list of users now. Try again in a moment.") from error
+        return {name: base64.b64decode(value).decode() for name, value in (secret.data or {}).items()}
