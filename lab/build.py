@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Make what the lab cannot download, once: `lab/build.py [NAME...]`, all by default."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab.builder.progress import Progress
+from lab.builder.recipes import all_recipes
+from lab.builder.schedule import BuildFailed, Schedule
+from module_utils.metalworks.artifacts import CatalogueError
+from module_utils.metalworks.cache import cache_root
+from module_utils.metalworks.docker import DockerError
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what to make (see --list)")
+    parser.add_argument("--list", action="store_true", help="list what can be made and what is there")
+    parser.add_argument("--path", action="store_true", help="print each file's path, or each image's reference")
+    parser.add_argument("--json", action="store_true", help="print everything about each artifact")
+    return parser.parse_args()
+
+
+def listing(schedule: Schedule, names: list[str]) -> str:
+    """Return one line per artifact: there or not, and its place in the cache."""
+    rows = [f"  {'made' if schedule.result(name) else '-':4}  {name:24} {schedule.folder(name)}" for name in names]
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Make what is asked for and say where it is."""
+    asked = arguments()
+    schedule = Schedule(all_recipes(), cache_root(), Progress())
+    known = list(schedule.names)
+    for name in asked.names:
+        if name not in known:
+            print(f"lab/build.py: nothing is called {name}; there are {', '.join(known)}", file=sys.stderr)
+            return 2
+    if asked.list:
+        print(listing(schedule, known))
+        return 0
+    results = schedule.ensure(asked.names or known)
+    if asked.json:
+        print(json.dumps({name: asdict(result) for name, result in results.items()}))
+    elif asked.path:
+        print("\n".join(result.path or result.reference for result in results.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (BuildFailed, CatalogueError, DockerError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished stays; run it again to go on.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,121 @@
+"""Debian systems from the distribution's packages: the lab's machines, and the base of its images."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from module_utils.metalworks.cache import Fingerprint, files_below
+from module_utils.metalworks.docker import docker, has_image
+
+from .recipe import LAB, Job, Recipe, Result
+
+REGISTRY = "metalworks.local"      # never asked: these images only exist on this computer
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SOURCES = Path("/etc/apt")
+
+
+@dataclass(frozen=True)
+class System:
+    """A Debian system: a folder below lab/ with packages.txt and, if needed, rootfs/ and setup.sh."""
+
+    folder: str
+    image: str
+    command: tuple[str, ...] = ()
+
+
+def system(name: str, version: str, what: System) -> Recipe:
+    """Make the recipe of a system, as a Docker image."""
+    folder = LAB / what.folder
+
+    def make(job: Job) -> Result:
+        reference = f"{REGISTRY}/{what.image}:{version}-{job.key[:8]}"
+        rootfs = job.out / "rootfs"
+        try:
+            job.say(f"installing Debian {version}")
+            job.run(bootstrap_command(version, packages(folder / "packages.txt"), rootfs, job.cache))
+            job.say("making it an image")
+            job.run([*as_root(), "sh", folder / "setup.sh", rootfs, folder])
+            job.run([*as_root(), "tar", "--create", "--file", job.out / "rootfs.tar",
+                     "--directory", rootfs, "--numeric-owner", "--sort=name", "."])
+            job.run(["docker", "import", *changes(what), job.out / "rootfs.tar", reference])
+        finally:
+            docker_free_remove(rootfs)
+            (job.out / "rootfs.tar").unlink(missing_ok=True)
+        return Result(version, reference=reference)
+
+    return Recipe(name, version, make, lambda f: f.files(LAB, files_below(folder)),
+                  there=lambda result: has_image(result.reference))
+
+
+def busybox(name: str, version: str, base: str) -> Recipe:
+    """Make the recipe of the static busybox, taken out of the base image."""
+    def make(job: Job) -> Result:
+        container = docker("create", job.needs[base].reference, "/bin/true").strip()
+        try:
+            docker("cp", f"{container}:/bin/busybox", str(job.out / name))
+        finally:
+            docker("rm", container)
+        return Result(version, path=name)
+
+    return Recipe(name, version, make, lambda f: f.text("from", "/bin/busybox"), needs=(base,))
+
+
+def packages(path: Path) -> list[str]:
+    """Read a list of packages; the rest of a line after # says why one is there."""
+    names = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+    return [name for name in names if name]
+
+
+def bootstrap_command(suite: str, wanted: list[str], rootfs: Path, cache: Path) -> list[str | Path]:
+    """Return the command that installs a Debian system into a folder."""
+    if not shutil.which("debootstrap") and not Path("/usr/sbin/debootstrap").exists():
+        raise FileNotFoundError("debootstrap is not installed. On Debian: "
+                                "apt-get install debootstrap debian-archive-keyring")
+    archives = cache / "debian"
+    archives.mkdir(parents=True, exist_ok=True)
+    keyring: list[str | Path] = [f"--keyring={KEYRING}"] if KEYRING.exists() else []
+    mirror = computers_mirror(suite)
+    return [*as_root(), "debootstrap", "--variant=minbase", f"--include={','.join(wanted)}",
+            f"--cache-dir={archives}", *keyring, suite, rootfs, *([mirror] if mirror else [])]
+
+
+def as_root() -> list[str | Path]:
+    """A system's files belong to root: nobody else may make them."""
+    if os.geteuid() == 0:
+        return []
+    return ["sudo", "--non-interactive", "--preserve-env=http_proxy,https_proxy,no_proxy"]
+
+
+def computers_mirror(suite: str, sources: Path = SOURCES) -> str:
+    """Return the mirror that this computer's apt takes the suite from; nothing when it takes none."""
+    for path in sorted(sources.glob("sources.list.d/*.sources")):
+        for stanza in re.split(r"\n\s*\n", path.read_text()):
+            fields = dict(re.findall(r"^([\w-]+):\s*(.+)$", stanza, flags=re.MULTILINE))
+            if suite in fields.get("Suites", "").split() and "main" in fields.get("Components", "").split():
+                return str(fields["URIs"].split()[0])
+    for path in [sources / "sources.list", *sorted(sources.glob("sources.list.d/*.list"))]:
+        text = path.read_text() if path.is_file() else ""
+        found = re.search(rf"^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+{suite}\s+.*\bmain\b", text, flags=re.MULTILINE)
+        if found:
+            return found[1]
+    return ""
+
+
+def changes(what: System) -> list[str]:
+    """Return what an image says about how it is run."""
+    if not what.command:
+        return []
+    command = ", ".join(f'"{part}"' for part in what.command)
+    return ["--change", f"CMD [{command}]", "--change", "ENV container=docker"]
+
+
+def docker_free_remove(folder: Path) -> None:
+    """Remove a tree that root made."""
+    if folder.exists():
+        import subprocess
+
+        subprocess.run([*map(str, as_root()), "rm", "-rf", "--one-file-system", str(folder)], check=True)

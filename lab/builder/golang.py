@@ -1,0 +1,104 @@
+"""Go programs, built with the toolchain that is a Python package: no Go is needed on the computer."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from module_utils.metalworks.cache import Fingerprint, files_below, sha256_of
+
+from .recipe import LAB, Job, Recipe, Result
+
+TOOLCHAIN_LOCK = LAB / "go" / "requirements.txt"
+STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that one of the lab's Go modules pins."""
+
+    module: str                     # folder below lab/
+    package: str
+    variables: tuple[str, ...] = () # what the linker sets, as NAME=VALUE
+
+
+def toolchain(name: str, version: str) -> Recipe:
+    """Make the recipe of the Go toolchain."""
+    def make(job: Job) -> Result:
+        job.say("installing the Go toolchain")
+        job.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile",
+                 "--disable-pip-version-check", "--require-hashes", "--target", job.out,
+                 "--requirement", TOOLCHAIN_LOCK])
+        return Result(version, path="go/bin/go")
+
+    return Recipe(name, version, make, lambda f: f.files(LAB, [TOOLCHAIN_LOCK]))
+
+
+def program(name: str, version: str, what: Program) -> Recipe:
+    """Make the recipe of one program."""
+    folder = LAB / what.module
+    linker = " ".join(["-s", "-w", *(f"-X {variable}" for variable in what.variables)])
+
+    def inputs(found: Fingerprint) -> object:
+        own = what.package.startswith(".")
+        pins = files_below(folder) if own else [p for p in (folder / "go.mod", folder / "go.sum") if p.exists()]
+        return found.text("linker", linker).text("package", what.package).files(LAB, pins)
+
+    def make(job: Job) -> Result:
+        job.say("compiling")
+        output = job.out / name
+        go = job.needs["go"].path
+        job.run([go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package],
+                env=environment(go, job.cache), cwd=folder)
+        return Result(version, path=name, sha256=sha256_of(output))
+
+    return Recipe(name, version, make, inputs, needs=("go",), lane="go")
+
+
+def k3s(name: str, version: str) -> Recipe:
+    """Make the recipe of the k3s stand-in, which knows itself how it is built (lab/k3s/build.py)."""
+    folder = LAB / "k3s"
+
+    def about(path: Path) -> bool:
+        return path.suffix == ".md" or path.name.endswith("_test.go") or "tests" in path.parts
+
+    def make(job: Job) -> Result:
+        job.say("compiling Kubernetes")
+        output = job.out / "k3s"
+        go = Path(job.needs["go"].path)
+        build = _own_build(folder / "build.py")
+        build(go, output, {**environment(str(go), job.cache), "METALWORKS_K3S_VERSION": version}, job.run)
+        return Result(version, path="k3s", sha256=sha256_of(output))
+
+    return Recipe(name, version, make, lambda f: f.files(LAB, files_below(folder, unless=about)),
+                  needs=("go",), lane="go")
+
+
+def _own_build(path: Path) -> Callable[..., Any]:
+    """Load the build function that lies beside the stand-in's source."""
+    spec = importlib.util.spec_from_file_location("metalworks_lab_k3s_build", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.build  # type: ignore[no-any-return]
+
+
+def environment(go: str, cache: Path) -> dict[str, str]:
+    """Return the environment of a Go build: our caches and rules, the computer's mirrors and proxies."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(go).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "GOROOT": str(Path(go).parents[1]),
+        "GOCACHE": str(cache / "go" / "build"),
+        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOFLAGS": "",
+        "GOTOOLCHAIN": "local",     # never fetches another Go
+        "CGO_ENABLED": "0",         # one static file each, so that an image needs nothing else
+    }

@@ -1,0 +1,51 @@
+"""The programs a build runs: logged, and stopped together when the build stops."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .recipe import Runner
+
+
+class Processes:
+    """Every program that runs for this build."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._guard = threading.Lock()
+        self.stopped = False
+
+    def runner(self, log: Path) -> Runner:
+        """Return a function that runs a program and adds its output to a log."""
+        def run(argv: Sequence[str | Path], env: Mapping[str, str] | None = None,
+                cwd: Path | None = None) -> None:
+            with log.open("ab") as stream:
+                process = self._start([str(part) for part in argv], stream.fileno(), env, cwd)
+                code = process.wait()
+                with self._guard:
+                    self._running.discard(process)
+            if code != 0:
+                raise subprocess.CalledProcessError(code, [str(argv[0])])
+
+        return run
+
+    def stop(self) -> None:
+        """End what runs and start nothing more."""
+        with self._guard:
+            self.stopped = True
+            for process in self._running:
+                process.terminate()
+
+    def _start(self, argv: list[str], output: int, env: Mapping[str, str] | None,
+               cwd: Path | None) -> subprocess.Popen[bytes]:
+        with self._guard:
+            if self.stopped:
+                raise RuntimeError("the build was stopped")
+            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
+                                       stderr=subprocess.STDOUT, env=env, cwd=cwd)
+            self._running.add(process)
+            return process

@@ -1,0 +1,146 @@
+"""Who is built when: what is there is left alone, what others need comes first, the rest side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from module_utils.metalworks.cache import Fingerprint, locked, remove_leftovers, staged_folder
+
+from .processes import Processes
+from .progress import Progress
+from .recipe import Job, Recipe, Result
+
+# A compile keeps every core busy; two that wait for the network fit beside it.
+LANES = {"go": 1, "net": 2}
+
+
+class BuildFailed(RuntimeError):
+    """An artifact could not be made; the message holds the end of its log."""
+
+
+class Schedule:
+    """The recipes, and what they have made so far."""
+
+    def __init__(self, recipes: Mapping[str, Recipe], cache: Path, progress: Progress) -> None:
+        """Know the recipes; look at nothing yet."""
+        self._recipes = recipes
+        self._cache = cache
+        self._progress = progress
+        self._processes = Processes()
+        self._keys: dict[str, str] = {}
+        self._lanes = {lane: threading.Semaphore(width) for lane, width in LANES.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every artifact that can be made."""
+        return tuple(self._recipes)
+
+    def key(self, name: str) -> str:
+        """Return the key of an artifact: what it is made from, and the keys of what it needs."""
+        if name not in self._keys:
+            recipe = self._recipes[name]
+            found = Fingerprint().text("version", recipe.version)
+            recipe.inputs(found)
+            for need in recipe.needs:
+                found.text(f"needs {need}", self.key(need))
+            self._keys[name] = found.hex
+        return self._keys[name]
+
+    def folder(self, name: str) -> Path:
+        """Return where an artifact lies, or would lie."""
+        return self._cache / "artifacts" / name / self.key(name)
+
+    def result(self, name: str) -> Result | None:
+        """Return an artifact that is already there."""
+        found = Result.load(self.folder(name))
+        return found if found and self._recipes[name].there(found) else None
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Return what has to be made, each after what it needs."""
+        order: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in order or self.result(name):
+                return
+            for need in self._recipes[name].needs:
+                visit(need)
+            order.append(name)
+
+        for name in names:
+            visit(name)
+        return order
+
+    def ensure(self, names: Iterable[str]) -> dict[str, Result]:
+        """Make what is missing and return what was asked for."""
+        wanted = list(names)
+        missing = self.missing(wanted)
+        if missing:
+            self._make_all(missing)
+        return {name: self._made(name) for name in wanted}
+
+    def _make_all(self, order: list[str]) -> None:
+        """Make artifacts side by side, each as soon as its needs are there; stop all at the first failure."""
+        futures: dict[str, Future[None]] = {}
+        with self._progress.running(), ThreadPoolExecutor(max_workers=len(order)) as pool:
+            try:
+                for name in order:
+                    before = [futures[need] for need in self._recipes[name].needs if need in futures]
+                    futures[name] = pool.submit(self._make_after, name, before)
+                pending = set(futures.values())
+                while pending:
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+            except BaseException:
+                self._processes.stop()
+                for future in futures.values():
+                    future.cancel()
+                raise
+
+    def _make_after(self, name: str, before: list[Future[None]]) -> None:
+        """Make one artifact once its needs are made and its lane is free."""
+        for future in before:
+            future.result()
+        with self._lanes[self._recipes[name].lane]:
+            self._make(name)
+
+    def _make(self, name: str) -> None:
+        """Make one artifact, unless another run just did."""
+        lock = self._cache / "locks" / f"{name}.lock"
+        with locked(lock, waiting=lambda: self._progress.say(name, "another run is making it: waiting")):
+            if self.result(name):
+                return
+            folder = self.folder(name)
+            remove_leftovers(folder.parent)
+            log = self._cache / "logs" / f"{name}.log"
+            with self._progress.task(name), staged_folder(folder) as stage:
+                self._job(name, stage, log)
+
+    def _job(self, name: str, stage: Path, log: Path) -> None:
+        """Run a recipe in its stage; on failure say why, with the end of its log."""
+        recipe = self._recipes[name]
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
+        job = Job(
+            name=name, version=recipe.version, key=self.key(name), out=stage, cache=self._cache,
+            needs={need: self._made(need) for need in recipe.needs},
+            run=self._processes.runner(log), say=lambda what: self._progress.say(name, what),
+        )
+        try:
+            recipe.make(job).save(stage)
+        except Exception as error:
+            if self._processes.stopped:
+                raise
+            tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-40:])
+            raise BuildFailed(f"{name} could not be built: {error}\n{tail}\n  The whole log: {log}") from error
+
+    def _made(self, name: str) -> Result:
+        """Return what must be there by now."""
+        found = self.result(name)
+        if not found:
+            raise BuildFailed(f"{name} was made, and is gone again from {self.folder(name)}: "
+                              f"is something else emptying the cache?")
+        return found

@@ -1,0 +1,3 @@
+module metalworks/lab/go/pause
+
+go 1.24

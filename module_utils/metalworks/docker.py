@@ -1,0 +1,137 @@
+"""The operator's Docker: which client can build, what is there, and how an image is built."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+
+class DockerError(RuntimeError):
+    """Docker could not do it; the message says what to do."""
+
+
+def docker(*arguments: str, client: str = "docker") -> str:
+    """Run docker and return what it prints."""
+    try:
+        done = subprocess.run([client, *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise DockerError("docker is not installed. On Debian: apt-get install docker.io") from error
+    if done.returncode != 0:
+        raise DockerError(f"docker {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def has_image(reference: str) -> bool:
+    """Tell whether Docker has an image under this name."""
+    try:
+        docker("image", "inspect", "--format", "{{.Id}}", reference)
+    except DockerError as error:
+        if "No such image" in str(error):
+            return False
+        raise
+    return True
+
+
+@functools.cache
+def building_client() -> str:
+    """Return the docker client that can build with BuildKit.
+
+    Since version 23 the client needs the buildx component for that, which not every package brings along;
+    an older client beside it does without.
+    """
+    clients = [str(Path(folder) / "docker") for folder in os.get_exec_path()]
+    for client in dict.fromkeys(path for path in clients if shutil.which(path)):
+        if _can_build(client):
+            return client
+    raise DockerError("no docker client here can build with BuildKit. "
+                      "On Debian: apt-get install docker.io; elsewhere: install the buildx component")
+
+
+def _can_build(client: str) -> bool:
+    """Tell whether this client builds: an old one always does, a new one with buildx."""
+    version = subprocess.run([client, "--version"], capture_output=True, text=True, check=False).stdout
+    major = re.search(r"version (\d+)", version)
+    if major and int(major[1]) < 23:
+        return True
+    return subprocess.run([client, "buildx", "version"], capture_output=True, check=False).returncode == 0
+
+
+def build_environment() -> dict[str, str]:
+    """Return the environment of a build; the proxies in it are passed on by name only."""
+    return {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+
+
+def build_command(context: Path, reference: str, arguments: dict[str, str], secrets: Path) -> list[str]:
+    """Return the command that builds a context.
+
+    The computer's own settings travel as build secrets: they are there while a step runs and in no layer.
+    Each file of the folder `secrets` is one, named after it.
+    """
+    command = [building_client(), "build", "--network", "host", "--tag", reference]
+    for name, value in sorted(arguments.items()):
+        command += ["--build-arg", f"{name}={value}"]
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        if os.environ.get(name):
+            command += ["--build-arg", name]
+    for path in sorted(secrets.iterdir()):
+        command += ["--secret", f"id={path.name},src={path}"]
+    return [*command, str(context)]
+
+
+# --- the computer's own settings ---
+PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "retries")
+NPM_KEYS = re.compile(r"^(registry|proxy|https-proxy|noproxy|strict-ssl|@[^=]+:registry|//[^=]+)\s*=")
+CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+def write_secrets(folder: Path) -> None:
+    """Write the computer's CA bundle, pip and npm settings for a build, readable by nobody else."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ca_bundle = next((Path(p) for p in (os.environ.get("SSL_CERT_FILE", ""), *CA_BUNDLES) if Path(p).is_file()), None)
+    files = {
+        "pip.conf": "[global]\n" + "".join(f"{key} = {value}\n" for key, value in pip_settings().items()),
+        "npmrc": "".join(f"{line}\n" for line in npm_settings()),
+    }
+    if ca_bundle:
+        files["ca.pem"] = ca_bundle.read_text()
+        files["pip.conf"] += "cert = /run/secrets/ca.pem\n"
+        files["npmrc"] += "cafile=/run/secrets/ca.pem\n"
+    for name, content in files.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(content)
+
+
+def pip_settings() -> dict[str, str]:
+    """Return the package index settings of the computer's pip, from its files and the environment."""
+    import sys
+
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"],
+                          capture_output=True, text=True, check=False)
+    settings: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        key = name.rpartition(".")[2].replace("_", "-")
+        if key in PIP_KEYS:
+            settings[key] = value.strip("'\"").replace("\\n", "\n    ")
+    return settings
+
+
+def npm_settings() -> list[str]:
+    """Return the registry lines of the computer's npm configuration."""
+    found: list[str] = []
+    for path in (Path("/etc/npmrc"), Path.home() / ".npmrc"):
+        if path.is_file():
+            found += [line for line in path.read_text().splitlines() if NPM_KEYS.match(line)]
+    registry = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get("npm_config_registry")
+    return [*found, f"registry={registry}"] if registry else found
+
+
+def image_id(reference: str) -> str:
+    """Return the digest of an image's configuration as Docker names it."""
+    return str(json.loads(docker("image", "inspect", reference))[0]["Id"])
