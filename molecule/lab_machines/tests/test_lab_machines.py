@@ -1,0 +1,111 @@
+"""The machines are what the roles expect of any machine; they are revived, refused when they differ, and removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import testinfra
+
+SHARED = Path(__file__).parents[2] / "shared"
+LAB = os.environ.get("METALWORKS_MOLECULE", "molecule")
+computer = testinfra.get_host("local://")
+
+
+def play(playbook: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a shared playbook as a person would."""
+    inventory = SHARED / "inventory" / "two_machines.yml"
+    return subprocess.run(
+        [
+            *("ansible-playbook", "--inventory", inventory, SHARED / playbook),
+            *("--extra-vars", json.dumps(variables)),
+        ],
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def machines(*filters: str) -> set[str]:
+    """The names of this lab's containers."""
+    chosen = " ".join(f"--filter {item}" for item in (f"label=metalworks={LAB}", *filters))
+    return set(computer.check_output("docker ps --all --format '{{.Names}}' " + chosen).split())
+
+
+def test_machine_is_reached_by_an_operator_who_becomes_root(host: Any) -> None:
+    assert host.check_output("id -un") == "root"
+    assert host.check_output("echo $SUDO_USER") == "operator"
+
+
+def test_machine_runs_systemd_without_a_failed_unit(host: Any) -> None:
+    assert host.check_output("systemctl is-system-running --wait") == "running"
+
+
+def test_machine_shares_no_cgroup_with_another(host: Any) -> None:
+    # A process of another machine would show as 0; stopping a service would then stop the neighbour's too.
+    processes = host.check_output("find /sys/fs/cgroup -name cgroup.procs -exec cat {} +").split()
+    assert len(processes) > 5
+    assert "0" not in processes
+
+
+def test_machine_has_its_own_identity(host: Any) -> None:
+    others = {
+        other.check_output("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub")
+        for other in testinfra.get_hosts(
+            ["ansible://k3s_cluster"], ansible_inventory=str(SHARED / "inventory" / "two_machines.yml")
+        )
+    }
+    assert len(others) == 2
+
+
+def test_machine_keeps_its_data_on_a_volume(host: Any) -> None:
+    assert host.mount_point("/var/lib").filesystem not in ("overlay", "tmpfs")
+
+
+def test_person_gets_in_with_the_ssh_config(host: Any) -> None:
+    config = SHARED / "inventory" / ".state" / LAB / "ssh" / "config"
+    name = host.check_output("hostname")
+    assert computer.check_output(f"ssh -F {config} {name} hostname") == name
+
+
+class TestLife:
+    """One after the other; the last removes what the scenario made."""
+
+    def test_stopped_machine_is_started_again(self) -> None:
+        computer.check_output(f"docker stop {LAB}-agent-1")
+        assert machines("status=running") == {f"{LAB}-server-1"}
+        done = play("create.yml")
+        assert done.returncode == 0, done.stdout
+        assert machines("status=running") == {f"{LAB}-server-1", f"{LAB}-agent-1"}
+
+    def test_machine_that_differs_is_refused_by_name_and_left_alone(self) -> None:
+        before = computer.check_output(f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1")
+        refused = play("create.yml", lab_machines_outdated="refuse", lab_machines_memory="1g")
+        assert refused.returncode == 2
+        said = " ".join(refused.stdout.split())
+        assert f"server-1 (container {LAB}-server-1) was made with another memory." in said
+        assert "lab_machines_outdated=replace" in said
+        after = computer.check_output(f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1")
+        assert after == before
+
+    def test_docker_that_does_not_answer_is_named_with_the_remedy(self) -> None:
+        os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+        try:
+            refused = play("create.yml")
+        finally:
+            del os.environ["DOCKER_HOST"]
+        assert refused.returncode == 2
+        assert "Docker does not answer on this computer" in refused.stdout
+        assert "`make setup`" in refused.stdout
+
+    def test_removed_lab_leaves_nothing_behind(self) -> None:
+        done = play("destroy.yml")
+        assert done.returncode == 0, done.stdout
+        assert machines() == set()
+        for kind in ("volume", "network"):
+            assert computer.check_output(f"docker {kind} ls --quiet --filter label=metalworks={LAB}") == ""
+        assert not (SHARED / "inventory" / ".state" / LAB / "ssh").exists()
