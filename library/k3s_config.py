@@ -1,0 +1,235 @@
+#!/usr/bin/python
+"""Check and write the configuration of k3s, and say whether the running k3s is to be restarted for it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k3s_config
+short_description: Check and write the configuration of k3s
+description:
+  - Checks the keys, types, networks and the agreement of all servers against the wanted version of k3s, and
+    refuses what k3s would only refuse by not starting. Nothing is changed then.
+  - Writes C(config.yaml) and the token file, each readable by root only.
+  - Says whether a restart is due, by what the running process was started with. The unit records that at each
+    start.
+  - Starts and restarts nothing itself.
+author: Metalworks
+options:
+  role:
+    description: Whether the machine is a server or an agent.
+    type: str
+    required: true
+    choices: [server, agent]
+  config:
+    description: The whole content of the file, by the names of k3s's flags.
+    type: dict
+    required: true
+  token:
+    description: The cluster's token. Written to the file that O(config) names as C(token-file).
+    type: str
+  version:
+    description:
+      - The version of k3s against which the keys are checked, like V(v1.34.4+k3s1).
+      - Without it that of the installed binary.
+    type: str
+  path:
+    description: The configuration file.
+    type: path
+    default: /etc/rancher/k3s/config.yaml
+  binary:
+    description: The link to the binary that the unit starts.
+    type: path
+    default: /usr/local/bin/k3s
+  unit:
+    description: The systemd unit. Without it V(k3s.service) for a server, V(k3s-agent.service) for an agent.
+    type: str
+  peers:
+    description: The other servers, so that what must be equal on all is compared.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The other server's name.
+        type: str
+        required: true
+      config:
+        description: Its configuration.
+        type: dict
+        required: true
+  started:
+    description: The record that the unit makes at its start. Without it C(/run/metalworks/<unit>.started).
+    type: path
+attributes:
+  check_mode:
+    description: Says what would change and whether a restart would be due.
+    support: full
+  diff_mode:
+    description: Shows the change of the file, secrets masked.
+    support: full
+  idempotent:
+    description: Writes only what differs.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Configure the server
+  k3s_config:
+    role: server
+    version: v1.34.4+k3s1
+    token: "{{ k3s_server_token }}"
+    config:
+      token-file: /etc/rancher/k3s/token
+      node-name: metal-1
+      disable: [traefik]
+"""
+
+RETURN = r"""
+restart_due:
+  description: Whether the service is to be started or restarted.
+  type: bool
+  returned: always
+reasons:
+  description: Why, as sentences.
+  type: list
+  elements: str
+  returned: always
+  sample: [/etc/rancher/k3s/config.yaml changed since the start]
+invocation:
+  description: systemd's id of the process that runs now; another one is there after a restart.
+  type: str
+  returned: always
+version:
+  description: The version against which the configuration was checked.
+  type: str
+  returned: always
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.files import read_text, write_text
+from ansible.module_utils.metalworks.k3s_config import (
+    installed_version,
+    mask,
+    read_machine_network,
+    read_record,
+    read_wanted,
+    reasons,
+    render,
+    watched_files,
+)
+from ansible.module_utils.metalworks.k3s_keys import SECRETS
+from ansible.module_utils.metalworks.k3s_settings import problems
+from ansible.module_utils.metalworks.run import runner
+from ansible.module_utils.metalworks.systemd import read_unit
+
+ARGUMENTS: dict[str, Any] = {
+    "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
+    "config": {"type": "dict", "required": True},
+    "token": {"type": "str", "no_log": True},
+    "version": {"type": "str"},
+    "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
+    "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
+    "unit": {"type": "str"},
+    "peers": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "config": {"type": "dict", "required": True},
+        },
+    },
+    "started": {"type": "path"},
+}
+UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
+MODE = 0o600
+NEWEST = "v1.999.0+k3s1"  # no binary yet, none named: nothing is too new
+
+
+class Found(NamedTuple):
+    """A file as it is."""
+
+    text: str | None
+    mode: int | None
+
+
+def plan(wanted: dict[Path, str], found: dict[Path, Found]) -> dict[Path, str]:
+    """The files to write: those whose text or rights differ."""
+    return {path: text for path, text in wanted.items() if found[path] != Found(text, MODE)}
+
+
+def read(path: Path) -> Found:
+    text = read_text(path)
+    return Found(text, None if text is None else path.stat().st_mode & 0o777)
+
+
+def diff(path: Path, before: str | None, after: str) -> dict[str, str]:
+    return {
+        "before_header": str(path),
+        "after_header": str(path),
+        "before": mask(before or ""),
+        "after": mask(after),
+    }
+
+
+def check(module: AnsibleModule, version: str) -> None:
+    """Refuse a wrong configuration, with all that is wrong with it."""
+    params = module.params
+    network = read_machine_network(runner(module), params["config"].get("node-ip"))
+    found = problems(params["role"], params["config"], version, params["peers"], network)
+    if params["token"] and "token-file" not in params["config"]:
+        found.append("token-file: a token is given, but not the file that it belongs into")
+    if found:
+        module.fail_json(
+            msg=f"The configuration of k3s ({params['role']}) is wrong:\n- " + "\n- ".join(found)
+        )
+
+
+def secrets(*configs: dict[str, Any]) -> set[str]:
+    """Values that must not be shown, also not among the parameters that a verbose run prints."""
+    return {str(config[name]) for config in configs for name in SECRETS & set(config) if config[name]}
+
+
+def write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_text(path, text, MODE)
+
+
+def main() -> None:
+    # no_log: the configuration may hold secrets, which must not reach the machine's own log.
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
+    params = module.params
+    module.no_log_values.update(secrets(params["config"], *(peer["config"] for peer in params["peers"])))
+    binary, path = Path(params["binary"]), Path(params["path"])
+    version = params["version"] or installed_version(binary) or NEWEST
+    check(module, version)
+
+    token_file = params["config"].get("token-file")
+    wanted = {path: render(params["config"])}
+    if params["token"]:
+        wanted[Path(token_file)] = params["token"] + "\n"
+    found = {each: read(each) for each in wanted}
+    steps = plan(wanted, found)
+
+    unit = read_unit(runner(module), params["unit"] or UNITS[params["role"]])
+    started = read_record(Path(params["started"] or f"/run/metalworks/{unit.name}.started"))
+    watched = watched_files(path, token_file, Path("/etc/systemd/system") / unit.name)
+    due = reasons(unit, started, read_wanted(binary, watched, steps))
+    if not module.check_mode:
+        write(steps)
+    module.exit_json(
+        changed=bool(steps),
+        restart_due=bool(due),
+        reasons=due,
+        invocation=unit.invocation,
+        version=version,
+        diff=diff(path, found[path].text, wanted[path]),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""k3s_config as a task sees it: what it writes, with which rights, what it refuses, what it shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_process import cases, run_module
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> dict[str, Any]:
+    """Parameters that keep the module inside a folder; the machine runs no k3s."""
+    return {
+        "role": "server",
+        "version": "v1.34.4+k3s1",
+        "path": str(tmp_path / "rancher" / "config.yaml"),
+        "binary": str(tmp_path / "k3s"),
+        "unit": "metalworks-unit-test.service",
+        "started": str(tmp_path / "started"),
+    }
+
+
+@pytest.mark.parametrize("case", cases(__file__))
+def test_k3s_config(case: dict[str, Any], machine: dict[str, Any], capsys: Any, tmp_path: Path) -> None:
+    config_file = Path(machine["path"])
+    if "found" in case:
+        config_file.parent.mkdir()
+        config_file.write_text(case["found"])
+        config_file.chmod(int(case.get("found_mode", "600"), 8))
+    params = {**machine, **json.loads(json.dumps(case["input"]).replace("{folder}", str(tmp_path)))}
+    answer = run_module("k3s_config", params, capsys, check=case.get("check", False))
+    expected = case["output"]
+    assert {key: answer.get(key) for key in expected} == expected
+    for part in case.get("says", []):
+        assert part in answer["msg"]
+    assert not any(secret in json.dumps(answer) for secret in case.get("hidden", []))
+    text = config_file.read_text() if config_file.exists() else None
+    assert text == case.get("leaves", text)
+    if text is not None and not case.get("check"):
+        assert config_file.stat().st_mode & 0o777 == int(case.get("leaves_mode", "600"), 8)
+
+
+def test_the_token_is_written_for_root_only(machine: dict[str, Any], capsys: Any, tmp_path: Path) -> None:
+    token_file = tmp_path / "rancher" / "token"
+    params = {**machine, "token": "hunter2hunter2", "config": {"token-file": str(token_file)}}
+    assert run_module("k3s_config", params, capsys)["changed"]
+    assert token_file.read_text() == "hunter2hunter2\n"
+    assert token_file.stat().st_mode & 0o777 == 0o600
+    assert not run_module("k3s_config", params, capsys)["changed"]
