@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,7 @@ def listing(schedule: Schedule, names: list[str]) -> str:
 def main() -> int:
     """Make what is asked for and say where it is."""
     asked = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # a polite kill stops the children too
     schedule = Schedule(all_recipes(), cache_root(), Progress())
     known = list(schedule.names)
     for name in asked.names:

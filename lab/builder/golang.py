@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from module_utils.metalworks.cache import Fingerprint, files_below, sha256_of
 
-from .recipe import LAB, Job, Recipe, Result
+from .recipe import LAB, ROOT, Job, Recipe, Result
 
 TOOLCHAIN_LOCK = LAB / "go" / "requirements.txt"
+# The stand-in knows itself how it is built; a process of its own can be logged and stopped.
+OWN_BUILD = ("import os, sys; from pathlib import Path; from lab.k3s.build import build; "
+             "build(Path(sys.argv[1]), Path(sys.argv[2]), dict(os.environ))")
 STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 
 
@@ -61,7 +61,7 @@ def program(name: str, version: str, what: Program) -> Recipe:
 
 
 def k3s(name: str, version: str) -> Recipe:
-    """Make the recipe of the k3s stand-in, which knows itself how it is built (lab/k3s/build.py)."""
+    """Make the recipe of the k3s stand-in."""
     folder = LAB / "k3s"
 
     def about(path: Path) -> bool:
@@ -71,23 +71,11 @@ def k3s(name: str, version: str) -> Recipe:
         job.say("compiling Kubernetes")
         output = job.out / "k3s"
         go = Path(job.needs["go"].path)
-        build = _own_build(folder / "build.py")
-        build(go, output, {**environment(str(go), job.cache), "METALWORKS_K3S_VERSION": version}, job.run)
+        job.run([sys.executable, "-c", OWN_BUILD, go, output], env=environment(str(go), job.cache), cwd=ROOT)
         return Result(version, path="k3s", sha256=sha256_of(output))
 
     return Recipe(name, version, make, lambda f: f.files(LAB, files_below(folder, unless=about)),
                   needs=("go",), lane="go")
-
-
-def _own_build(path: Path) -> Callable[..., Any]:
-    """Load the build function that lies beside the stand-in's source."""
-    spec = importlib.util.spec_from_file_location("metalworks_lab_k3s_build", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.build  # type: ignore[no-any-return]
 
 
 def environment(go: str, cache: Path) -> dict[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -38,7 +41,8 @@ class Processes:
         with self._guard:
             self.stopped = True
             for process in self._running:
-                process.terminate()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
 
     def _start(self, argv: list[str], output: int, env: Mapping[str, str] | None,
                cwd: Path | None) -> subprocess.Popen[bytes]:
@@ -46,6 +50,7 @@ class Processes:
             if self.stopped:
                 raise RuntimeError("the build was stopped")
             process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=subprocess.STDOUT, env=env, cwd=cwd)
+                                       stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                                       start_new_session=True)
             self._running.add(process)
             return process

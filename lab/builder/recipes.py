@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from module_utils.metalworks.artifacts import Artifact, read_catalogue
 
-from . import debian, golang
+from . import airgap, debian, golang
 from .recipe import ROOT, Recipe
 
 KUBERNETES = ("1", "34")            # what helm takes for the cluster's version when it has no cluster to ask
@@ -49,8 +49,12 @@ RECIPES: dict[str, Callable[[str, str], Recipe]] = {
 def all_recipes() -> dict[str, Recipe]:
     """Return the recipe of every artifact that the catalogue says can be built."""
     catalogue = read_catalogue(ROOT / "artifacts.yml")
-    return {name: _recipe(artifact) for name, artifact in catalogue.items() if artifact.build.get("recipe") in RECIPES}
+    return {name: _recipe(artifact, catalogue) for name, artifact in catalogue.items()
+            if artifact.build.get("recipe") in (*RECIPES, "airgap_images")}
 
 
-def _recipe(artifact: Artifact) -> Recipe:
-    return RECIPES[artifact.build["recipe"]](artifact.name, artifact.version("build"))
+def _recipe(artifact: Artifact, catalogue: dict[str, Artifact]) -> Recipe:
+    recipe, version = artifact.build["recipe"], artifact.version("build")
+    if recipe == "airgap_images":
+        return airgap.recipe(artifact.name, version, {part: catalogue[part].version("build") for part in airgap.PARTS})
+    return RECIPES[recipe](artifact.name, version)

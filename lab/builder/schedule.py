@@ -105,7 +105,8 @@ class Schedule:
         for future in before:
             future.result()
         with self._lanes[self._recipes[name].lane]:
-            self._make(name)
+            if not self._processes.stopped:
+                self._make(name)
 
     def _make(self, name: str) -> None:
         """Make one artifact, unless another run just did."""

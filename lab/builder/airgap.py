@@ -1,0 +1,66 @@
+"""The images that the k3s stand-in's own manifests use: each a static program and nothing else, in one archive.
+
+k3s imports such an archive from its agent/images folder before it starts anything. It is not compressed:
+it never leaves this computer, and unpacking would cost every start of a node.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from module_utils.metalworks.cache import Fingerprint, sha256_of
+from module_utils.metalworks.oci import BlobStore, Record, single_program_image, write_archive
+
+from .recipe import Job, Recipe, Result
+
+REGISTRY = "metalworks.local/lab"
+PATH = ["PATH=/usr/local/bin:/usr/bin:/bin"]
+# What the storage provisioner's helper scripts call, and what a person needs in a shell.
+BUSYBOX_LINKS = ("sh", "mkdir", "rm", "chmod", "ls", "cat", "echo", "sleep", "mv", "cp", "du", "df", "stat",
+                 "test", "find", "xargs", "wget", "nc", "ping", "nslookup", "id", "ip", "env", "true", "false",
+                 "touch", "head", "tail", "grep", "sed", "httpd", "date", "ps", "dd", "sync", "timeout", "seq", "wc")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the images: where its program lies in it, and how it is started."""
+
+    program: str
+    config: dict[str, object]
+    links: dict[str, str] = field(default_factory=dict)
+
+
+PARTS = {
+    "pause": Part("pause", {"Entrypoint": ["/pause"], "User": "65535:65535"}),
+    "coredns": Part("coredns", {"Entrypoint": ["/coredns"], "WorkingDir": "/"}),
+    "local-path-provisioner": Part("usr/bin/local-path-provisioner",
+                                   {"Entrypoint": ["local-path-provisioner"], "Env": ["PATH=/usr/bin"]}),
+    "metrics-server": Part("metrics-server", {"Entrypoint": ["/metrics-server"], "User": "65534"}),
+    "busybox": Part("bin/busybox", {"Cmd": ["sh"], "Env": PATH},
+                    links={f"bin/{name}": "busybox" for name in BUSYBOX_LINKS}),
+}
+
+
+def recipe(name: str, version: str, versions: dict[str, str]) -> Recipe:
+    """Make the recipe of the archive; `versions` are the parts' own, from the catalogue."""
+    def inputs(found: Fingerprint) -> object:
+        return found.text("parts", repr(PARTS)).text("versions", repr(sorted(versions.items())))
+
+    def make(job: Job) -> Result:
+        job.say("packing")
+        store = BlobStore(job.out / "blobs")
+        records = [_image(store, part, versions[part], Path(job.needs[part].path)) for part in PARTS]
+        archive = job.out / f"{name}.tar"
+        write_archive(store, records, archive)
+        shutil.rmtree(store.root)
+        return Result(version, path=archive.name, sha256=sha256_of(archive))
+
+    return Recipe(name, version, make, inputs, needs=tuple(PARTS))
+
+
+def _image(store: BlobStore, name: str, version: str, program: Path) -> Record:
+    part = PARTS[name]
+    return single_program_image(store, name, f"{REGISTRY}/{name}:{version}",
+                                {part.program: program, **part.links}, part.config)
