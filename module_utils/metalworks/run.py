@@ -14,7 +14,7 @@ NOT_FOUND = 127
 
 
 def runner(module: AnsibleModule) -> Run:
-    """The module's way to run programs; one that is not installed answers as the shell's `command not found`."""
+    """The module's way to run programs; a missing one answers as the shell's `command not found`."""
 
     def run(command: list[str]) -> tuple[int, str, str]:
         try:

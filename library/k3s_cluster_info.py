@@ -1,0 +1,214 @@
+#!/usr/bin/python
+"""Read the state of k3s on a node and of its cluster; wait for it, and explain when it does not come."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k3s_cluster_info
+short_description: Read the state of k3s on a node, or wait for it
+description:
+  - Reads whether k3s is installed and runs, whether this machine has a datastore, whether the API is ready,
+    and which nodes there are.
+  - With O(wait_for) it polls each second and, when it gives up, says the likely cause from the journal, the
+    nodes' conditions and the events.
+  - Never changes anything.
+author: Metalworks
+options:
+  wait_for:
+    description: What to wait for. Without it the state is read once.
+    type: dict
+    suboptions:
+      nodes:
+        description: The nodes that must be Ready. Only a server can know that.
+        type: list
+        elements: str
+        default: []
+      unit:
+        description: The unit that must run, like V(k3s-agent.service).
+        type: str
+      not_invocation:
+        description: The id of the process that was there before a restart; it does not count as running.
+        type: str
+        default: ""
+      seconds:
+        description: How long to wait.
+        type: int
+        default: 180
+  binary:
+    description: The k3s binary.
+    type: path
+    default: /usr/local/bin/k3s
+  config:
+    description: The configuration file.
+    type: path
+    default: /etc/rancher/k3s/config.yaml
+  data:
+    description: The folder that holds k3s's data.
+    type: path
+    default: /var/lib/rancher/k3s
+attributes:
+  check_mode:
+    description: Reads as always; waits for nothing, because nothing was started.
+    support: full
+  diff_mode:
+    description: Nothing changes.
+    support: none
+  idempotent:
+    description: Nothing changes.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read the cluster
+  k3s_cluster_info:
+  register: cluster
+
+- name: Wait for all nodes
+  k3s_cluster_info:
+    wait_for:
+      nodes: [metal-1, metal-2]
+      seconds: 120
+"""
+
+RETURN = r"""
+installed:
+  description: Whether the binary is there.
+  type: bool
+  returned: always
+version:
+  description: The version of the binary.
+  type: str
+  returned: always
+  sample: v1.34.4+k3s1
+role:
+  description: V(server), V(agent), or nothing when no unit is installed.
+  type: str
+  returned: always
+running:
+  description: Whether the unit runs.
+  type: bool
+  returned: always
+invocation:
+  description: systemd's id of the running process.
+  type: str
+  returned: always
+datastore:
+  description: V(etcd), V(sqlite) or V(none).
+  type: str
+  returned: always
+membership:
+  description: How this server came to its cluster, from its configuration (C(cluster-init) or C(server)).
+  type: dict
+  returned: always
+ready:
+  description: Whether the API on this server says that it is ready.
+  type: bool
+  returned: always
+nodes:
+  description: The nodes, on a server whose API is ready.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{name: metal-1, ready: true, roles: [control-plane], internal_ip: 192.168.7.11}]
+etcd_members:
+  description: The nodes that hold the embedded etcd.
+  type: list
+  elements: str
+  returned: always
+waited_seconds:
+  description: How long it took.
+  type: float
+  returned: with O(wait_for)
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.k3s_cause import explain, node_sentences, read_warnings
+from ansible.module_utils.metalworks.k3s_cluster import (
+    Node,
+    Paths,
+    missing,
+    read_cluster,
+    read_nodes,
+    read_ready,
+)
+from ansible.module_utils.metalworks.run import Run, runner
+from ansible.module_utils.metalworks.systemd import Unit, read_journal, read_unit
+
+ARGUMENTS: dict[str, Any] = {
+    "wait_for": {
+        "type": "dict",
+        "options": {
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "unit": {"type": "str"},
+            "not_invocation": {"type": "str", "default": ""},
+            "seconds": {"type": "int", "default": 180},
+        },
+    },
+    "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
+    "config": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
+    "data": {"type": "path", "default": "/var/lib/rancher/k3s"},
+}
+POLL_SECONDS = 1.0
+CRASHES = 3  # restarts by systemd after which waiting on is no use
+
+
+def lacks(
+    unit: Unit | None, not_invocation: str, wanted: list[str], ready: bool, nodes: list[Node]
+) -> str | None:
+    """What is still waited for, as a sentence; None when all is there."""
+    if unit and not (unit.running and unit.invocation != not_invocation):
+        return f"{unit.name} does not run"
+    if wanted and not ready:
+        return "the API is not ready"
+    absent = missing(wanted, nodes)
+    return f"{', '.join(absent)}: not Ready" if absent else None
+
+
+def hopeless(unit: Unit | None) -> bool:
+    """The service dies again and again: more waiting changes nothing."""
+    return unit is not None and (unit.restarts >= CRASHES or unit.active == "failed")
+
+
+def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Node]]:
+    """Poll until all is there and return the nodes; fail with the likely cause."""
+    wanted = module.params["wait_for"]
+    begun = time.monotonic()
+    while True:
+        unit = read_unit(run, wanted["unit"]) if wanted["unit"] else None
+        settled = unit is None or (unit.running and unit.invocation != wanted["not_invocation"])
+        ready = bool(wanted["nodes"]) and settled and read_ready(run, paths)
+        nodes = read_nodes(run, paths) if ready else []
+        lack = lacks(unit, wanted["not_invocation"], wanted["nodes"], ready, nodes)
+        waited = time.monotonic() - begun
+        if lack is None:
+            return waited, nodes
+        if waited > wanted["seconds"] or hopeless(unit):
+            give_up(module, run, paths, f"{lack} after {waited:.0f} seconds.", unit, nodes)
+        time.sleep(POLL_SECONDS)
+
+
+def give_up(
+    module: AnsibleModule, run: Run, paths: Paths, what: str, unit: Unit | None, nodes: list[Node]
+) -> None:
+    journal = read_journal(run, unit or read_unit(run, "k3s.service"))
+    warnings = read_warnings(run, paths) if nodes else []
+    told = node_sentences(module.params["wait_for"]["nodes"], nodes) if nodes else []
+    module.fail_json(msg=explain(what, journal, told, warnings))
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    paths = Paths(*(Path(module.params[name]) for name in ("binary", "config", "data")))
+    run = runner(module)
+    if not module.params["wait_for"] or module.check_mode:
+        module.exit_json(changed=False, **read_cluster(run, paths))
+    waited, nodes = wait(module, run, paths)
+    module.exit_json(changed=False, **read_cluster(run, paths, nodes), waited_seconds=round(waited, 1))
+
+
+if __name__ == "__main__":
+    main()
