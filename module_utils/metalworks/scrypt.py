@@ -25,13 +25,15 @@ def is_hash(text: str) -> bool:
     if len(parts) != 6 or parts[0] != "scrypt" or not all(part.isdigit() for part in parts[1:4]):
         return False
     try:
-        return len(base64.b64decode(parts[5], validate=True)) == 32 and bool(base64.b64decode(parts[4], validate=True))
+        return len(base64.b64decode(parts[5], validate=True)) == 32 and bool(
+            base64.b64decode(parts[4], validate=True)
+        )
     except ValueError:
         return False
 
 
 def verifies(password: str, stored: str) -> bool:
-    """Whether a stored hash was made of this password with today's cost; anything else is to be made again."""
+    """Whether a stored hash was made of this password with today's cost; another is to be made again."""
     if not is_hash(stored) or stored.split("$")[1:4] != [str(COST[key]) for key in ("n", "r", "p")]:
         return False
     salt = base64.b64decode(stored.split("$")[4])

@@ -1,6 +1,7 @@
 """Log people in by the password hashes in the Secret `hub-users` beside the hub.
 
-The Secret is the list of users: who is in it may log in, who is taken out is asked to log in again and refused.
+The Secret is the list of users: who is in it may log in, who is taken out is asked to log in again and
+refused.
 It is read at each login, so that adding a user or changing a password restarts nothing.
 """
 
@@ -9,6 +10,7 @@ import base64
 import math
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from hub_passwords import NOBODY, AttemptLimit, BadHash, verify_password
@@ -18,7 +20,7 @@ from kubespawner.clients import load_config, shared_client
 from tornado.web import HTTPError
 from traitlets import Bool, Integer, Unicode, default
 
-ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class HubUsersAuthenticator(Authenticator):
@@ -27,7 +29,9 @@ class HubUsersAuthenticator(Authenticator):
     secret_name = Unicode("hub-users", help="Name of the Secret: user name to scrypt hash").tag(config=True)
     secret_namespace = Unicode(help="Namespace of the Secret; the hub's own by default").tag(config=True)
     free_attempts = Integer(5, help="Wrong passwords in a row before a name has to wait").tag(config=True)
-    concurrent_checks = Integer(4, help="Passwords checked at one time; bounds the hub's memory").tag(config=True)
+    concurrent_checks = Integer(4, help="Passwords checked at one time; bounds the hub's memory").tag(
+        config=True
+    )
     # The Secret is the list of who is allowed; a second list would only disagree with it.
     allow_all = Bool(True).tag(config=True)
 
@@ -35,8 +39,7 @@ class HubUsersAuthenticator(Authenticator):
     def _default_secret_namespace(self) -> str:
         if namespace := os.environ.get("POD_NAMESPACE"):
             return namespace
-        with open(ACCOUNT, encoding="utf-8") as file:
-            return file.read().strip()
+        return ACCOUNT.read_text(encoding="utf-8").strip()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -87,8 +90,12 @@ class HubUsersAuthenticator(Authenticator):
                 self.log.error("There is no Secret %s: nobody can log in", self.secret_name)
                 return {}
             self.log.error("Reading Secret %s failed: %s %s", self.secret_name, error.status, error.reason)
-            raise HTTPError(503, "The hub cannot read its list of users now. Try again in a moment.") from error
+            raise HTTPError(
+                503, "The hub cannot read its list of users now. Try again in a moment."
+            ) from error
         except (OSError, TimeoutError) as error:
             self.log.error("Reading Secret %s failed: %r", self.secret_name, error)
-            raise HTTPError(503, "The hub cannot read its list of users now. Try again in a moment.") from error
+            raise HTTPError(
+                503, "The hub cannot read its list of users now. Try again in a moment."
+            ) from error
         return {name: base64.b64decode(value).decode() for name, value in (secret.data or {}).items()}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient
-from traitlets.config import Config, get_config as current_config
+from traitlets.config import Config
+from traitlets.config import get_config as current_config
 
 HERE = Path(os.path.realpath(__file__)).parent
 sys.path.insert(0, str(HERE))
@@ -70,7 +71,9 @@ def configure_servers() -> None:
     spawner.namespace = os.environ.get("POD_NAMESPACE", "default")
     image, tag = get_config("singleuser.image.name"), get_config("singleuser.image.tag")
     spawner.image = f"{image}:{tag}" if tag else image
-    spawner.image_pull_secrets = get_config("imagePullSecrets", []) + get_config("singleuser.image.pullSecrets", [])
+    spawner.image_pull_secrets = get_config("imagePullSecrets", []) + get_config(
+        "singleuser.image.pullSecrets", []
+    )
     for trait, key in {
         "pod_name_template": "podNameTemplate",
         "image_pull_policy": "image.pullPolicy",
@@ -161,15 +164,28 @@ def add_extra_files(volumes: list[dict[str, Any]], mounts: list[dict[str, Any]])
         for key, file in sorted(files.items())
     ]
     volumes.append({"name": "files", "secret": {"secretName": "singleuser", "items": items}})
-    mounts.extend({"mountPath": file["mountPath"], "subPath": key, "name": "files"} for key, file in sorted(files.items()))
+    mounts.extend(
+        {"mountPath": file["mountPath"], "subPath": key, "name": "files"}
+        for key, file in sorted(files.items())
+    )
 
 
 def configure_culler() -> None:
     """A service that stops servers nobody uses."""
     if not get_config("cull.enabled"):
         return
-    command = [sys.executable, "-m", "jupyterhub_idle_culler", "--url=http://localhost:8081" + hub_path("hub/api")]
-    for option, key in {"timeout": "timeout", "cull-every": "every", "concurrency": "concurrency", "max-age": "maxAge"}.items():
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterhub_idle_culler",
+        "--url=http://localhost:8081" + hub_path("hub/api"),
+    ]
+    for option, key in {
+        "timeout": "timeout",
+        "cull-every": "every",
+        "concurrency": "concurrency",
+        "max-age": "maxAge",
+    }.items():
         value = get_config(f"cull.{key}")
         if value:
             command.append(f"--{option}={value}")
@@ -213,7 +229,9 @@ def configure_pass_through() -> None:
     kept = {"JupyterHub": {"cookie_secret"}, "ConfigurableHTTPProxy": {"auth_token"}, "CryptKeeper": {"keys"}}
     for section, traits in get_config("hub.config", {}).items():
         if section[:1].islower():
-            sys.exit(f"hub.config.{section}: must be the name of a class, such as JupyterHub; it starts with a small letter")
+            sys.exit(
+                f"hub.config.{section}: must be a class, such as JupyterHub; it starts with a small letter"
+            )
         c[section].update({k: v for k, v in (traits or {}).items() if k not in kept.get(section, ())})
 
 

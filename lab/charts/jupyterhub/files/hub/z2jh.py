@@ -1,6 +1,7 @@
 """Read the chart's values and secrets from where they are mounted.
 
-Named as upstream's helper module, with the same functions, so that hub.extraConfig may import it on either chart.
+Named as upstream's helper module, with the same functions, so that hub.extraConfig may import it on either
+chart.
 """
 
 from functools import cache

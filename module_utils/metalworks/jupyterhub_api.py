@@ -1,0 +1,109 @@
+"""The hub's REST API: one request, errors as sentences."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+ARGUMENTS: dict[str, Any] = {
+    "url": {"type": "str", "required": True},
+    "token": {"type": "str", "required": True, "no_log": True},
+    "timeout": {"type": "int", "default": 60},
+}
+MEANINGS = {
+    401: "the hub does not know the token; it is hub.services.<name>.apiToken of the release's values",
+    403: "the token may not do that; see the scopes in hub.loadRoles of the release's values",
+    503: "the proxy is up, but the hub behind it is not; see the log of Deployment hub",
+}
+
+
+class HubError(Exception):
+    """The hub refused, or could not be asked. `status` is 0 where no answer came."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class HubApi:
+    """A hub at its public address."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        # The hub is a neighbour: a proxy of the operator's computer leads to the internet.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """One request below /hub/api; the parsed answer, or None where it is empty."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/hub/api{path}", data=data, method=method)
+        request.add_header("Authorization", f"token {self._token}")
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Accept", "application/jupyterhub-pagination+json, application/json")
+        try:
+            with self._opener.open(request, timeout=30) as answer:
+                text = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            raise HubError(
+                f"{method} {request.full_url}: {error.code} {explain(error)}", error.code
+            ) from error
+        except OSError as error:
+            raise HubError(
+                f"{method} {request.full_url}: no answer ({getattr(error, 'reason', error)})"
+            ) from error
+        try:
+            return json.loads(text) if text.strip() else None
+        except ValueError as error:
+            raise HubError(
+                f"{method} {request.full_url}: the answer is not a hub's; is the address right?"
+            ) from error
+
+    def find(self, path: str) -> Any:
+        """What is at a path, or None."""
+        try:
+            return self.request("GET", path)
+        except HubError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, path: str) -> list[Any]:
+        """All items of a paginated list."""
+        items: list[Any] = []
+        while True:
+            page = self.request("GET", f"{path}?limit=200&offset={len(items)}")
+            if isinstance(page, list):
+                return page
+            items += page["items"]
+            if not page["_pagination"].get("next"):
+                return items
+
+
+def explain(error: urllib.error.HTTPError) -> str:
+    """The hub's own sentence, and what to do about the usual refusals."""
+    text = error.read().decode(errors="replace")
+    try:
+        text = str(json.loads(text).get("message") or "")
+    except ValueError:
+        text = str(error.reason)
+    return "; ".join(part for part in (text, MEANINGS.get(error.code, "")) if part)
+
+
+def user_path(name: str) -> str:
+    """The path of a user; names may hold any character."""
+    return f"/users/{quote(name, safe='')}"
+
+
+def wait_until(is_done: Callable[[], bool], seconds: int, what: str) -> None:
+    """Ask once a second until it is so."""
+    end = time.monotonic() + seconds
+    while not is_done():
+        if time.monotonic() > end:
+            raise HubError(f"{what} after {seconds} s")
+        time.sleep(1)

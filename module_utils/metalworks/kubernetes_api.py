@@ -1,0 +1,147 @@
+"""A small client of the Kubernetes API for modules: objects as plain dictionaries, errors as sentences.
+
+The generated classes of the `kubernetes` package are not used: they cost a second to import, and modules run
+often.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+Object = dict[str, Any]
+
+ARGUMENTS: dict[str, Any] = {
+    "kubeconfig": {"type": "path"},
+    "context": {"type": "str"},
+}
+
+
+class ApiError(Exception):
+    """The API refused, or could not be asked. `status` is 0 where no answer came."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KubernetesApi:
+    """One cluster, as one context of a kubeconfig file describes it."""
+
+    def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
+        path = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+        cluster, user = read_context(path, context)
+        self.server = str(cluster["server"]).rstrip("/")
+        self._token = user.get("token")
+        self._ssl = make_ssl_context(cluster, user)
+        # A proxy of the operator's computer leads to the internet, not to the cluster.
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._ssl)
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        content_type: str = "application/json",
+        **query: Any,
+    ) -> Any:
+        """One request; JSON answers come parsed, others (a log) as text."""
+        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data=data, method=method)
+        request.add_header("Accept", "application/json, */*")
+        if data is not None:
+            request.add_header("Content-Type", content_type)
+        if self._token:
+            request.add_header("Authorization", f"Bearer {self._token}")
+        try:
+            with self._opener.open(request, timeout=30) as answer:
+                text = answer.read().decode()
+                return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
+        except urllib.error.HTTPError as error:
+            raise ApiError(f"{method} {path}: {error.code} {read_message(error)}", error.code) from error
+        except (OSError, ValueError) as error:
+            raise ApiError(f"{method} {self.server}{path}: {getattr(error, 'reason', error)}") from error
+
+    def get(self, path: str, **query: Any) -> Any:
+        """An object or a list."""
+        return self.request("GET", path, **query)
+
+    def find(self, path: str) -> Object | None:
+        """An object, or None where there is none."""
+        try:
+            found: Object = self.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+
+def read_message(error: urllib.error.HTTPError) -> str:
+    """The sentence in a refusal of the API."""
+    text = error.read().decode(errors="replace")
+    try:
+        return str(json.loads(text).get("message") or text)
+    except ValueError:
+        return text[:300] or str(error.reason)
+
+
+def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
+    """The cluster and the user of a context of a kubeconfig file."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ApiError(f"The kubeconfig file {path} cannot be read: {error.strerror}") from error
+    name = name or config.get("current-context") or ""
+    contexts = {item["name"]: item["context"] for item in config.get("contexts") or []}
+    if name not in contexts:
+        known = ", ".join(sorted(contexts)) or "none"
+        raise ApiError(f"The kubeconfig file {path} has no context '{name}'. It has: {known}.")
+    context = contexts[name]
+    clusters = {item["name"]: item["cluster"] for item in config.get("clusters") or []}
+    users = {item["name"]: item["user"] for item in config.get("users") or []}
+    return clusters[context["cluster"]], users[context["user"]]
+
+
+def make_ssl_context(cluster: Object, user: Object) -> ssl.SSLContext:
+    """Trust the cluster's authority, and show the user's certificate."""
+    authority = cluster.get("certificate-authority-data")
+    context = ssl.create_default_context(
+        cafile=cluster.get("certificate-authority"),
+        cadata=base64.b64decode(authority).decode() if authority else None,
+    )
+    if cluster.get("insecure-skip-tls-verify"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if user.get("client-certificate-data"):
+        with (
+            private_file(user["client-certificate-data"]) as cert,
+            private_file(user["client-key-data"]) as key,
+        ):
+            context.load_cert_chain(cert, key)
+    elif user.get("client-certificate"):
+        context.load_cert_chain(user["client-certificate"], user["client-key"])
+    return context
+
+
+@contextlib.contextmanager
+def private_file(encoded: str) -> Any:
+    """Python reads certificates from files only: one that only this user can read, while it is needed."""
+    with tempfile.NamedTemporaryFile(mode="wb") as file:
+        file.write(base64.b64decode(encoded))
+        file.flush()
+        yield file.name

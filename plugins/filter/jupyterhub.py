@@ -1,0 +1,64 @@
+"""Filters that turn the inputs of the role jupyterhub into Helm values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+
+def split_reference(reference: str) -> dict[str, str]:
+    """An image reference as the chart takes it: a name and a tag."""
+    name, colon, tag = reference.rpartition(":")
+    if not colon or "/" in tag or "@" in reference:
+        raise AnsibleFilterError(f"'{reference}' is no image reference with a tag, such as registry/name:1.0")
+    if tag == "latest":
+        raise AnsibleFilterError(f"'{reference}': the tag latest is pulled at each start; name a version")
+    return {"name": name, "tag": tag}
+
+
+def jupyterhub_image(reference: str) -> dict[str, str]:
+    """The chart's image value. Nothing given: the chart's own image."""
+    return {**split_reference(reference), "pullPolicy": "IfNotPresent"} if reference else {}
+
+
+def jupyterhub_profile_list(profiles: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The choices of the spawn form, by the chart's names."""
+    return [profile_value(profile) for profile in profiles]
+
+
+def profile_value(profile: dict[str, Any]) -> dict[str, Any]:
+    """One choice: what it is called, and which traits of the spawner it sets."""
+    split_reference(profile["image"])
+    limits = {
+        key: profile[key]
+        for key in ("cpu_limit", "cpu_guarantee", "mem_limit", "mem_guarantee")
+        if profile.get(key)
+    }
+    value = {key: profile[key] for key in ("display_name", "slug", "description") if profile.get(key)}
+    overrides = {"image": profile["image"], **limits, **(profile.get("overrides") or {})}
+    return {**value, "default": bool(profile.get("default")), "kubespawner_override": overrides}
+
+
+def jupyterhub_without(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
+    """Each item without some of its keys."""
+    return [{key: value for key, value in item.items() if key not in keys} for item in items]
+
+
+def jupyterhub_scrub(text: str, secrets: dict[str, str]) -> str:
+    """A program's output, safe to show."""
+    for name, secret in secrets.items():
+        text = text.replace(secret, f"<{name}>")
+    return text
+
+
+class FilterModule:
+    """What Ansible finds here."""
+
+    def filters(self) -> dict[str, Any]:
+        return {
+            "jupyterhub_image": jupyterhub_image,
+            "jupyterhub_profile_list": jupyterhub_profile_list,
+            "jupyterhub_scrub": jupyterhub_scrub,
+            "jupyterhub_without": jupyterhub_without,
+        }
