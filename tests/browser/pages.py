@@ -1,0 +1,244 @@
+"""The pages of a hub as a person sees them: what can be read and done on each, and nothing about tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+SECOND = 1000  # Playwright counts milliseconds
+SPAWN_TIMEOUT = 300 * SECOND
+LAB_TIMEOUT = 90 * SECOND
+
+Step = Callable[[Page, str], None]
+"""Called after each step with a name for it: the place to take a picture."""
+
+
+def no_step(page: Page, name: str) -> None:
+    """Take no pictures."""
+
+
+class LoginPage:
+    """/hub/login"""
+
+    def __init__(self, page: Page, hub_url: str, step: Step = no_step) -> None:
+        self.page, self.hub_url, self.step = page, hub_url.rstrip("/"), step
+
+    def open(self) -> LoginPage:
+        """Go to the hub's address, as it is typed by hand, and arrive at the form."""
+        self.page.goto(self.hub_url)
+        expect(self.page.locator("#username_input")).to_be_visible(timeout=30 * SECOND)
+        return self
+
+    def submit(self, name: str, password: str) -> None:
+        """Fill the form in and send it."""
+        self.page.fill("#username_input", name)
+        self.page.fill("#password_input", password)
+        self.step(self.page, "login")
+        self.page.click("#login_submit")
+
+    def log_in(self, name: str, password: str) -> None:
+        """Log in and leave the login page behind."""
+        self.submit(name, password)
+        self.page.wait_for_url(lambda url: "/hub/login" not in url, timeout=60 * SECOND)
+
+    def error(self) -> str:
+        """What the form says after a refusal."""
+        message = self.page.locator("p.login_error")
+        expect(message).to_be_visible(timeout=30 * SECOND)
+        return message.inner_text()
+
+
+class HomePage:
+    """/hub/home: the user's own server, running or not."""
+
+    def __init__(self, page: Page, hub_url: str, step: Step = no_step) -> None:
+        self.page, self.hub_url, self.step = page, hub_url.rstrip("/"), step
+
+    def stop_server(self) -> None:
+        """Stop the server where one runs. The page asks the hub, and the hub asks the cluster."""
+        self.page.goto(f"{self.hub_url}/hub/home")
+        start = self.page.locator("#start")
+        expect(start).to_be_visible(timeout=30 * SECOND)
+        stop = self.page.locator("#stop")
+        if stop.is_visible():
+            stop.click()
+            expect(stop).to_be_hidden(timeout=90 * SECOND)
+            self._wait_until_startable()
+
+    def _wait_until_startable(self) -> None:
+        """The button shows "My Server" while it runs and "Start My Server" after that."""
+        deadline = time.monotonic() + 90
+        while "Start" not in self.page.locator("#start").inner_text():
+            if time.monotonic() > deadline:
+                raise AssertionError("The server does not stop")
+            self.page.wait_for_timeout(500)
+            self.page.reload()
+
+
+class SpawnPage:
+    """/hub/spawn: the choice of an image, and the wait for the server."""
+
+    def __init__(self, page: Page, hub_url: str, step: Step = no_step) -> None:
+        self.page, self.hub_url, self.step = page, hub_url.rstrip("/"), step
+
+    def open(self) -> SpawnPage:
+        """Show the choices."""
+        self.page.goto(f"{self.hub_url}/hub/spawn")
+        expect(self.page.locator("#spawn_form")).to_be_visible(timeout=30 * SECOND)
+        return self
+
+    def choices(self) -> list[str]:
+        """The slugs that are offered."""
+        radios = self.page.locator("#spawn_form input[type=radio][name=profile]")
+        return [str(radio.get_attribute("value")) for radio in radios.all()]
+
+    def choose(self, slug: str) -> SpawnPage:
+        """Choose by clicking the label, as a person does."""
+        self.page.click(f"label[for=profile-item-{slug}]")
+        expect(self.page.locator(f"#profile-item-{slug}")).to_be_checked()
+        self.step(self.page, "choice")
+        return self
+
+    def start(self) -> None:
+        """Press Start and wait for the server; a start that fails tells what the hub told."""
+        self.press_start()
+        self.wait_for_server()
+
+    def press_start(self) -> None:
+        """Press Start."""
+        self.page.click("#spawn_form button[type=submit], #spawn_form input[type=submit]", no_wait_after=True)
+
+    def wait_for_server(self) -> None:
+        """Wait until the browser is sent to the server."""
+        failed = self.page.locator("#progress-bar.bg-danger")
+        deadline = time.monotonic() + SPAWN_TIMEOUT / SECOND
+        pictured = False
+        while not re.search(r"/user/[^/]+/lab", self.page.url):
+            if not pictured and "/spawn-pending/" in self.page.url:
+                self.step(self.page, "start")
+                pictured = True
+            if failed.is_visible():
+                raise AssertionError(f"The server did not start:\n{self.progress()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"The server is not up; the page is {self.page.url}:\n{self.progress()}")
+            self.page.wait_for_timeout(50)
+
+    def progress(self) -> str:
+        """The events that the hub showed."""
+        lines = self.page.locator(".progress-log-event").all_text_contents()
+        return "\n".join(lines) or self.page.locator("body").inner_text()[:500]
+
+
+@dataclass
+class Output:
+    """What a cell printed, and whether it ended with an error."""
+
+    text: str
+    error: str
+
+
+class Lab:
+    """/user/<name>/lab: JupyterLab."""
+
+    def __init__(self, page: Page, step: Step = no_step) -> None:
+        self.page, self.step = page, step
+
+    @property
+    def server_url(self) -> str:
+        """The address of the user's server, without /lab."""
+        return self.page.url.partition("/lab")[0]
+
+    def wait_ready(self) -> Lab:
+        """Wait until the splash screen is gone and something can be clicked."""
+        expect(self.page.locator("#jp-main-dock-panel")).to_be_visible(timeout=LAB_TIMEOUT)
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0, timeout=LAB_TIMEOUT)
+        return self
+
+    def new_notebook(self) -> Lab:
+        """Click the first kernel on the launcher's notebook row."""
+        self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click(timeout=LAB_TIMEOUT)
+        self.wait_kernel()
+        return self
+
+    def open_notebook(self, name: str) -> Lab:
+        """Open a notebook by its address."""
+        self.page.goto(f"{self.server_url}/lab/tree/{name}?reset")
+        self.wait_ready()
+        expect(self.notebook.locator(".jp-Cell").first).to_be_visible(timeout=LAB_TIMEOUT)
+        return self
+
+    @property
+    def notebook(self) -> Locator:
+        """The notebook in front."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def cell(self, index: int) -> Locator:
+        """A cell by its place."""
+        return self.notebook.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+
+    def wait_kernel(self) -> None:
+        """Wait until a kernel is there and has nothing to do."""
+        idle = self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+        expect(idle).to_be_visible(timeout=LAB_TIMEOUT)
+
+    def type_into(self, index: int, code: str) -> None:
+        """Type code into a cell. insert_text: the editor closes brackets that are typed key by key."""
+        editor = self.cell(index).locator(".cm-content")
+        editor.click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(code)
+
+    def run(self, index: int, code: str) -> Output:
+        """Type code into a cell, run it with Shift+Enter and read what it printed."""
+        self.type_into(index, code)
+        self.page.keyboard.press("Shift+Enter")
+        expect(self.cell(index).locator(".jp-InputArea-prompt")).to_have_text(
+            re.compile(r"^\[\d+\]:$"), timeout=LAB_TIMEOUT
+        )
+        return self.output(index)
+
+    def output(self, index: int) -> Output:
+        """What stands below a cell."""
+        area = self.cell(index).locator(".jp-OutputArea-output")
+        wrong = area.locator(
+            'xpath=self::*[contains(@data-mime-type, "error") or contains(@data-mime-type, "stderr")]'
+        )
+        return Output(
+            "\n".join(area.locator("pre").all_text_contents()).strip(), "\n".join(wrong.all_text_contents())
+        )
+
+    def source(self, index: int) -> str:
+        """The code of a cell."""
+        return "\n".join(self.cell(index).locator(".cm-line").all_text_contents())
+
+    def save_as(self, name: str) -> None:
+        """Save with Ctrl+S; the first save of an untitled notebook asks for its name."""
+        self.page.keyboard.press("Control+s")
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.locator("input").first.fill(name)
+        dialog.locator(".jp-mod-accept").click()
+        expect(dialog).to_have_count(0)
+        tab = self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current")
+        expect(tab.locator(".lm-TabBar-tabLabel")).to_have_text(name, timeout=30 * SECOND)
+        expect(tab).not_to_have_class(re.compile("jp-mod-dirty"), timeout=30 * SECOND)
+
+    def stored(self, name: str) -> dict[str, Any]:
+        """The notebook as the server has stored it, not as the browser shows it."""
+        answer = self.page.request.get(f"{self.server_url}/api/contents/{name}", params={"content": "1"})
+        assert answer.ok, f"{answer.url}: {answer.status} {answer.text()[:300]}"
+        content: dict[str, Any] = json.loads(answer.text())["content"]
+        return content
+
+    def log_out(self) -> None:
+        """File > Log Out."""
+        self.page.locator("#jp-MainMenu .lm-MenuBar-itemLabel", has_text=re.compile("^File$")).click()
+        self.page.locator('.lm-Menu-item[data-command="hub:logout"]').click()
+        expect(self.page.locator("#username_input, #login-main, a[href*='/hub/login']").first).to_be_visible(
+            timeout=30 * SECOND
+        )

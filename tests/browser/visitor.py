@@ -1,0 +1,65 @@
+"""Someone with a browser window, who takes a picture of each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pages import HomePage, Lab, LoginPage, SpawnPage
+from playwright.sync_api import Page
+
+
+@dataclass(frozen=True)
+class User:
+    """Someone who may log in."""
+
+    name: str
+    password: str
+
+    @property
+    def pod(self) -> str:
+        return f"jupyter-{self.name}"
+
+
+class Album:
+    """Pictures of each step, thrown away unless the test fails or they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def take(self, page: Page, name: str) -> None:
+        self.count += 1
+        page.screenshot(path=self.folder / f"{self.count:02d}-{name}.png")
+
+
+@dataclass
+class Visitor:
+    """One browser window with its own cookies, and the pages it can be on."""
+
+    page: Page
+    hub_url: str
+    album: Album
+
+    @property
+    def login(self) -> LoginPage:
+        return LoginPage(self.page, self.hub_url, self.album.take)
+
+    @property
+    def home(self) -> HomePage:
+        return HomePage(self.page, self.hub_url, self.album.take)
+
+    @property
+    def spawn(self) -> SpawnPage:
+        return SpawnPage(self.page, self.hub_url, self.album.take)
+
+    @property
+    def lab(self) -> Lab:
+        return Lab(self.page, self.album.take)
+
+    def start_server(self, user: User, slug: str) -> Lab:
+        """Log in, choose an image, wait for JupyterLab. A server that still runs is stopped first."""
+        self.login.open().log_in(user.name, user.password)
+        self.home.stop_server()
+        self.spawn.open().choose(slug).start()
+        return self.lab.wait_ready()
