@@ -1,0 +1,54 @@
+"""Versions of k3s, and which way leads from one to another."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?(?:\+([a-z0-9]*?[a-z])(\d+))?")
+
+
+class Release(NamedTuple):
+    """A version such as v1.34.4+k3s1 or v1.34.4-rc1+k3s1."""
+
+    major: int
+    minor: int
+    patch: int
+    prerelease: str
+    maker: str  # k3s, or lab for the lab's stand-in
+    revision: int
+
+    @property
+    def order(self) -> tuple[int, int, int, bool, str]:
+        """A pre-release comes before its release."""
+        return self.major, self.minor, self.patch, not self.prerelease, self.prerelease
+
+
+def parse(version: str) -> Release | None:
+    match = FORM.search(version)
+    if not match:
+        return None
+    major, minor, patch, prerelease, maker, revision = match.groups()
+    return Release(int(major), int(minor), int(patch), prerelease or "", maker or "", int(revision or 0))
+
+
+def refusal(installed: str | None, wanted: str) -> str | None:
+    """Why this version cannot take the place of the installed one; None when it can."""
+    new = parse(wanted)
+    if new is None:
+        return f"{wanted!r} is not a version of k3s: write it in full, like v1.34.4+k3s1"
+    old = parse(installed) if installed else None
+    if old is None:
+        return None
+    same_maker = old.maker == new.maker
+    if new.order < old.order or (new.order == old.order and same_maker and new.revision < old.revision):
+        return (
+            f"{installed} is installed and {wanted} is older: a cluster's data cannot go back. "
+            f"Write {installed} or a newer one, or restore a backup made with {wanted}"
+        )
+    if new.major == old.major and new.minor > old.minor + 1:
+        return (
+            f"{installed} is installed and {wanted} skips minor versions: Kubernetes upgrades one at a time. "
+            f"Write a v{old.major}.{old.minor + 1} version first"
+        )
+    return None
