@@ -1,0 +1,265 @@
+"""Is this inventory right? Asked on the operator's computer, before any machine is touched.
+
+`problems()` is the whole of it: sentences that say where, what is wrong, and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.metalworks import k3s_settings
+
+KINDS = ("lab", "multipass", "metal")
+SOURCES = ("upstream", "bundle", "build")
+NODE_PORTS = range(30000, 32768)
+NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+USER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
+SHORTEST_TOKEN = 16
+SHORTEST_PASSWORD = 12
+# What the examples of this repository and of others use.
+WELL_KNOWN_PASSWORDS = {"user1", "user2", "admin", "password", "changeme", "jupyter", "jupyterhub"}
+DEFAULT_NETWORKS = {"cluster-cidr": "10.42.0.0/16", "service-cidr": "10.43.0.0/16"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One host of the inventory."""
+
+    name: str
+    address: str
+    node_name: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the inventory says, as far as it can be judged without asking a machine."""
+
+    kind: str
+    source: str
+    version: str
+    groups: Mapping[str, Sequence[str]]
+    machines: Sequence[Machine]
+    token: str | None = None
+    users: Sequence[Mapping[str, Any]] = ()
+    profiles: Sequence[Mapping[str, Any]] = ()
+    node_ports: Mapping[str, Any] = field(default_factory=dict)
+    subnet: str | None = None
+    routes: Sequence[str] = ()
+
+    @property
+    def servers(self) -> list[Machine]:
+        return [machine for machine in self.machines if machine.name in self.groups.get("k3s_server", ())]
+
+
+def problems(inventory: Inventory) -> list[str]:
+    """All that is wrong, in the order in which one would put it right."""
+    return [
+        *_choice_problems(inventory),
+        *_group_problems(inventory),
+        *_name_problems(inventory),
+        *_address_problems(inventory),
+        *_lab_problems(inventory),
+        *_config_problems(inventory),
+        *_token_problems(inventory),
+        *_user_problems(inventory),
+        *_profile_problems(inventory),
+        *_port_problems(inventory),
+    ]
+
+
+def _choice_problems(inventory: Inventory) -> Iterator[str]:
+    if inventory.kind not in KINDS:
+        yield f"metalworks_machines is {inventory.kind!r}: write one of {', '.join(KINDS)}"
+    if inventory.source not in SOURCES:
+        yield f"metalworks_artifact_source is {inventory.source!r}: write one of {', '.join(SOURCES)}"
+    if inventory.source == "build" and inventory.kind != "lab":
+        yield (
+            f"metalworks_artifact_source is build on {inventory.kind}: what the lab builds is a stand-in for k3s and "
+            "runs in the lab only; write upstream, or bundle for a closed network"
+        )
+
+
+# Groups, names, addresses.
+
+
+def _group_problems(inventory: Inventory) -> Iterator[str]:
+    servers, agents = (list(inventory.groups.get(group, ())) for group in ("k3s_server", "k3s_agent"))
+    if not servers:
+        yield "group k3s_server has no host: a cluster needs 1, 3 or 5 servers; list them under k3s_cluster.children.k3s_server"
+    elif len(servers) % 2 == 0:
+        yield (
+            f"group k3s_server has {len(servers)} hosts ({', '.join(servers)}): etcd needs an odd number to survive the loss of "
+            f"one; make one of them an agent, or add a server"
+        )
+    for name in sorted(set(servers) & set(agents)):
+        yield f"host {name} is in k3s_server and in k3s_agent: a server takes work too; take it out of k3s_agent"
+    for name in inventory.groups.get("k3s_cluster", ()):
+        if name not in servers and name not in agents:
+            yield f"host {name} is in k3s_cluster, but in neither k3s_server nor k3s_agent: put it into one of them"
+
+
+def _name_problems(inventory: Inventory) -> Iterator[str]:
+    for machine in inventory.machines:
+        name = machine.node_name
+        if not NODE_NAME.match(name) or len(name) > 253:
+            suggestion = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+            yield (
+                f"host {machine.name}: {name!r} cannot be the name of a Kubernetes node (small letters, digits, - and .); "
+                f"write {suggestion or 'node-1'}"
+            )
+    yield from _duplicates(
+        {machine.name: machine.node_name for machine in inventory.machines},
+        "have the same node name {value}: give each a name of its own (node-name in its k3s configuration)",
+    )
+
+
+def _address_problems(inventory: Inventory) -> Iterator[str]:
+    yield from _duplicates(
+        {machine.name: machine.address for machine in inventory.machines},
+        "have the same address {value}: give each its own ansible_host",
+    )
+
+
+def _duplicates(values: Mapping[str, str], sentence: str) -> Iterator[str]:
+    for value, count in Counter(values.values()).items():
+        if count > 1:
+            names = [name for name, its in values.items() if its == value]
+            yield f"hosts {', '.join(names)} " + sentence.format(value=value)
+
+
+def _lab_problems(inventory: Inventory) -> Iterator[str]:
+    if inventory.kind != "lab" or not inventory.subnet:
+        return
+    try:
+        subnet = ipaddress.ip_network(inventory.subnet)
+    except ValueError:
+        yield f"lab_machines_subnet is {inventory.subnet!r}: write a network like 172.30.7.0/24"
+        return
+    for machine in inventory.machines:
+        address = _address(machine.address)
+        if address is None:
+            yield f"host {machine.name}: ansible_host {machine.address!r} is not an IP address; write one of {subnet}"
+        elif address not in subnet:
+            yield f"host {machine.name}: ansible_host {address} is outside of lab_machines_subnet {subnet}; write one of that network"
+    for route in inventory.routes:
+        taken = ipaddress.ip_network(route)
+        # The lab's own network is a route too, once it exists.
+        if taken != subnet and taken.prefixlen > 0 and taken.version == subnet.version and taken.overlaps(subnet):
+            yield (
+                f"lab_machines_subnet {subnet} overlaps {taken}, to which this computer has a route already; choose a network that "
+                "is free (METALWORKS_LAB_SUBNET for the lab)"
+            )
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+# What the cluster is told.
+
+
+def _config_problems(inventory: Inventory) -> Iterator[str]:
+    servers = inventory.servers
+    for machine in inventory.machines:
+        role = "server" if machine in servers else "agent"
+        peers = [{"name": peer.name, "config": peer.config} for peer in servers if peer.name != machine.name]
+        for sentence in k3s_settings.problems(role, machine.config, inventory.version, peers if role == "server" else []):
+            yield f"host {machine.name}, k3s_{role}_config: {sentence}"
+    yield from _inner_network_problems(inventory)
+
+
+def _inner_network_problems(inventory: Inventory) -> Iterator[str]:
+    """A machine whose address lies in the pods' or services' network cannot be reached from a pod."""
+    config = inventory.servers[0].config if inventory.servers else {}
+    for key, usual in DEFAULT_NETWORKS.items():
+        for text in str(config.get(key, usual)).split(","):
+            try:
+                network = ipaddress.ip_network(text.strip())
+            except ValueError:
+                continue  # said by k3s_settings
+            for machine in inventory.machines:
+                address = _address(machine.address)
+                if address is not None and address in network:
+                    yield (
+                        f"host {machine.name}: ansible_host {address} lies in the cluster's own {key} {network}; set {key} in "
+                        "k3s_server_config to a network that your machines do not use"
+                    )
+
+
+def _token_problems(inventory: Inventory) -> Iterator[str]:
+    if inventory.token is None:
+        return
+    secret = inventory.token.rpartition(":")[2]
+    if len(secret) < SHORTEST_TOKEN or len(set(secret)) < SHORTEST_TOKEN // 2:
+        yield (
+            f"the cluster's token (k3s_server_token) is weak: whoever guesses it joins the cluster; write at least {SHORTEST_TOKEN} "
+            "random characters, or leave the variable out and one is made"
+        )
+    elif re.search(r"\s", inventory.token):
+        yield "the cluster's token (k3s_server_token) has a blank in it: write it without"
+
+
+# Who may log in, and what they may start.
+
+
+def _user_problems(inventory: Inventory) -> Iterator[str]:
+    names = [str(user.get("name", "")) for user in inventory.users]
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"jupyterhub_users lists {name!r} {count} times: keep one"
+    for user in inventory.users:
+        yield from _one_user_problems(user, inventory.kind)
+
+
+def _one_user_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
+    name = str(user.get("name", ""))
+    where = f"jupyterhub_users, user {name!r}"
+    if not USER_NAME.match(name):
+        yield f"{where}: a name is small letters, digits, '.', '_' and '-', and starts with a letter or digit"
+    if user.get("password_hash"):
+        return
+    password = str(user.get("password") or "")
+    if not password:
+        yield f"{where} has neither password nor password_hash: without one anybody could log in; write one of them"
+    elif kind == "metal" and (password.lower() in WELL_KNOWN_PASSWORDS or password.lower() == name.lower()):
+        yield f"{where} has a password that everybody knows: that is for the lab; write one of at least {SHORTEST_PASSWORD} characters"
+    elif kind == "metal" and len(password) < SHORTEST_PASSWORD:
+        yield (
+            f"{where} has a password of {len(password)} characters: on metal write one of at least {SHORTEST_PASSWORD}, "
+            "or a password_hash"
+        )
+
+
+def _profile_problems(inventory: Inventory) -> Iterator[str]:
+    names = [str(profile.get("display_name", "")) for profile in inventory.profiles]
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"jupyterhub_profiles lists {name!r} {count} times: give each choice a display_name of its own"
+    defaults = [name for name, profile in zip(names, inventory.profiles, strict=True) if profile.get("default")]
+    if len(defaults) > 1:
+        yield f"jupyterhub_profiles has {len(defaults)} defaults ({', '.join(defaults)}): keep default: true on one of them"
+    for name, profile in zip(names, inventory.profiles, strict=True):
+        if not name:
+            yield "jupyterhub_profiles has a choice without display_name: write what people are to read"
+        image = str(profile.get("image", ""))
+        if image.endswith(":latest") or (image and ":" not in image.rpartition("/")[2]):
+            yield (
+                f"jupyterhub_profiles, choice {name!r}: image {image} names no version, so tomorrow's server would be "
+                "another one; write a tag or digest"
+            )
+
+
+def _port_problems(inventory: Inventory) -> Iterator[str]:
+    for name, port in inventory.node_ports.items():
+        if not str(port).isdigit() or int(port) not in NODE_PORTS:
+            yield f"{name} is {port}: Kubernetes opens node ports {NODE_PORTS[0]} to {NODE_PORTS[-1]} only; write one of these"
+    yield from _duplicates({name: str(port) for name, port in inventory.node_ports.items()}, "use the same port {value}: change one")

@@ -1,0 +1,69 @@
+"""Filters that carry data to and from the checks of roles/preflight."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+# The first that fits what Ansible says of a machine on which no module could run.
+REASONS = (
+    ("Host key verification failed", "its ssh host key is not the known one: compare it, then correct known_hosts"),
+    ("Permission denied", "it does not accept the key: check ansible_user and ansible_ssh_private_key_file"),
+    ("Could not resolve", "its name is not known: write its address as ansible_host"),
+    ("No route to host", "it cannot be reached: check ansible_host, the cable, and that it is switched on"),
+    ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
+    ("Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
+    ("password is required", "{user} may not become root without a password: allow it in sudoers, or use --ask-become-pass"),
+    ("not in the sudoers file", "{user} may not become root: allow it in sudoers"),
+    ("python", "it has no usable Python 3: install python3, or set ansible_python_interpreter"),
+)
+
+
+def pick(hosts: Iterable[str], hostvars: Mapping[str, Any], keys: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Of each host its name, and those variables that it has, under new names: {new: variable}."""
+    return [
+        {"name": host, **{new: hostvars[host][key] for new, key in keys.items() if key in hostvars[host]}}
+        for host in hosts
+    ]
+
+
+def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
+    """All sentences about all machines, from what the module returned for each."""
+    return [
+        *(sentence for host, result in results.items() for sentence in _of_one(host, result, hostvars[host])),
+        *_shared(results, "hostname", "call themselves {value}: set a name of its own on each (hostnamectl)"),
+        *_shared(
+            results,
+            "machine_id",
+            "have the same /etc/machine-id, as copies of one disk have: empty it on each and run systemd-machine-id-setup",
+        ),
+    ]
+
+
+def _of_one(host: str, result: Mapping[str, Any], variables: Mapping[str, Any]) -> Iterator[str]:
+    where = f"host {host}"
+    if "problems" in result:
+        yield from (f"{where}: {sentence}" for sentence in result["problems"])
+        return
+    said = " ".join(str(result.get(part, "")) for part in ("msg", "module_stderr", "module_stdout"))
+    said = " ".join(said.split()) or "nothing"
+    user = variables.get("ansible_user", "the account")
+    reasons = [reason for sign, reason in REASONS if sign.lower() in said.lower()]
+    reason = reasons[0].format(user=user) if reasons else "Ansible could not ask it"
+    address = variables.get("ansible_host", host)
+    yield f"{where} ({address}): {reason}. Ansible says: {said[:300]}"
+
+
+def _shared(results: Mapping[str, Mapping[str, Any]], fact: str, sentence: str) -> Iterator[str]:
+    values = {host: result["facts"][fact] for host, result in results.items() if "facts" in result}
+    for value, count in Counter(values.values()).items():
+        if count > 1 and value:
+            yield f"hosts {', '.join(host for host, its in values.items() if its == value)} {sentence.format(value=value)}"
+
+
+class FilterModule:
+    """Ansible's way to find the filters."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"pick": pick, "preflight_problems": preflight_problems}
