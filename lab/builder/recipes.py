@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from module_utils.metalworks.artifacts import Artifact, read_catalogue
 
-from . import airgap, debian, golang
+from . import airgap, debian, docker_images, golang
 from .recipe import ROOT, Recipe
 
 KUBERNETES = ("1", "34")            # what helm takes for the cluster's version when it has no cluster to ask
@@ -42,6 +42,7 @@ RECIPES: dict[str, Callable[[str, str], Recipe]] = {
     "debian_image": lambda name, version: debian.system(name, version, debian.System("base", "base")),
     "node_image": lambda name, version: debian.system(
         name, version, debian.System("node", "node", ("/sbin/init",))),
+    "docker_image": docker_images.recipe,
     "debian_package": lambda name, version: debian.busybox(name, version, "base-image"),
 }
 

@@ -1,0 +1,40 @@
+"""The images of the hub, its proxy and a user's server, each FROM the lab's one base so that they share it."""
+
+from __future__ import annotations
+
+from module_utils.metalworks.cache import cache_root
+from module_utils.metalworks.docker import has_image
+from module_utils.metalworks.image_build import ImageCache, Wanted
+
+from .recipe import LAB, Job, Recipe, Result
+
+BASE = "base-image"
+# artifact -> folder below lab/images, name of the image
+IMAGES = {
+    "hub-image": ("hub", "hub"),
+    "proxy-image": ("proxy", "proxy"),
+    "notebook-minimal-image": ("notebook", "notebook-minimal"),
+}
+
+
+def recipe(name: str, version: str) -> Recipe:
+    """Make the recipe of one image."""
+    folder, image = IMAGES[name]
+    context = LAB / "images" / folder
+
+    def make(job: Job) -> Result:
+        images = ImageCache(job.cache)
+        job.say("building")
+        wanted = Wanted(image, version, context, base=job.needs[BASE].reference)
+        record, _ = images.ensure(wanted, lambda command, env: job.run(command, env), job.key)
+        return Result(version, reference=record.reference, record=str(images.record_path(image, job.key)))
+
+    # The base is in the key through `needs`; here only what is the image's own.
+    return Recipe(name, version, make, Wanted(image, version, context).fingerprint, needs=(BASE,),
+                  there=_is_there)
+
+
+def _is_there(result: Result) -> bool:
+    """Tell whether nodes can be given the image, and other images can be built on it."""
+    name, _, key = result.record.rpartition("/")[2].removesuffix(".json").rpartition("-")
+    return ImageCache(cache_root()).find(name, key) is not None and has_image(result.reference)
