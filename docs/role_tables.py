@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the table of inputs into each role's README, from its meta/argument_specs.yml.
 
-`docs/role_tables.py` writes; `docs/role_tables.py --check` only says which READMEs are stale and exits with 1.
+`docs/role_tables.py` writes; with `--check` it only says which READMEs are stale and exits with 1.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def rows(options: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for name, option in options.items():
         description = sentence(option.get("description", ""))
         yield f"| `{prefix}{name}` | {kind(option)} | {default(option)} | {description} |"
-        yield from rows(option.get("options", {}), f"{prefix}{name}{'[]' if option.get('type') == 'list' else ''}.")
+        yield from rows(
+            option.get("options", {}), f"{prefix}{name}{'[]' if option.get('type') == 'list' else ''}."
+        )
 
 
 def section(specs: dict[str, Any]) -> str:
@@ -68,7 +70,9 @@ def render(role: Path) -> str:
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{role / 'README.md'} lacks the markers {BEGIN} and {END}: add them where the inputs belong.")
+        raise SystemExit(
+            f"{role / 'README.md'} lacks the markers {BEGIN} and {END}: add them where the inputs belong."
+        )
     return f"{before}{begin}\n{section(specs)}{end}{after}"
 
 

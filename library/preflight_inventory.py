@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: preflight_inventory
 short_description: Say all that is wrong with an inventory
 description:
-  - Judges groups, names, addresses, k3s settings, token, users and choices of images by what the inventory says. Runs on the
-    operator's computer and asks no machine.
+  - Judges groups, names, addresses, k3s settings, token, users and choices of images by what the inventory
+    says. Runs on the operator's computer and asks no machine.
   - Does not fail on what it finds. The caller shows all sentences at once.
   - Use it with C(no_log), because it is given the passwords. The sentences do not contain them.
 author: Metalworks
@@ -128,7 +128,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "agent_config": {"type": "dict"},
         },
     },
-    # Hidden by the task's no_log: marked here, a password like "user1" would also be blotted out of the sentences.
+    # Hidden by the task's no_log: marked here, "user1" would also be blotted out of the sentences.
     "token": {"type": "str", "no_log": False},
     "users": {"type": "list", "elements": "dict", "default": []},
     "profiles": {"type": "list", "elements": "dict", "default": []},

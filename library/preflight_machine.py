@@ -8,7 +8,8 @@ module: preflight_machine
 short_description: Say all that keeps a machine from becoming a node
 description:
   - Looks at processor, memory, disk, clock, kernel, network, ports and the installed k3s in one round trip.
-  - Changes nothing, and does not fail on what it finds. The caller shows the sentences of all machines at once.
+  - Changes nothing, and does not fail on what it finds. The caller shows the sentences of all machines at
+    once.
 author: Metalworks
 options:
   role:
@@ -81,7 +82,7 @@ facts:
   description: What was seen, for comparison with the other machines.
   type: dict
   returned: always
-  sample: {hostname: metal-1, machine_id: 0123456789abcdef0123456789abcdef, architecture: x86_64, memory_mib: 7950}
+  sample: {hostname: metal-1, architecture: x86_64, memory_mib: 7950}
 """
 
 import dataclasses
@@ -181,16 +182,17 @@ def is_local(address: str) -> bool:
 
 def listening_sockets() -> dict[str, int]:
     """The port of each listening TCP socket, by its inode."""
-    rows = [line.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") for line in text(path).splitlines()[1:]]
+    rows = [
+        line.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") for line in text(path).splitlines()[1:]
+    ]
     return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}
 
 
 def open_sockets(process: str) -> Iterator[str]:
     """The inodes of the sockets that a process holds; nothing when it has ended meanwhile."""
-    folder = f"/proc/{process}/fd"
     try:
-        for descriptor in os.listdir(folder):
-            target = os.readlink(f"{folder}/{descriptor}")
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            target = str(descriptor.readlink())
             if target.startswith("socket:["):
                 yield target[len("socket:[") : -1]
     except OSError:
@@ -203,7 +205,7 @@ def strangers(ports: tuple[int, ...]) -> dict[int, str]:
     owners: dict[int, str] = {}
     if not wanted:
         return owners
-    for process in filter(str.isdigit, os.listdir("/proc")):
+    for process in (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         held = [wanted[inode] for inode in open_sockets(process) if inode in wanted]
         if held and not any(unit in text(f"/proc/{process}/cgroup") for unit in UNITS):
             owners.update(dict.fromkeys(held, f"{text(f'/proc/{process}/comm')} (pid {process})"))

@@ -1,7 +1,8 @@
-"""What the tests of all scenarios share: hosts from an inventory that uses templates, and the journal of a failure.
+"""What the tests of all scenarios share: hosts of an inventory with templates, and the journal of a failure.
 
-testinfra reads `ansible-inventory --list`, which leaves templates as they are. Its other way (force_ansible) starts Ansible for
-each command. Here the inventory is read once, with its templates resolved, and the machines are asked over plain ssh.
+testinfra reads `ansible-inventory --list`, which leaves templates as they are. Its other way (force_ansible)
+starts Ansible for each command. Here the inventory is read once, with its templates resolved, and the
+machines are asked over plain ssh.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def resolved_inventory(_config: object, source: str | None) -> dict[str, Any]:
 
 def _connection(loader: DataLoader, variables: dict[str, Any]) -> dict[str, Any]:
     templar = Templar(loader=loader, variables=variables)
-    wanted = {name: value for name, value in variables.items() if name.startswith(("ansible_", "metalworks_"))}
+    wanted = {
+        name: value for name, value in variables.items() if name.startswith(("ansible_", "metalworks_"))
+    }
     del wanted["ansible_playbook_python"]
     return {
         name: templar.template(value) if isinstance(value, str) else value for name, value in wanted.items()

@@ -80,8 +80,8 @@ def _choice_problems(inventory: Inventory) -> Iterator[str]:
         yield f"metalworks_artifact_source is {inventory.source!r}: write one of {', '.join(SOURCES)}"
     if inventory.source == "build" and inventory.kind != "lab":
         yield (
-            f"metalworks_artifact_source is build on {inventory.kind}: what the lab builds is a stand-in for k3s and "
-            "runs in the lab only; write upstream, or bundle for a closed network"
+            f"metalworks_artifact_source is build on {inventory.kind}: what the lab builds is a stand-in for "
+            "k3s and runs in the lab only; write upstream, or bundle for a closed network"
         )
 
 
@@ -91,17 +91,26 @@ def _choice_problems(inventory: Inventory) -> Iterator[str]:
 def _group_problems(inventory: Inventory) -> Iterator[str]:
     servers, agents = (list(inventory.groups.get(group, ())) for group in ("k3s_server", "k3s_agent"))
     if not servers:
-        yield "group k3s_server has no host: a cluster needs 1, 3 or 5 servers; list them under k3s_cluster.children.k3s_server"
+        yield (
+            "group k3s_server has no host: a cluster needs 1, 3 or 5 servers; list them under "
+            "k3s_cluster.children.k3s_server"
+        )
     elif len(servers) % 2 == 0:
         yield (
-            f"group k3s_server has {len(servers)} hosts ({', '.join(servers)}): etcd needs an odd number to survive the loss of "
-            f"one; make one of them an agent, or add a server"
+            f"group k3s_server has {len(servers)} hosts ({', '.join(servers)}): etcd needs an odd number to "
+            "survive the loss of one; make one of them an agent, or add a server"
         )
     for name in sorted(set(servers) & set(agents)):
-        yield f"host {name} is in k3s_server and in k3s_agent: a server takes work too; take it out of k3s_agent"
+        yield (
+            f"host {name} is in k3s_server and in k3s_agent: a server takes work too; take it out of "
+            "k3s_agent"
+        )
     for name in inventory.groups.get("k3s_cluster", ()):
         if name not in servers and name not in agents:
-            yield f"host {name} is in k3s_cluster, but in neither k3s_server nor k3s_agent: put it into one of them"
+            yield (
+                f"host {name} is in k3s_cluster, but in neither k3s_server nor k3s_agent: put it into one of "
+                "them"
+            )
 
 
 def _name_problems(inventory: Inventory) -> Iterator[str]:
@@ -110,8 +119,8 @@ def _name_problems(inventory: Inventory) -> Iterator[str]:
         if not NODE_NAME.match(name) or len(name) > 253:
             suggestion = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
             yield (
-                f"host {machine.name}: {name!r} cannot be the name of a Kubernetes node (small letters, digits, - and .); "
-                f"write {suggestion or 'node-1'}"
+                f"host {machine.name}: {name!r} cannot be the name of a Kubernetes node (small letters, "
+                f"digits, - and .); write {suggestion or 'node-1'}"
             )
     yield from _duplicates(
         {machine.name: machine.node_name for machine in inventory.machines},
@@ -144,16 +153,27 @@ def _lab_problems(inventory: Inventory) -> Iterator[str]:
     for machine in inventory.machines:
         address = _address(machine.address)
         if address is None:
-            yield f"host {machine.name}: ansible_host {machine.address!r} is not an IP address; write one of {subnet}"
+            yield (
+                f"host {machine.name}: ansible_host {machine.address!r} is not an IP address; write one of "
+                f"{subnet}"
+            )
         elif address not in subnet:
-            yield f"host {machine.name}: ansible_host {address} is outside of lab_machines_subnet {subnet}; write one of that network"
+            yield (
+                f"host {machine.name}: ansible_host {address} is outside of lab_machines_subnet {subnet}; "
+                "write one of that network"
+            )
     for route in inventory.routes:
         taken = ipaddress.ip_network(route)
         # The lab's own network is a route too, once it exists.
-        if taken != subnet and taken.prefixlen > 0 and taken.version == subnet.version and taken.overlaps(subnet):
+        if (
+            taken != subnet
+            and taken.prefixlen > 0
+            and taken.version == subnet.version
+            and taken.overlaps(subnet)
+        ):
             yield (
-                f"lab_machines_subnet {subnet} overlaps {taken}, to which this computer has a route already; choose a network that "
-                "is free (METALWORKS_LAB_SUBNET for the lab)"
+                f"lab_machines_subnet {subnet} overlaps {taken}, to which this computer has a route already; "
+                "choose a network that is free (METALWORKS_LAB_SUBNET for the lab)"
             )
 
 
@@ -172,7 +192,9 @@ def _config_problems(inventory: Inventory) -> Iterator[str]:
     for machine in inventory.machines:
         role = "server" if machine in servers else "agent"
         peers = [{"name": peer.name, "config": peer.config} for peer in servers if peer.name != machine.name]
-        for sentence in k3s_settings.problems(role, machine.config, inventory.version, peers if role == "server" else []):
+        for sentence in k3s_settings.problems(
+            role, machine.config, inventory.version, peers if role == "server" else []
+        ):
             yield f"host {machine.name}, k3s_{role}_config: {sentence}"
     yield from _inner_network_problems(inventory)
 
@@ -190,8 +212,9 @@ def _inner_network_problems(inventory: Inventory) -> Iterator[str]:
                 address = _address(machine.address)
                 if address is not None and address in network:
                     yield (
-                        f"host {machine.name}: ansible_host {address} lies in the cluster's own {key} {network}; set {key} in "
-                        "k3s_server_config to a network that your machines do not use"
+                        f"host {machine.name}: ansible_host {address} lies in the cluster's own {key} "
+                        f"{network}; set {key} in k3s_server_config to a network that your machines do not "
+                        "use"
                     )
 
 
@@ -201,8 +224,8 @@ def _token_problems(inventory: Inventory) -> Iterator[str]:
     secret = inventory.token.rpartition(":")[2]
     if len(secret) < SHORTEST_TOKEN or len(set(secret)) < SHORTEST_TOKEN // 2:
         yield (
-            f"the cluster's token (k3s_server_token) is weak: whoever guesses it joins the cluster; write at least {SHORTEST_TOKEN} "
-            "random characters, or leave the variable out and one is made"
+            "the cluster's token (k3s_server_token) is weak: whoever guesses it joins the cluster; write at "
+            f"least {SHORTEST_TOKEN} random characters, or leave the variable out and one is made"
         )
     elif re.search(r"\s", inventory.token):
         yield "the cluster's token (k3s_server_token) has a blank in it: write it without"
@@ -229,13 +252,19 @@ def _one_user_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
         return
     password = str(user.get("password") or "")
     if not password:
-        yield f"{where} has neither password nor password_hash: without one anybody could log in; write one of them"
+        yield (
+            f"{where} has neither password nor password_hash: without one anybody could log in; write one of "
+            "them"
+        )
     elif kind == "metal" and (password.lower() in WELL_KNOWN_PASSWORDS or password.lower() == name.lower()):
-        yield f"{where} has a password that everybody knows: that is for the lab; write one of at least {SHORTEST_PASSWORD} characters"
+        yield (
+            f"{where} has a password that everybody knows: that is for the lab; write one of at least "
+            f"{SHORTEST_PASSWORD} characters"
+        )
     elif kind == "metal" and len(password) < SHORTEST_PASSWORD:
         yield (
-            f"{where} has a password of {len(password)} characters: on metal write one of at least {SHORTEST_PASSWORD}, "
-            "or a password_hash"
+            f"{where} has a password of {len(password)} characters: on metal write one of at least "
+            f"{SHORTEST_PASSWORD}, or a password_hash"
         )
 
 
@@ -243,23 +272,37 @@ def _profile_problems(inventory: Inventory) -> Iterator[str]:
     names = [str(profile.get("display_name", "")) for profile in inventory.profiles]
     for name, count in Counter(names).items():
         if count > 1:
-            yield f"jupyterhub_profiles lists {name!r} {count} times: give each choice a display_name of its own"
-    defaults = [name for name, profile in zip(names, inventory.profiles, strict=True) if profile.get("default")]
+            yield (
+                f"jupyterhub_profiles lists {name!r} {count} times: give each choice a display_name of its "
+                "own"
+            )
+    defaults = [
+        name for name, profile in zip(names, inventory.profiles, strict=True) if profile.get("default")
+    ]
     if len(defaults) > 1:
-        yield f"jupyterhub_profiles has {len(defaults)} defaults ({', '.join(defaults)}): keep default: true on one of them"
+        yield (
+            f"jupyterhub_profiles has {len(defaults)} defaults ({', '.join(defaults)}): keep default: true "
+            "on one of them"
+        )
     for name, profile in zip(names, inventory.profiles, strict=True):
         if not name:
             yield "jupyterhub_profiles has a choice without display_name: write what people are to read"
         image = str(profile.get("image", ""))
         if image.endswith(":latest") or (image and ":" not in image.rpartition("/")[2]):
             yield (
-                f"jupyterhub_profiles, choice {name!r}: image {image} names no version, so tomorrow's server would be "
-                "another one; write a tag or digest"
+                f"jupyterhub_profiles, choice {name!r}: image {image} names no version, so tomorrow's server "
+                "would be another one; write a tag or digest"
             )
 
 
 def _port_problems(inventory: Inventory) -> Iterator[str]:
     for name, port in inventory.node_ports.items():
         if not str(port).isdigit() or int(port) not in NODE_PORTS:
-            yield f"{name} is {port}: Kubernetes opens node ports {NODE_PORTS[0]} to {NODE_PORTS[-1]} only; write one of these"
-    yield from _duplicates({name: str(port) for name, port in inventory.node_ports.items()}, "use the same port {value}: change one")
+            yield (
+                f"{name} is {port}: Kubernetes opens node ports {NODE_PORTS[0]} to {NODE_PORTS[-1]} only; "
+                "write one of these"
+            )
+    yield from _duplicates(
+        {name: str(port) for name, port in inventory.node_ports.items()},
+        "use the same port {value}: change one",
+    )

@@ -86,52 +86,63 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
     architecture = ARCHITECTURES.get(found.architecture)
     if architecture is None:
         supported = ", ".join(sorted(set(ARCHITECTURES.values())))
-        yield f"its processor is {found.architecture}, for which there is no k3s: use a machine of {supported}"
+        yield (
+            f"its processor is {found.architecture}, for which there is no k3s: use a machine of {supported}"
+        )
     elif architecture != wanted.architecture:
         yield (
-            f"its processor is {architecture}, but the artifacts are for {wanted.architecture}: set preflight_architecture to "
-            f"{architecture} where the source has it, or use another machine"
+            f"its processor is {architecture}, but the artifacts are for {wanted.architecture}: set "
+            f"preflight_architecture to {architecture} where the source has it, or use another machine"
         )
     if not found.systemd:
         yield "systemd is not its init: k3s runs as a systemd service here; use a system with systemd"
     missing = [name for name in CONTROLLERS if name not in found.controllers]
     if missing:
         yield (
-            f"the kernel has the cgroup controllers {', '.join(missing)} switched off: switch them on at boot (on a Raspberry Pi "
-            "cgroup_enable=memory in cmdline.txt) and reboot"
+            f"the kernel has the cgroup controllers {', '.join(missing)} switched off: switch them on at "
+            "boot (on a Raspberry Pi cgroup_enable=memory in cmdline.txt) and reboot"
         )
     for name, purpose in KERNEL_FEATURES.items():
         if name not in found.kernel_features:
-            yield f"the kernel lacks {name}, needed for {purpose}: load the module or install the distribution's full kernel"
+            yield (
+                f"the kernel lacks {name}, needed for {purpose}: load the module or install the "
+                "distribution's full kernel"
+            )
     ahead = found.clock_ahead_seconds
     if abs(ahead) > wanted.clock_tolerance_seconds:
         yield (
-            f"its clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the operator's computer "
-            f"(tolerated: {wanted.clock_tolerance_seconds:g} s), so certificates would not be valid: switch on time synchronisation "
-            "(timedatectl set-ntp true)"
+            f"its clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the operator's "
+            f"computer (tolerated: {wanted.clock_tolerance_seconds:g} s), so certificates would not be "
+            "valid: switch on time synchronisation (timedatectl set-ntp true)"
         )
 
 
 def _size_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
     if found.memory_mib < wanted.memory_mib:
         yield (
-            f"it has {found.memory_mib} MiB of memory, {wanted.memory_mib} MiB are needed: give it more, or lower "
-            "preflight_memory_mib if you know better"
+            f"it has {found.memory_mib} MiB of memory, {wanted.memory_mib} MiB are needed: give it more, or "
+            "lower preflight_memory_mib if you know better"
         )
     # What a node has stored is no reason to refuse it.
     if not found.k3s_version and found.disk_free_gib < wanted.disk_gib:
         yield (
-            f"{found.disk_path} has {found.disk_free_gib:.1f} GiB free, {wanted.disk_gib:g} GiB are needed for images and volumes: "
-            "make room, or lower preflight_disk_gib if you know better"
+            f"{found.disk_path} has {found.disk_free_gib:.1f} GiB free, {wanted.disk_gib:g} GiB are needed "
+            "for images and volumes: make room, or lower preflight_disk_gib if you know better"
         )
 
 
 def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
     if not found.default_route:
-        yield "it has no default route, without which k3s does not start: add one, a dummy one in a closed network"
+        yield (
+            "it has no default route, without which k3s does not start: add one, a dummy one in a closed "
+            "network"
+        )
     for address in wanted.node_addresses:
         if address not in found.local_addresses:
-            yield f"no interface of it has the address {address} (node-ip): write one that it has, or leave node-ip out"
+            yield (
+                f"no interface of it has the address {address} (node-ip): write one that it has, or leave "
+                "node-ip out"
+            )
     for port in wanted.ports:
         owner = found.listeners.get(port)
         if owner:
@@ -145,11 +156,11 @@ def _version_problems(wanted: str, installed: str) -> Iterator[str]:
     new_parts, old_parts = ([int(part) for part in match.groups()] for match in (new, old))
     if new_parts < old_parts:
         yield (
-            f"it runs k3s {installed}, {wanted} is older: Kubernetes cannot go back; write {installed} or newer, or restore a "
-            "snapshot on a reset machine"
+            f"it runs k3s {installed}, {wanted} is older: Kubernetes cannot go back; write {installed} or "
+            "newer, or restore a snapshot on a reset machine"
         )
     elif new_parts[0] != old_parts[0] or new_parts[1] - old_parts[1] > 1:
         yield (
-            f"it runs k3s {installed}, from which {wanted} skips minor versions: upgrade one minor at a time, "
-            f"v{old_parts[0]}.{old_parts[1] + 1} next"
+            f"it runs k3s {installed}, from which {wanted} skips minor versions: upgrade one minor at a "
+            f"time, v{old_parts[0]}.{old_parts[1] + 1} next"
         )

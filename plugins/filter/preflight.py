@@ -8,13 +8,19 @@ from typing import Any
 
 # The first that fits what Ansible says of a machine on which no module could run.
 REASONS = (
-    ("Host key verification failed", "its ssh host key is not the known one: compare it, then correct known_hosts"),
+    (
+        "Host key verification failed",
+        "its ssh host key is not the known one: compare it, then correct known_hosts",
+    ),
     ("Permission denied", "it does not accept the key: check ansible_user and ansible_ssh_private_key_file"),
     ("Could not resolve", "its name is not known: write its address as ansible_host"),
     ("No route to host", "it cannot be reached: check ansible_host, the cable, and that it is switched on"),
     ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
     ("Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
-    ("password is required", "{user} may not become root without a password: allow it in sudoers, or use --ask-become-pass"),
+    (
+        "password is required",
+        "{user} may not become root without a password: allow it in sudoers, or use --ask-become-pass",
+    ),
     ("not in the sudoers file", "{user} may not become root: allow it in sudoers"),
     ("python", "it has no usable Python 3: install python3, or set ansible_python_interpreter"),
 )
@@ -36,7 +42,8 @@ def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mappi
         *_shared(
             results,
             "machine_id",
-            "have the same /etc/machine-id, as copies of one disk have: empty it on each and run systemd-machine-id-setup",
+            "have the same /etc/machine-id, as copies of one disk have: empty it on each and run "
+            "systemd-machine-id-setup",
         ),
     ]
 
@@ -59,7 +66,10 @@ def _shared(results: Mapping[str, Mapping[str, Any]], fact: str, sentence: str) 
     values = {host: result["facts"][fact] for host, result in results.items() if "facts" in result}
     for value, count in Counter(values.values()).items():
         if count > 1 and value:
-            yield f"hosts {', '.join(host for host, its in values.items() if its == value)} {sentence.format(value=value)}"
+            yield (
+                f"hosts {', '.join(host for host, its in values.items() if its == value)} "
+                f"{sentence.format(value=value)}"
+            )
 
 
 class FilterModule:

@@ -1,4 +1,4 @@
-"""The machines are what the roles expect of any machine; they are revived, refused when they differ, and removed."""
+"""The machines are what roles expect of any machine; they are revived, refused when they differ, removed."""
 
 from __future__ import annotations
 
@@ -83,13 +83,17 @@ class TestLife:
         assert machines("status=running") == {f"{LAB}-server-1", f"{LAB}-agent-1"}
 
     def test_machine_that_differs_is_refused_by_name_and_left_alone(self) -> None:
-        before = computer.check_output(f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1")
+        before = computer.check_output(
+            f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1"
+        )
         refused = play("create.yml", lab_machines_outdated="refuse", lab_machines_memory="1g")
         assert refused.returncode == 2
         said = " ".join(refused.stdout.split())
         assert f"server-1 (container {LAB}-server-1) was made with another memory." in said
         assert "lab_machines_outdated=replace" in said
-        after = computer.check_output(f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1")
+        after = computer.check_output(
+            f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1"
+        )
         assert after == before
 
     def test_docker_that_does_not_answer_is_named_with_the_remedy(self) -> None:
