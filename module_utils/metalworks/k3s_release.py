@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?(?:\+([a-z0-9]*?[a-z])(\d+))?")
+FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?(?:\+([a-z0-9]*[a-z])(\d+))?")
 
 
 class Release(NamedTuple):
