@@ -1,0 +1,56 @@
+"""Inputs of the role jupyterhub as Helm values."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from plugins.filter.jupyterhub import FilterModule
+
+FILTERS = FilterModule().filters()
+
+
+def test_image_is_split_at_its_tag() -> None:
+    assert FILTERS["jupyterhub_image"]("host:5000/hub:1.0-ab") == {
+        "name": "host:5000/hub",
+        "tag": "1.0-ab",
+        "pullPolicy": "IfNotPresent",
+    }
+
+
+def test_no_image_leaves_the_chart_its_own() -> None:
+    assert FILTERS["jupyterhub_image"]("") == {}
+
+
+@pytest.mark.parametrize("reference", ["hub", "host:5000/hub", "hub:latest", "hub@sha256:ab"])
+def test_image_without_a_version_is_refused(reference: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=reference):
+        FILTERS["jupyterhub_image"](reference)
+
+
+def test_profile_sets_image_and_limits() -> None:
+    profile = {
+        "display_name": "Data science",
+        "slug": "datascience",
+        "image": "ds:1",
+        "mem_limit": "2G",
+        "overrides": {"node_selector": {"gpu": "yes"}},
+    }
+    assert FILTERS["jupyterhub_profile_list"]([profile]) == [
+        {
+            "display_name": "Data science",
+            "slug": "datascience",
+            "default": False,
+            "kubespawner_override": {"image": "ds:1", "mem_limit": "2G", "node_selector": {"gpu": "yes"}},
+        }
+    ]
+
+
+def test_output_is_shown_without_secrets() -> None:
+    assert (
+        FILTERS["jupyterhub_scrub"]("token s3cret is short", {"api_token": "s3cret"})
+        == "token <api_token> is short"
+    )
+
+
+def test_keys_are_left_out() -> None:
+    assert FILTERS["jupyterhub_without"]([{"name": "ada", "admin": True}], "admin") == [{"name": "ada"}]
