@@ -1,0 +1,192 @@
+// Package agent runs a node: containerd, kubelet, kube-proxy and the pods' network. Servers are nodes, too.
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"metalworks/lab/k3s/internal/config"
+	"metalworks/lab/k3s/internal/layout"
+	"metalworks/lab/k3s/internal/pki"
+	"metalworks/lab/k3s/internal/process"
+	"metalworks/lab/k3s/internal/supervisor"
+)
+
+// Files of the node.
+const (
+	KubeletKubeconfig    = layout.AgentDir + "/kubelet.kubeconfig"
+	ProxyKubeconfig      = layout.AgentDir + "/kubeproxy.kubeconfig"
+	ControllerKubeconfig = layout.AgentDir + "/k3scontroller.kubeconfig"
+
+	serverCA = layout.AgentDir + "/server-ca.crt"
+	clientCA = layout.AgentDir + "/client-ca.crt"
+)
+
+// Identify completes the settings with what this machine says of itself.
+func Identify(s *config.Settings) error {
+	if s.NodeName == "" {
+		hostname, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		s.NodeName = strings.ToLower(hostname)
+	}
+	if s.NodeIP != "" {
+		return checkLocal(s.NodeIP)
+	}
+	address, err := defaultAddress(s.FlannelIface)
+	s.NodeIP = address
+	return err
+}
+
+func checkLocal(ip string) error {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, address := range addresses {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil && prefix.Addr().String() == ip {
+			return nil
+		}
+	}
+	return fmt.Errorf("node-ip %s is not an address of this machine: write one of %v", ip, addresses)
+}
+
+// defaultAddress is the first address of the interface, or the one that the default route leaves from.
+func defaultAddress(name string) (string, error) {
+	if name == "" {
+		connection, err := net.Dial("udp", "192.0.2.1:9") // a documentation address: nothing is sent
+		if err != nil {
+			return "", fmt.Errorf("no default route, so node-ip must be written into the configuration: %w", err)
+		}
+		defer func() { _ = connection.Close() }()
+		return connection.LocalAddr().(*net.UDPAddr).IP.String(), nil
+	}
+	found, err := net.InterfaceByName(name)
+	if err != nil {
+		return "", fmt.Errorf("flannel-iface %q: %w", name, err)
+	}
+	addresses, err := found.Addrs()
+	if err != nil {
+		return "", err
+	}
+	for _, address := range addresses {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil && prefix.Addr().Is4() {
+			return prefix.Addr().String(), nil
+		}
+	}
+	return "", fmt.Errorf("flannel-iface %q has no IPv4 address", name)
+}
+
+// nodePassword is made once; it proves to the servers that this machine is the one that first had its name.
+func nodePassword() (string, error) {
+	content, err := os.ReadFile(layout.NodePassword)
+	if err == nil {
+		return strings.TrimSpace(string(content)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	raw := make([]byte, 16)
+	if _, err := rand.Read(raw); err != nil {
+		return "", err
+	}
+	password := hex.EncodeToString(raw)
+	return password, pki.WriteFile(layout.NodePassword, []byte(password+"\n"), 0o600)
+}
+
+// Asker gives a node its certificates: the supervisor itself on a server, its client on an agent.
+type Asker func(context.Context, supervisor.NodeRequest) (supervisor.NodeReply, error)
+
+// Join asks for the node's certificates and writes them with the kubeconfigs.
+func Join(ctx context.Context, s *config.Settings, ask Asker) (config.Cluster, error) {
+	password, err := nodePassword()
+	if err != nil {
+		return config.Cluster{}, err
+	}
+	request := supervisor.NodeRequest{
+		Name: s.NodeName, IP: s.NodeIP, Password: password, Requests: map[string][]byte{},
+	}
+	for name := range supervisor.NodeCertificates(s.NodeName, s.NodeIP) {
+		if request.Requests[name], err = pki.Request(layout.AgentDir + "/" + name + ".key"); err != nil {
+			return config.Cluster{}, err
+		}
+	}
+	reply, err := ask(ctx, request)
+	if err != nil {
+		return config.Cluster{}, err
+	}
+	return reply.Cluster, writeNode(reply)
+}
+
+func writeNode(reply supervisor.NodeReply) error {
+	files := map[string][]byte{serverCA: reply.ServerCA, clientCA: reply.ClientCA}
+	for name, certificate := range reply.Certificates {
+		files[layout.AgentDir+"/"+name+".crt"] = certificate
+	}
+	for path, content := range files {
+		if err := pki.WriteFile(path, content, 0o644); err != nil {
+			return err
+		}
+	}
+	api := fmt.Sprintf("https://127.0.0.1:%d", layout.LocalPort)
+	for path, client := range map[string]string{
+		KubeletKubeconfig:    "client-kubelet",
+		ProxyKubeconfig:      "client-kube-proxy",
+		ControllerKubeconfig: "client-k3s-controller",
+	} {
+		if err := pki.WriteKubeconfig(path, api, serverCA, layout.AgentDir+"/"+client); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartKubelet starts the kubelet and kube-proxy of a node that has joined.
+func StartKubelet(s *config.Settings, cluster config.Cluster, children *process.Group) error {
+	if err := writeKubeletConfig(s, cluster); err != nil {
+		return err
+	}
+	arguments := []string{
+		"--config=" + kubeletConfig,
+		"--kubeconfig=" + KubeletKubeconfig,
+		"--hostname-override=" + s.NodeName,
+		"--node-ip=" + s.NodeIP,
+		"--root-dir=/var/lib/kubelet",
+		"--cert-dir=" + layout.AgentDir + "/kubelet-pki",
+	}
+	if len(s.NodeLabels) > 0 {
+		arguments = append(arguments, "--node-labels="+strings.Join(s.NodeLabels, ","))
+	}
+	if len(s.NodeTaints) > 0 {
+		arguments = append(arguments, "--register-with-taints="+strings.Join(s.NodeTaints, ","))
+	}
+	if err := children.Start("kubelet", append(arguments, Flags(s.KubeletArgs)...)); err != nil {
+		return err
+	}
+	return children.Start("kube-proxy", append([]string{
+		"--kubeconfig=" + ProxyKubeconfig,
+		"--cluster-cidr=" + cluster.ClusterCIDR,
+		"--hostname-override=" + s.NodeName,
+		"--proxy-mode=iptables",
+		"--healthz-bind-address=127.0.0.1",
+		"--conntrack-max-per-core=0", // the limit belongs to the host, which a lab machine may not change
+		"--conntrack-tcp-timeout-established=0s", "--conntrack-tcp-timeout-close-wait=0s",
+	}, Flags(s.ProxyArgs)...))
+}
+
+// Flags turns `name=value` of the configuration into flags.
+func Flags(arguments []string) []string {
+	var flags []string
+	for _, argument := range arguments {
+		flags = append(flags, "--"+strings.TrimPrefix(argument, "--"))
+	}
+	return flags
+}

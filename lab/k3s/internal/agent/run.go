@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"metalworks/lab/k3s/internal/config"
+	"metalworks/lab/k3s/internal/kube"
+	"metalworks/lab/k3s/internal/layout"
+	"metalworks/lab/k3s/internal/notify"
+	"metalworks/lab/k3s/internal/process"
+	"metalworks/lab/k3s/internal/relay"
+	"metalworks/lab/k3s/internal/supervisor"
+	"metalworks/lab/k3s/internal/token"
+)
+
+const (
+	balancerFile = layout.AgentDir + "/etc/k3s-agent-load-balancer.json"
+	grace        = 4 * time.Second
+)
+
+// HostPort is the address in `server: https://HOST:PORT`.
+func HostPort(server string) (string, error) {
+	parsed, err := url.Parse(server)
+	if err != nil {
+		return "", err
+	}
+	if parsed.Port() == "" {
+		return net.JoinHostPort(parsed.Hostname(), fmt.Sprint(layout.PublicPort)), nil
+	}
+	return parsed.Host, nil
+}
+
+// Run is `k3s agent`, until the context ends or a component does.
+func Run(ctx context.Context, s *config.Settings) error {
+	children := process.NewGroup()
+	defer Stop(children)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go process.CancelOnEnd(ctx, children, cancel)
+	if err := start(ctx, s, children); err != nil {
+		return process.Reason(ctx, err)
+	}
+	<-ctx.Done()
+	return process.Reason(ctx, nil)
+}
+
+// Stop ends a node's components. The pods run on: their shims are not children of the launcher.
+func Stop(children *process.Group) {
+	children.Stop(grace, []string{"kubelet", "kube-proxy"}, []string{"containerd"})
+}
+
+func start(ctx context.Context, s *config.Settings, children *process.Group) error {
+	given, err := token.Parse(s.Token)
+	if err != nil {
+		return err
+	}
+	configured, err := HostPort(s.Server)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", layout.LocalPort))
+	if err != nil {
+		return err
+	}
+	balancer := relay.NewBalancer(balancerFile, configured)
+	go balancer.Serve(listener)
+	images := make(chan error, 1)
+	go func() { images <- StartContainerd(ctx, s.Snapshotter, children) }()
+
+	client := supervisor.NewClient(listener.Addr().String(), "node", given)
+	cluster, err := Join(ctx, s, client.Node)
+	if err != nil {
+		return err
+	}
+	if err := <-images; err != nil {
+		return err
+	}
+	return Start(ctx, s, cluster, children, balancer.SetServers)
+}
+
+// Start brings a joined node up and says READY when its kubelet has registered it.
+func Start(
+	ctx context.Context, s *config.Settings, cluster config.Cluster, children *process.Group, servers func([]string) error,
+) error {
+	if err := ServeDNS(s.NodeIP); err != nil {
+		return err
+	}
+	if err := StartKubelet(s, cluster, children); err != nil {
+		return err
+	}
+	if err := startNetwork(ctx, s.NodeName, cluster, servers); err != nil {
+		return err
+	}
+	if err := kube.WaitKubelet(ctx); err != nil {
+		return err
+	}
+	client, err := kube.Client(KubeletKubeconfig)
+	if err != nil {
+		return err
+	}
+	if err := kube.WaitNode(ctx, client, s.NodeName); err != nil {
+		return err
+	}
+	return notify.Ready()
+}
