@@ -49,9 +49,10 @@ def main() -> int:
     if asked.list:
         print(listing(schedule, known))
         return 0
+    missing = schedule.missing(asked.names or known)
     results = schedule.ensure(asked.names or known)
     if asked.json:
-        print(json.dumps({name: asdict(result) for name, result in results.items()}))
+        print(json.dumps({name: {**asdict(result), "changed": name in missing} for name, result in results.items()}))
     elif asked.path:
         print("\n".join(result.path or result.reference for result in results.values()))
     return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
 CATALOGUE = "artifacts.yml"
 KINDS = ("binary", "archive", "chart", "image", "docker", "part")
 SOURCES = ("upstream", "bundle", "build")
+ADDRESSES = ("url", "checksum_url")     # a + in a version is %2B there
 
 
 class CatalogueError(ValueError):
@@ -56,8 +58,8 @@ class Artifact:
             )
         values = {key: _for_arch(self.name, key, value, arch) for key, value in self.upstream.items()}
         version = values["version"]
-        filled = {key: text.replace("{version}", version).replace("{arch}", arch)
-                  for key, text in values.items()}
+        filled = {key: text.replace("{version}", quote(version) if key in ADDRESSES else version)
+                  .replace("{arch}", arch) for key, text in values.items()}
         return Upstream(**filled)
 
 
