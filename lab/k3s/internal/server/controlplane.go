@@ -87,5 +87,7 @@ func controllerArguments(kubeconfig string, several bool) []string {
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--leader-elect=" + strconv.FormatBool(several),
+		// With the usual 20 requests a second the controllers of a new cluster take five seconds to start.
+		"--kube-api-qps=200", "--kube-api-burst=400",
 	}
 }
