@@ -55,7 +55,12 @@ class Record:
     @staticmethod
     def load(path: Path) -> Record:
         """Read a record."""
-        fields = json.loads(path.read_text())
+        return Record.from_fields(json.loads(path.read_text()))
+
+    @staticmethod
+    def from_fields(told: dict[str, Any]) -> Record:
+        """Make a record of what another one was written as."""
+        fields = dict(told)
         fields["blobs"] = tuple(Blob(blob["digest"], blob["size"], blob["mediaType"]) for blob in fields["blobs"])
         return Record(**fields)
 

@@ -1,0 +1,87 @@
+"""The half of k3s_image that runs on the operator's computer: reads the records, sends what a node lacks."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+# Ansible finds a project's module_utils for what it sends to a node; this half runs here and shares them.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.cache import cache_root
+from ansible.module_utils.metalworks.oci import BlobStore, Record, write_archive
+
+# Beside the records: big, and not for the computer's memory-backed /tmp.
+ARCHIVES = "images"
+
+
+class ActionModule(ActionBase):
+    """Asks the node what it lacks, sends that, and has it imported."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Carry the images to the node."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        records = [self._load(Path(path)) for path in self._task.args.get("images", [])]
+        arguments = {**self._task.args, "records": [_fields(record) for record in records]}
+        told: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        arriving = [image["reference"] for image in told.get("images", []) if image["sent"]]
+        if told.get("failed") or self._task.check_mode or not arriving:
+            return {**result, **_public(told)}
+        start = time.monotonic()
+        coming = [record for record in records if record.reference in arriving]
+        done = self._deliver(coming, set(told["lacking"]), arguments, task_vars)
+        if done.get("failed"):
+            return {**result, **_public(done)}
+        return {**result, **_public(told), "seconds": round(time.monotonic() - start, 1)}
+
+    def _load(self, path: Path) -> Record:
+        """Read a record whose layers are all there."""
+        try:
+            record: Record = Record.load(path)
+        except FileNotFoundError as error:
+            raise AnsibleActionFail(f"images: there is no image record {path}; oci_image and artifact "
+                                    f"return the path of one as `record`") from error
+        if not BlobStore(cache_root() / "blobs").has(record.blobs):
+            raise AnsibleActionFail(f"{record.reference}: layers are missing from {cache_root() / 'blobs'}; "
+                                    f"build the image again")
+        return record
+
+    def _deliver(self, records: list[Record], lacking: set[str], arguments: dict[str, Any],
+                 task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Send one archive with the lacking layers and have it imported."""
+        made_here = not self._connection._shell.tmpdir
+        if made_here:
+            self._make_tmp_path()
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "images.tar")
+        try:
+            with tempfile.NamedTemporaryFile(prefix=".send.", dir=cache_root() / ARCHIVES) as archive:
+                write_archive(BlobStore(cache_root() / "blobs"), records, Path(archive.name), lacking)
+                self._transfer_file(archive.name, remote)
+            self._fixup_perms2((self._connection._shell.tmpdir, remote))
+            done: dict[str, Any] = self._execute_module(
+                module_args={**arguments, "archive": remote}, task_vars=task_vars)
+            return done
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    """Return a record as plain data for the node."""
+    return {
+        "name": record.name, "reference": record.reference, "key": record.key,
+        "manifest_digest": record.manifest_digest, "config_digest": record.config_digest,
+        "blobs": [{"digest": blob.digest, "size": blob.size, "mediaType": blob.mediaType} for blob in record.blobs],
+    }
+
+
+def _public(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what the module said, without the records that it was handed."""
+    return {key: value for key, value in told.items() if key not in ("invocation", "ansible_facts")}
