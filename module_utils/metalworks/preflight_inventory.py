@@ -138,7 +138,7 @@ def _address_problems(inventory: Inventory) -> Iterator[str]:
 def _duplicates(values: Mapping[str, str], sentence: str) -> Iterator[str]:
     for value, count in Counter(values.values()).items():
         if count > 1:
-            names = [name for name, its in values.items() if its == value]
+            names = sorted(name for name, its in values.items() if its == value)
             yield f"hosts {', '.join(names)} " + sentence.format(value=value)
 
 
@@ -269,26 +269,17 @@ def _one_user_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
 
 
 def _profile_problems(inventory: Inventory) -> Iterator[str]:
-    names = [str(profile.get("display_name", "")) for profile in inventory.profiles]
-    for name, count in Counter(names).items():
+    slugs = [str(profile.get("slug", "")) for profile in inventory.profiles]
+    for slug, count in Counter(slugs).items():
         if count > 1:
-            yield (
-                f"jupyterhub_profiles lists {name!r} {count} times: give each choice a display_name of its "
-                "own"
-            )
-    defaults = [
-        name for name, profile in zip(names, inventory.profiles, strict=True) if profile.get("default")
-    ]
-    if len(defaults) > 1:
-        yield (
-            f"jupyterhub_profiles has {len(defaults)} defaults ({', '.join(defaults)}): keep default: true "
-            "on one of them"
-        )
+            yield f"jupyterhub_profiles lists the slug {slug!r} {count} times: give each choice one of its own"
+    names = [str(profile.get("display_name", "")) for profile in inventory.profiles]
+    chosen = [name for name, profile in zip(names, inventory.profiles, strict=True) if profile.get("default")]
+    if len(chosen) > 1:
+        yield f"jupyterhub_profiles has {len(chosen)} defaults ({', '.join(chosen)}): keep default: true on one"
     for name, profile in zip(names, inventory.profiles, strict=True):
-        if not name:
-            yield "jupyterhub_profiles has a choice without display_name: write what people are to read"
         image = str(profile.get("image", ""))
-        if image.endswith(":latest") or (image and ":" not in image.rpartition("/")[2]):
+        if image.endswith(":latest") or ":" not in image.rpartition("/")[2]:
             yield (
                 f"jupyterhub_profiles, choice {name!r}: image {image} names no version, so tomorrow's server "
                 "would be another one; write a tag or digest"

@@ -18,7 +18,7 @@ REASONS = (
     ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
     ("Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
     (
-        "password is required",
+        "sudo password",
         "{user} may not become root without a password: allow it in sudoers, or use --ask-become-pass",
     ),
     ("not in the sudoers file", "{user} may not become root: allow it in sudoers"),

@@ -1,0 +1,184 @@
+"""Each wrong inventory and each unfit machine is refused with its message, and nothing is changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Machine, play
+
+HERE = Path(__file__).parent
+CASES = yaml.safe_load((HERE / "cases.yml").read_text())
+BASE = yaml.safe_load((HERE / "base.yml").read_text())
+PLAYBOOKS = ROOT / "playbooks"
+
+
+def named(kind: str) -> list[Any]:
+    return [pytest.param(case, id=case["id"]) for case in CASES[kind]]
+
+
+# Inventories.
+
+
+def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """The base with the change in it; null takes a key out."""
+    result = dict(base)
+    for key, value in change.items():
+        if value is None:
+            result.pop(key)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def written(folder: Path, case: dict[str, Any]) -> Path:
+    hosts = merged(BASE["hosts"], case.get("hosts", {}))
+    groups = {group: {"hosts": members} for group, members in hosts.items()}
+    inventory = {"k3s_cluster": {"children": groups, "vars": merged(BASE["vars"], case.get("vars", {}))}}
+    path = folder / "hosts.yml"
+    path.write_text(yaml.safe_dump(inventory))
+    return path
+
+
+def test_right_inventory_is_accepted(tmp_path: Path) -> None:
+    outcome = play(PLAYBOOKS / "check_inventory.yml", written(tmp_path, {}))
+    assert outcome.code == 0, outcome.said
+    assert outcome.changed_nothing
+
+
+@pytest.mark.parametrize("case", named("inventory"))
+def test_inventory_is_refused(case: dict[str, Any], tmp_path: Path) -> None:
+    # The whole preflight: had the inventory passed, the machines would have been asked.
+    outcome = play(PLAYBOOKS / "preflight.yml", written(tmp_path, case))
+    assert outcome.code == 2, outcome.said
+    for part in case["says"]:
+        assert part in outcome.said
+    assert "Nothing was changed." in outcome.said
+    assert outcome.changed_nothing
+    assert "[Check the machines]" not in outcome.said
+    assert [path.name for path in tmp_path.iterdir()] == ["hosts.yml"]
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    wrong = {
+        "vars": {"jupyterhub_node_port": 80, "k3s_server_token": "x", "metalworks_artifact_source": "web"}
+    }
+    outcome = play(PLAYBOOKS / "preflight.yml", written(tmp_path, wrong))
+    for number, part in enumerate(
+        ("metalworks_artifact_source", "the cluster's token", "jupyterhub_node_port"), 1
+    ):
+        assert f"{number}. {part}" in outcome.said
+
+
+def test_refusal_shows_no_secret(tmp_path: Path) -> None:
+    users = [
+        {"name": "ada", "password": "S3cr3t-w0rd"},
+        {"name": "bob", "password": "S3cr3t-w0rd-long", "x": 1},
+    ]
+    wrong = {"vars": {"jupyterhub_users": users, "k3s_server_token": "t0ken-12345"}}
+    outcome = play(PLAYBOOKS / "preflight.yml", written(tmp_path, wrong))
+    assert outcome.code == 2
+    assert "S3cr3t-w0rd" not in outcome.said
+    assert "t0ken-12345" not in outcome.said
+
+
+# Machines.
+
+
+def filled(value: Any, words: dict[str, str]) -> Any:
+    """The case with what only the machines know put in for its {placeholders}."""
+    if isinstance(value, dict):
+        return {key: filled(item, words) for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item, words) for item in value]
+    if isinstance(value, str):
+        for word, meaning in words.items():
+            value = value.replace("{" + word + "}", meaning)
+    return value
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, machines: dict[str, Machine]) -> dict[str, Any]:
+    network = machines["server-1"].run("hostname -I").split()[0].rpartition(".")[0]
+    architecture = machines["server-1"].run("uname -m")
+    words = {
+        "other_machine_id": machines["agent-1"].run("cat /etc/machine-id"),
+        "other_architecture": "arm64" if architecture == "x86_64" else "amd64",
+        "free_address": f"{network}.99",
+    }
+    result: dict[str, Any] = filled(request.param, words)
+    return result
+
+
+@pytest.fixture(scope="session")
+def k3s() -> Path:
+    """The lab's k3s, whose version the machine really answers."""
+    answer = subprocess.run(
+        [sys.executable, ROOT / "lab" / "build.py", "--path", "k3s"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(answer.stdout.strip())
+
+
+@contextmanager
+def in_state(machine: Machine, case: dict[str, Any], k3s: Path | None) -> Iterator[None]:
+    if k3s:
+        machine.install(k3s)
+    if "before" in case:
+        machine.run(case["before"])
+    while "ready" in case and not machine.run(f"{case['ready']} && echo yes || true"):
+        time.sleep(0.1)
+    machine.run("touch /run/marker")
+    try:
+        yield
+    finally:
+        machine.run(case.get("after", "true"))
+        machine.run("rm -f /usr/local/bin/k3s")
+
+
+def test_good_machines_are_accepted(machines: dict[str, Machine], inventory: Path) -> None:
+    machines["server-1"].run("touch /run/marker")
+    outcome = play(PLAYBOOKS / "preflight.yml", inventory)
+    assert outcome.code == 0, outcome.said
+    assert outcome.changed_nothing
+    assert machines["server-1"].files_changed_since("/run/marker") == []
+
+
+@pytest.mark.parametrize("case", named("machine"), indirect=True)
+def test_machine_is_refused(
+    case: dict[str, Any],
+    machines: dict[str, Machine],
+    inventory: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    machine = machines["server-1"]
+    program = request.getfixturevalue("k3s") if case.get("needs") == "k3s" else None
+    chosen = with_host(inventory, case["host"], tmp_path) if "host" in case else inventory
+    with in_state(machine, case, program):
+        outcome = play(PLAYBOOKS / "preflight.yml", chosen, **case.get("vars", {}))
+        changed = machine.files_changed_since("/run/marker")
+    assert outcome.code == 2, outcome.said
+    for part in case["says"]:
+        assert part in outcome.said
+    assert outcome.changed_nothing
+    assert changed == []
+
+
+def with_host(inventory: Path, host: dict[str, Any], folder: Path) -> Path:
+    """The machines' inventory and one host more."""
+    (folder / "more.yml").write_text(yaml.safe_dump({"k3s_agent": {"hosts": host}}))
+    (folder / "machines.yml").symlink_to(inventory)
+    (folder / "group_vars").symlink_to(inventory.parent / "group_vars")
+    return folder
