@@ -25,21 +25,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to make (see --list)")
     parser.add_argument("--list", action="store_true", help="list what can be made and what is there")
-    parser.add_argument("--path", action="store_true", help="print each file's path, or each image's reference")
+    parser.add_argument("--path", action="store_true", help="print the paths, of images the references")
     parser.add_argument("--json", action="store_true", help="print everything about each artifact")
     return parser.parse_args()
 
 
 def listing(schedule: Schedule, names: list[str]) -> str:
     """Return one line per artifact: there or not, and its place in the cache."""
-    rows = [f"  {'made' if schedule.result(name) else '-':4}  {name:24} {schedule.folder(name)}" for name in names]
-    return "\n".join(rows)
+    states = {name: "made" if schedule.result(name) else "-" for name in names}
+    return "\n".join(f"  {states[name]:4}  {name:24} {schedule.folder(name)}" for name in names)
 
 
 def main() -> int:
     """Make what is asked for and say where it is."""
     asked = arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)   # a polite kill stops the children too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the children too
     schedule = Schedule(all_recipes(), cache_root(), Progress())
     known = list(schedule.names)
     for name in asked.names:
@@ -52,7 +52,8 @@ def main() -> int:
     missing = schedule.missing(asked.names or known)
     results = schedule.ensure(asked.names or known)
     if asked.json:
-        print(json.dumps({name: {**asdict(result), "changed": name in missing} for name, result in results.items()}))
+        told = {name: {**asdict(result), "changed": name in missing} for name, result in results.items()}
+        print(json.dumps(told))
     elif asked.path:
         print("\n".join(result.path or result.reference for result in results.values()))
     return 0

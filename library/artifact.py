@@ -7,12 +7,12 @@ DOCUMENTATION = r"""
 module: artifact
 short_description: Have an artifact of the catalogue on the operator's computer
 description:
-  - Looks an artifact up in C(artifacts.yml) and returns where it is. What is in the cache is returned at once.
+  - Looks an artifact up in C(artifacts.yml) and returns where it is; at once when it is in the cache.
   - Runs on the operator's computer, never on a machine of the inventory.
   - With O(source=upstream) a file is fetched and verified against the checksum that its makers publish.
     An image or a chart is returned as a reference, and pulled by whoever needs it.
-  - With O(source=build) it is made by C(lab/build.py) from package registries. C(make up) does that before Ansible,
-    with progress shown.
+  - With O(source=build) it is made by C(lab/build.py) from package registries. C(make up) does that before
+    Ansible, with progress shown.
 author: Metalworks
 options:
   name:
@@ -30,7 +30,8 @@ options:
     choices: [amd64, arm64]
     default: amd64
   catalogue:
-    description: The catalogue. Without it, C(artifacts.yml) in the folder of the playbook or the nearest above it.
+    description:
+      - The catalogue. Without it, C(artifacts.yml) in the folder of the playbook or the nearest above it.
     type: path
 attributes:
   check_mode:
@@ -135,8 +136,9 @@ def open_published(url: str) -> IO[bytes]:
     try:
         return open_url(url, timeout=30)  # type: ignore[no-any-return]
     except OSError as error:
-        raise FetchError(f"{url} cannot be fetched: {error}. On a closed network set "
-                         f"metalworks_artifact_source to build.") from error
+        raise FetchError(
+            f"{url} cannot be fetched: {error}. On a closed network set metalworks_artifact_source to build."
+        ) from error
 
 
 def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path) -> dict[str, Any]:
@@ -144,8 +146,10 @@ def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path)
     if not artifact.build:
         raise CatalogueError(f"{artifact.name} cannot be built; it exists with source=upstream only")
     if arch != HERE.get(platform.machine()):
-        raise CatalogueError(f"{artifact.name} is built for this computer's own architecture "
-                             f"({platform.machine()}), not for {arch}: use source=upstream")
+        raise CatalogueError(
+            f"{artifact.name} is built for this computer's own architecture "
+            f"({platform.machine()}), not for {arch}: use source=upstream"
+        )
     if artifact.build.get("recipe") == "folder":
         return {"changed": False, "path": str(root / artifact.build["path"])}
     command = [sys.executable, str(root / "lab" / "build.py"), "--json", artifact.name]
@@ -165,14 +169,18 @@ def find(module: AnsibleModule) -> dict[str, Any]:
         return {**EMPTY, **version, **from_upstream(artifact, params["arch"])}
     if params["source"] == "build":
         return {**EMPTY, **version, **from_build(module, artifact, params["arch"], catalogue.parent)}
-    raise CatalogueError(f"{artifact.name}: source=bundle is not there yet. Possible today: "
-                         f"{' and '.join(sources(artifact))}")
+    raise CatalogueError(
+        f"{artifact.name}: source=bundle is not there yet. Possible today: {' and '.join(sources(artifact))}"
+    )
 
 
 def sources(artifact: Artifact) -> list[str]:
     """Return the sources that have the artifact."""
-    return [f"source={name}" for name, entry in
-            (("upstream", artifact.upstream), ("build", artifact.build)) if entry]
+    return [
+        f"source={name}"
+        for name, entry in (("upstream", artifact.upstream), ("build", artifact.build))
+        if entry
+    ]
 
 
 def main() -> None:

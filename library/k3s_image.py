@@ -7,10 +7,10 @@ DOCUMENTATION = r"""
 module: k3s_image
 short_description: Have images on a k3s node
 description:
-  - Compares images with what the node's containerd has, sends the layers that it lacks in one archive over Ansible's
-    own connection, and imports them. A layer that several images share is sent once.
-  - Pins the images, so that the kubelet's garbage collection leaves them alone; without a registry they could not
-    come back.
+  - Compares images with what the node's containerd has, sends the layers that it lacks in one archive over
+    Ansible's own connection, and imports them. A layer that several images share is sent once.
+  - Pins the images, so that the kubelet's garbage collection leaves them alone; without a registry they could
+    not come back.
   - An action plugin reads the records and the layers on the operator's computer; the module runs on the node.
 author: Metalworks
 options:
@@ -117,7 +117,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     records = [Record.from_fields(fields) for fields in module.params["records"]]
     if len(records) != len(module.params["images"]):
-        module.fail_json(msg="k3s_image only works through its action plugin: is action_plugins set in ansible.cfg?")
+        module.fail_json(msg="k3s_image works through its action plugin: set action_plugins in ansible.cfg")
     run, archive = runner(module), module.params["archive"]
     try:
         found = read(run, module.check_mode)

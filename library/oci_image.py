@@ -7,11 +7,12 @@ DOCUMENTATION = r"""
 module: oci_image
 short_description: Build a container image once per content
 description:
-  - Builds a folder with a Dockerfile on the operator's computer and keeps the image as a record and compressed
-    layers, ready for M(k3s_image).
-  - The image's name ends in the hash of what it is made from, so the same content is never built, named or sent
-    twice, and another content never has the same name.
-  - Package mirrors, proxies and certificates of the computer are given to the build as secrets; no layer holds them.
+  - Builds a folder with a Dockerfile on the operator's computer and keeps the image as a record and
+    compressed layers, ready for M(k3s_image).
+  - The image's name ends in the hash of what it is made from, so the same content is never built, named or
+    sent twice, and another content never has the same name.
+  - Package mirrors, proxies and certificates of the computer are given to the build as secrets, and no
+    layer holds them.
 author: Metalworks
 options:
   name:

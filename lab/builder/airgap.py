@@ -1,4 +1,4 @@
-"""The images that the k3s stand-in's own manifests use: each a static program and nothing else, in one archive.
+"""The images that the k3s stand-in's own manifests use, in one archive: each a static program, nothing else.
 
 k3s imports such an archive from its agent/images folder before it starts anything. It is not compressed:
 it never leaves this computer, and unpacking would cost every start of a node.
@@ -18,9 +18,42 @@ from .recipe import Job, Recipe, Result
 REGISTRY = "metalworks.local/lab"
 PATH = ["PATH=/usr/local/bin:/usr/bin:/bin"]
 # What the storage provisioner's helper scripts call, and what a person needs in a shell.
-BUSYBOX_LINKS = ("sh", "mkdir", "rm", "chmod", "ls", "cat", "echo", "sleep", "mv", "cp", "du", "df", "stat",
-                 "test", "find", "xargs", "wget", "nc", "ping", "nslookup", "id", "ip", "env", "true", "false",
-                 "touch", "head", "tail", "grep", "sed", "httpd", "date", "ps", "dd", "sync", "timeout", "seq", "wc")
+BUSYBOX_LINKS = (
+    *(
+        "cat",
+        "chmod",
+        "cp",
+        "date",
+        "dd",
+        "df",
+        "du",
+        "echo",
+        "env",
+        "false",
+        "find",
+        "grep",
+        "head",
+        "httpd",
+    ),
+    *(
+        "id",
+        "ip",
+        "ls",
+        "mkdir",
+        "mv",
+        "nc",
+        "nslookup",
+        "ping",
+        "ps",
+        "rm",
+        "sed",
+        "seq",
+        "sh",
+        "sleep",
+        "stat",
+    ),
+    *("sync", "tail", "test", "timeout", "touch", "true", "wc", "wget", "xargs"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,16 +68,21 @@ class Part:
 PARTS = {
     "pause": Part("pause", {"Entrypoint": ["/pause"], "User": "65535:65535"}),
     "coredns": Part("coredns", {"Entrypoint": ["/coredns"], "WorkingDir": "/"}),
-    "local-path-provisioner": Part("usr/bin/local-path-provisioner",
-                                   {"Entrypoint": ["local-path-provisioner"], "Env": ["PATH=/usr/bin"]}),
+    "local-path-provisioner": Part(
+        "usr/bin/local-path-provisioner", {"Entrypoint": ["local-path-provisioner"], "Env": ["PATH=/usr/bin"]}
+    ),
     "metrics-server": Part("metrics-server", {"Entrypoint": ["/metrics-server"], "User": "65534"}),
-    "busybox": Part("bin/busybox", {"Cmd": ["sh"], "Env": PATH},
-                    links={f"bin/{name}": "busybox" for name in BUSYBOX_LINKS}),
+    "busybox": Part(
+        "bin/busybox",
+        {"Cmd": ["sh"], "Env": PATH},
+        links={f"bin/{name}": "busybox" for name in BUSYBOX_LINKS},
+    ),
 }
 
 
 def recipe(name: str, version: str, versions: dict[str, str]) -> Recipe:
     """Make the recipe of the archive; `versions` are the parts' own, from the catalogue."""
+
     def inputs(found: Fingerprint) -> object:
         return found.text("parts", repr(PARTS)).text("versions", repr(sorted(versions.items())))
 
@@ -62,5 +100,6 @@ def recipe(name: str, version: str, versions: dict[str, str]) -> Recipe:
 
 def _image(store: BlobStore, name: str, version: str, program: Path) -> Record:
     part = PARTS[name]
-    return single_program_image(store, name, f"{REGISTRY}/{name}:{version}",
-                                {part.program: program, **part.links}, part.config)
+    return single_program_image(
+        store, name, f"{REGISTRY}/{name}:{version}", {part.program: program, **part.links}, part.config
+    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from module_utils.metalworks.cache import Fingerprint, files_below
+from module_utils.metalworks.cache import files_below
 from module_utils.metalworks.docker import docker, has_image
 
 from .recipe import LAB, Job, Recipe, Result
 
-REGISTRY = "metalworks.local"      # never asked: these images only exist on this computer
+REGISTRY = "metalworks.local"  # never asked: these images only exist on this computer
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = Path("/etc/apt")
 
@@ -39,20 +40,38 @@ def system(name: str, version: str, what: System) -> Recipe:
             job.run(bootstrap_command(version, packages(folder / "packages.txt"), rootfs, job.cache))
             job.say("making it an image")
             job.run([*as_root(), "sh", folder / "setup.sh", rootfs, folder])
-            job.run([*as_root(), "tar", "--create", "--file", job.out / "rootfs.tar",
-                     "--directory", rootfs, "--numeric-owner", "--sort=name", "."])
+            job.run(
+                [
+                    *as_root(),
+                    "tar",
+                    "--create",
+                    "--file",
+                    job.out / "rootfs.tar",
+                    "--directory",
+                    rootfs,
+                    "--numeric-owner",
+                    "--sort=name",
+                    ".",
+                ]
+            )
             job.run(["docker", "import", *changes(what), job.out / "rootfs.tar", reference])
         finally:
-            docker_free_remove(rootfs)
+            remove_tree(rootfs)
             (job.out / "rootfs.tar").unlink(missing_ok=True)
         return Result(version, reference=reference)
 
-    return Recipe(name, version, make, lambda f: f.files(LAB, files_below(folder)),
-                  there=lambda result: has_image(result.reference))
+    return Recipe(
+        name,
+        version,
+        make,
+        lambda f: f.files(LAB, files_below(folder)),
+        there=lambda result: has_image(result.reference),
+    )
 
 
 def busybox(name: str, version: str, base: str) -> Recipe:
     """Make the recipe of the static busybox, taken out of the base image."""
+
     def make(job: Job) -> Result:
         container = docker("create", job.needs[base].reference, "/bin/true").strip()
         try:
@@ -73,14 +92,24 @@ def packages(path: Path) -> list[str]:
 def bootstrap_command(suite: str, wanted: list[str], rootfs: Path, cache: Path) -> list[str | Path]:
     """Return the command that installs a Debian system into a folder."""
     if not shutil.which("debootstrap") and not Path("/usr/sbin/debootstrap").exists():
-        raise FileNotFoundError("debootstrap is not installed. On Debian: "
-                                "apt-get install debootstrap debian-archive-keyring")
+        raise FileNotFoundError(
+            "debootstrap is not installed. On Debian: apt-get install debootstrap debian-archive-keyring"
+        )
     archives = cache / "debian"
     archives.mkdir(parents=True, exist_ok=True)
     keyring: list[str | Path] = [f"--keyring={KEYRING}"] if KEYRING.exists() else []
     mirror = computers_mirror(suite)
-    return [*as_root(), "debootstrap", "--variant=minbase", f"--include={','.join(wanted)}",
-            f"--cache-dir={archives}", *keyring, suite, rootfs, *([mirror] if mirror else [])]
+    return [
+        *as_root(),
+        "debootstrap",
+        "--variant=minbase",
+        f"--include={','.join(wanted)}",
+        f"--cache-dir={archives}",
+        *keyring,
+        suite,
+        rootfs,
+        *([mirror] if mirror else []),
+    ]
 
 
 def as_root() -> list[str | Path]:
@@ -113,9 +142,7 @@ def changes(what: System) -> list[str]:
     return ["--change", f"CMD [{command}]", "--change", "ENV container=docker"]
 
 
-def docker_free_remove(folder: Path) -> None:
+def remove_tree(folder: Path) -> None:
     """Remove a tree that root made."""
     if folder.exists():
-        import subprocess
-
         subprocess.run([*map(str, as_root()), "rm", "-rf", "--one-file-system", str(folder)], check=True)

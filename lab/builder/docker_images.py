@@ -1,4 +1,4 @@
-"""The images of the hub, its proxy and a user's server, each FROM the lab's one base so that they share it."""
+"""The images of the hub, its proxy and a user's server, all FROM the lab's base, whose layer they share."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def recipe(name: str, version: str) -> Recipe:
         return Result(version, reference=record.reference, record=str(images.record_path(image, job.key)))
 
     # The base is in the key through `needs`; here only what is the image's own.
-    return Recipe(name, version, make, Wanted(image, version, context).fingerprint, needs=(BASE,),
-                  there=_is_there)
+    return Recipe(
+        name, version, make, Wanted(image, version, context).fingerprint, needs=(BASE,), there=_is_there
+    )
 
 
 def _is_there(result: Result) -> bool:

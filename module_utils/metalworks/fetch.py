@@ -45,7 +45,7 @@ def fetch(artifact: Artifact, arch: str, cache: Path, opener: Open) -> Fetched:
             _download(what, stage, opener)
     found = _cached(folder)
     if not found:
-        raise FetchError(f"{artifact.name} is gone again from {folder}: is something else emptying the cache?")
+        raise FetchError(f"{folder} is gone again: is something else emptying the cache?")
     return Fetched(found.path, found.sha256, changed=True)
 
 
@@ -70,8 +70,10 @@ def _download(what: Upstream, stage: Path, opener: Open) -> None:
             target.write(chunk)
     actual = sha256_of(path)
     if actual != expected:
-        raise FetchError(f"{what.url} has the sha256 {actual}, and should have {expected}: nothing is installed. "
-                         f"A proxy may have answered in its place; look at what it sends.")
+        raise FetchError(
+            f"{what.url} has the sha256 {actual}, and should have {expected}: nothing is "
+            f"installed. A proxy may have answered in its place; look at what it sends."
+        )
     if what.member:
         path = take_member(path, what.member)
     path.chmod(0o755)
@@ -81,8 +83,10 @@ def _download(what: Upstream, stage: Path, opener: Open) -> None:
 def published_checksum(what: Upstream, opener: Open) -> str:
     """Return the checksum that the makers publish for the file."""
     if not what.checksum_url:
-        raise CatalogueError(f"{what.url} has neither sha256 nor checksum_url in artifacts.yml; "
-                             f"what cannot be verified is not installed")
+        raise CatalogueError(
+            f"{what.url} has neither sha256 nor checksum_url in artifacts.yml; "
+            f"what cannot be verified is not installed"
+        )
     with opener(what.checksum_url) as source:
         lines = source.read().decode().splitlines()
     name = what.url.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Builds an image once per content: same files and base, same name, nothing rebuilt and nothing sent again."""
+"""Builds an image once per content: the same files on the same base are never built or named twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .cache import Fingerprint, files_below, locked
 from .docker import DockerError, build_command, build_environment, docker, has_image, write_secrets
 from .oci import BlobStore, Record, import_docker_archive
 
-REGISTRY = "metalworks.local"       # never asked: what has this name is on the nodes or nowhere
+REGISTRY = "metalworks.local"  # never asked: what has this name is on the nodes or nowhere
 # In a context, but in no image: a change of these is no reason to build.
 NOT_IN_IMAGE = ("README.md", "requirements.in")
 
@@ -79,8 +79,10 @@ class ImageCache:
     def _check_base(self, wanted: Wanted) -> None:
         """Refuse a base that would have to come from a registry nobody has."""
         if wanted.base.startswith(f"{REGISTRY}/") and not has_image(wanted.base):
-            raise DockerError(f"{wanted.name} is built on {wanted.base}, which Docker does not have here: "
-                              f"lab/build.py makes it")
+            raise DockerError(
+                f"{wanted.name} is built on {wanted.base}, which Docker does not have here: "
+                f"lab/build.py makes it"
+            )
 
     def _build(self, wanted: Wanted, reference: str, run: Run) -> None:
         arguments = {**wanted.arguments, **({"BASE_IMAGE": wanted.base} if wanted.base else {})}
@@ -102,8 +104,15 @@ class ImageCache:
 
 def run_quietly(command: Sequence[str], environment: Mapping[str, str]) -> None:
     """Run a build; when it fails, the end of what it said is the message."""
-    done = subprocess.run(command, env=dict(environment), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         tail = "\n".join(done.stdout.splitlines()[-40:])
         raise DockerError(f"the build failed; the last lines it printed:\n{tail}")

@@ -9,7 +9,7 @@ from .oci import Blob, Record
 from .run import NOT_FOUND, Run
 
 CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
-PINNED = "io.cri-containerd.pinned=pinned"      # the kubelet's garbage collection leaves such an image alone
+PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection leaves such an image alone
 
 
 class NodeError(RuntimeError):
@@ -20,8 +20,8 @@ class NodeError(RuntimeError):
 class Found:
     """What a node's containerd has."""
 
-    digests: frozenset[str]             # every blob
-    images: dict[str, str]              # name -> digest of the manifest
+    digests: frozenset[str]  # every blob
+    images: dict[str, str]  # name -> digest of the manifest
     pinned: frozenset[str]
 
 
@@ -34,7 +34,7 @@ class Plan:
 
     deliver: tuple[Record, ...]
     pin: tuple[str, ...]
-    lacking: tuple[Blob, ...]           # each once, whatever number of images it belongs to
+    lacking: tuple[Blob, ...]  # each once, whatever number of images it belongs to
 
     @property
     def changed(self) -> bool:
@@ -64,16 +64,19 @@ def plan(wanted: Iterable[Record], found: Found) -> Plan:
     """Compare: an image is there when its name means the wanted manifest and every blob is there."""
     records = list(wanted)
     deliver = tuple(record for record in records if not is_there(record, found))
-    lacking = {blob.digest: blob for record in deliver for blob in record.blobs if blob.digest not in found.digests}
-    pin = tuple(record.reference for record in records
-                if record in deliver or record.reference not in found.pinned)
+    blobs = {blob.digest: blob for record in deliver for blob in record.blobs}
+    lacking = {digest: blob for digest, blob in blobs.items() if digest not in found.digests}
+    pin = tuple(
+        record.reference for record in records if record in deliver or record.reference not in found.pinned
+    )
     return Plan(deliver, pin, tuple(lacking.values()))
 
 
 def is_there(record: Record, found: Found) -> bool:
     """Tell whether a node has an image whole."""
-    return (found.images.get(record.reference) == record.manifest_digest
-            and all(blob.digest in found.digests for blob in record.blobs))
+    return found.images.get(record.reference) == record.manifest_digest and all(
+        blob.digest in found.digests for blob in record.blobs
+    )
 
 
 def apply(run: Run, what: Plan, archive: str) -> None:
@@ -92,8 +95,10 @@ def ctr(run: Run, *arguments: str) -> str:
     if code != 0:
         last = (err.strip() or out.strip()).splitlines()[-1:] or ["it says nothing"]
         if "containerd.sock" in last[0] or "connection refused" in last[0]:
-            raise NodeError(f"k3s does not run on this node, so its containerd takes no images: "
-                            f"systemctl status k3s k3s-agent. It says: {last[0]}")
+            raise NodeError(
+                f"k3s does not run on this node, so its containerd takes no images: "
+                f"systemctl status k3s k3s-agent. It says: {last[0]}"
+            )
         raise NodeError(f"containerd could not do `{' '.join(arguments[:2])}`: {last[0]}")
     return out
 

@@ -24,7 +24,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_ZSTD = f"{LAYER}+zstd"
 INDEX = "application/vnd.oci.image.index.v1+json"
-LEVEL = 3                       # zstd: beyond it, time grows faster than layers shrink
+LEVEL = 3  # zstd: beyond it, time grows faster than layers shrink
 KEPT_OF_CONFIG = ("architecture", "os", "variant", "created", "config", "rootfs", "history")
 
 
@@ -34,7 +34,7 @@ class Blob:
 
     digest: str
     size: int
-    mediaType: str  # noqa: N815 - the name in the specification
+    mediaType: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Record:
     def from_fields(told: dict[str, Any]) -> Record:
         """Make a record of what another one was written as."""
         fields = dict(told)
-        fields["blobs"] = tuple(Blob(blob["digest"], blob["size"], blob["mediaType"]) for blob in fields["blobs"])
+        fields["blobs"] = tuple(Blob(**blob) for blob in fields["blobs"])
         return Record(**fields)
 
     @property
@@ -121,7 +121,7 @@ class BlobStore:
                         content.update(chunk)
                         packed.write(chunk)
             if f"sha256:{content.hexdigest()}" != diff_id:
-                raise ValueError(f"a layer's content is {content.hexdigest()}, not {diff_id} as its image says")
+                raise ValueError(f"a layer is sha256:{content.hexdigest()}; its image says {diff_id}")
             blob = Blob(f"sha256:{out.digest.hexdigest()}", out.size, LAYER_ZSTD)
             Path(name).chmod(0o644)
             Path(name).rename(self.path(blob.digest))
@@ -158,8 +158,10 @@ def import_docker_archive(store: BlobStore, archive: Path, name: str, reference:
     with tarfile.open(archive) as tar:
         listed = json.loads(_member(tar, "manifest.json").read())[0]
         config = json.loads(_member(tar, listed["Config"]).read())
-        layers = [store.put_layer(diff_id, _member(tar, path))
-                  for diff_id, path in zip(config["rootfs"]["diff_ids"], listed["Layers"], strict=True)]
+        layers = [
+            store.put_layer(diff_id, _member(tar, path))
+            for diff_id, path in zip(config["rootfs"]["diff_ids"], listed["Layers"], strict=True)
+        ]
     kept = {field: config[field] for field in KEPT_OF_CONFIG if field in config}
     return store_image(store, name, reference, key, kept, layers)
 
@@ -171,24 +173,35 @@ def _member(tar: tarfile.TarFile, path: str) -> IO[bytes]:
     return stream
 
 
-def store_image(store: BlobStore, name: str, reference: str, key: str,
-                config: dict[str, Any], layers: list[Blob]) -> Record:
+def store_image(
+    store: BlobStore, name: str, reference: str, key: str, config: dict[str, Any], layers: list[Blob]
+) -> Record:
     """Keep an image's configuration and manifest, and return its record."""
     config_blob = store.put(_canonical(config), CONFIG)
-    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": asdict(config_blob),
-                "layers": [asdict(layer) for layer in layers]}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": asdict(config_blob),
+        "layers": [asdict(layer) for layer in layers],
+    }
     manifest_blob = store.put(_canonical(manifest), MANIFEST)
-    return Record(name, reference, key, manifest_blob.digest, config_blob.digest,
-                  (manifest_blob, config_blob, *layers))
+    return Record(
+        name, reference, key, manifest_blob.digest, config_blob.digest, (manifest_blob, config_blob, *layers)
+    )
 
 
-def single_program_image(store: BlobStore, name: str, reference: str, files: dict[str, Path | str],
-                         config: dict[str, Any]) -> Record:
+def single_program_image(
+    store: BlobStore, name: str, reference: str, files: dict[str, Path | str], config: dict[str, Any]
+) -> Record:
     """Make an image of a few files and nothing else; a text instead of a path is a symbolic link."""
     layer = files_layer(files)
     blob = store.put(layer, LAYER)
-    whole = {"architecture": "amd64", "os": "linux", "config": config,
-             "rootfs": {"type": "layers", "diff_ids": [blob.digest]}}
+    whole = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [blob.digest]},
+    }
     return store_image(store, name, reference, blob.digest[7:39], whole, [blob])
 
 
@@ -218,13 +231,19 @@ def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     return entry
 
 
-def write_archive(store: BlobStore, records: list[Record], target: Path, lacking: set[str] | None = None) -> int:
+def write_archive(
+    store: BlobStore, records: list[Record], target: Path, lacking: set[str] | None = None
+) -> int:
     """Write images as one OCI archive and return the bytes of its blobs.
 
     With `lacking`, only those blobs are in it: the receiver has the rest. Each blob is in it once.
     """
-    wanted = {blob.digest: blob for record in records for blob in record.blobs
-              if lacking is None or blob.digest in lacking}
+    wanted = {
+        blob.digest: blob
+        for record in records
+        for blob in record.blobs
+        if lacking is None or blob.digest in lacking
+    }
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
         _add_bytes(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         _add_bytes(tar, "index.json", _canonical(index_of(records)))
@@ -238,13 +257,14 @@ def write_archive(store: BlobStore, records: list[Record], target: Path, lacking
 
 def index_of(records: list[Record]) -> dict[str, Any]:
     """Return the table of contents of an archive: which manifest has which name."""
-    return {
-        "schemaVersion": 2, "mediaType": INDEX,
-        "manifests": [{**asdict(record.manifest),
-                       "annotations": {"io.containerd.image.name": record.reference,
-                                       "org.opencontainers.image.ref.name": record.reference.rpartition(":")[2]}}
-                      for record in records],
-    }
+    manifests = [{**asdict(record.manifest), "annotations": _names(record.reference)} for record in records]
+    return {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
+
+
+def _names(reference: str) -> dict[str, str]:
+    """Return what containerd, and what others, read an image's name from."""
+    tag = reference.rpartition(":")[2]
+    return {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": tag}
 
 
 def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:

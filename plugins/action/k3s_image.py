@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class ActionModule(ActionBase):
         """Carry the images to the node."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         records = [self._load(Path(path)) for path in self._task.args.get("images", [])]
-        arguments = {**self._task.args, "records": [_fields(record) for record in records]}
+        arguments = {**self._task.args, "records": [asdict(record) for record in records]}
         told: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         arriving = [image["reference"] for image in told.get("images", []) if image["sent"]]
         if told.get("failed") or self._task.check_mode or not arriving:
@@ -47,15 +48,23 @@ class ActionModule(ActionBase):
         try:
             record: Record = Record.load(path)
         except FileNotFoundError as error:
-            raise AnsibleActionFail(f"images: there is no image record {path}; oci_image and artifact "
-                                    f"return the path of one as `record`") from error
+            raise AnsibleActionFail(
+                f"images: there is no image record {path}; oci_image and artifact "
+                f"return the path of one as `record`"
+            ) from error
         if not BlobStore(cache_root() / "blobs").has(record.blobs):
-            raise AnsibleActionFail(f"{record.reference}: layers are missing from {cache_root() / 'blobs'}; "
-                                    f"build the image again")
+            raise AnsibleActionFail(
+                f"{record.reference}: layers are missing from {cache_root() / 'blobs'}; build the image again"
+            )
         return record
 
-    def _deliver(self, records: list[Record], lacking: set[str], arguments: dict[str, Any],
-                 task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _deliver(
+        self,
+        records: list[Record],
+        lacking: set[str],
+        arguments: dict[str, Any],
+        task_vars: dict[str, Any] | None,
+    ) -> dict[str, Any]:
         """Send one archive with the lacking layers and have it imported."""
         made_here = not self._connection._shell.tmpdir
         if made_here:
@@ -67,19 +76,11 @@ class ActionModule(ActionBase):
                 self._transfer_file(archive.name, remote)
             self._fixup_perms2((self._connection._shell.tmpdir, remote))
             done: dict[str, Any] = self._execute_module(
-                module_args={**arguments, "archive": remote}, task_vars=task_vars)
+                module_args={**arguments, "archive": remote}, task_vars=task_vars
+            )
             return done
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
-
-
-def _fields(record: Record) -> dict[str, Any]:
-    """Return a record as plain data for the node."""
-    return {
-        "name": record.name, "reference": record.reference, "key": record.key,
-        "manifest_digest": record.manifest_digest, "config_digest": record.config_digest,
-        "blobs": [{"digest": blob.digest, "size": blob.size, "mediaType": blob.mediaType} for blob in record.blobs],
-    }
 
 
 def _public(told: dict[str, Any]) -> dict[str, Any]:
