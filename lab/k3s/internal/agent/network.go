@@ -40,7 +40,7 @@ func startNetwork(ctx context.Context, node string, cluster config.Cluster, serv
 	}
 	if cluster.DisableNetworkPolicy {
 		log.Print("NetworkPolicies are not enforced: disable-network-policy is set")
-		return nil
+		return policy.Remove()
 	}
 	go policy.Enforce(ctx, client, node)
 	return nil
