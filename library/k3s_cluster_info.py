@@ -26,7 +26,7 @@ options:
       unit:
         description: The unit that must run, like V(k3s-agent.service).
         type: str
-      not_invocation:
+      not_instance:
         description: The id of the process that was there before a restart; it does not count as running.
         type: str
         default: ""
@@ -88,7 +88,7 @@ running:
   description: Whether the unit runs.
   type: bool
   returned: always
-invocation:
+instance:
   description: systemd's id of the running process.
   type: str
   returned: always
@@ -144,7 +144,7 @@ ARGUMENTS: dict[str, Any] = {
         "options": {
             "nodes": {"type": "list", "elements": "str", "default": []},
             "unit": {"type": "str"},
-            "not_invocation": {"type": "str", "default": ""},
+            "not_instance": {"type": "str", "default": ""},
             "seconds": {"type": "int", "default": 180},
         },
     },
@@ -157,10 +157,10 @@ CRASHES = 3  # restarts by systemd after which waiting on is no use
 
 
 def lacks(
-    unit: Unit | None, not_invocation: str, wanted: list[str], ready: bool, nodes: list[Node]
+    unit: Unit | None, not_instance: str, wanted: list[str], ready: bool, nodes: list[Node]
 ) -> str | None:
     """What is still waited for, as a sentence; None when all is there."""
-    if unit and not (unit.running and unit.invocation != not_invocation):
+    if unit and not (unit.running and unit.invocation != not_instance):
         return f"{unit.name} does not run"
     if wanted and not ready:
         return "the API is not ready"
@@ -179,10 +179,10 @@ def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Nod
     begun = time.monotonic()
     while True:
         unit = read_unit(run, wanted["unit"]) if wanted["unit"] else None
-        settled = unit is None or (unit.running and unit.invocation != wanted["not_invocation"])
+        settled = unit is None or (unit.running and unit.invocation != wanted["not_instance"])
         ready = bool(wanted["nodes"]) and settled and read_ready(run, paths)
         nodes = read_nodes(run, paths) if ready else []
-        lack = lacks(unit, wanted["not_invocation"], wanted["nodes"], ready, nodes)
+        lack = lacks(unit, wanted["not_instance"], wanted["nodes"], ready, nodes)
         waited = time.monotonic() - begun
         if lack is None:
             return waited, nodes

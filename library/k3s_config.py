@@ -95,7 +95,7 @@ reasons:
   elements: str
   returned: always
   sample: [/etc/rancher/k3s/config.yaml changed since the start]
-invocation:
+instance:
   description: systemd's id of the process that runs now; another one is there after a restart.
   type: str
   returned: always
@@ -225,7 +225,7 @@ def main() -> None:
         changed=bool(steps),
         restart_due=bool(due),
         reasons=due,
-        invocation=unit.invocation,
+        instance=unit.invocation,
         version=version,
         diff=diff(path, found[path].text, wanted[path]),
     )

@@ -107,7 +107,7 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
         "version": installed_version(paths.binary),
         "role": role,
         "running": service.running,
-        "invocation": service.invocation,
+        "instance": service.invocation,
         "datastore": read_datastore(paths.data),
         "membership": read_membership(paths.config),
         "ready": ready,
