@@ -19,7 +19,7 @@ import (
 
 const (
 	balancerFile = layout.AgentDir + "/etc/k3s-agent-load-balancer.json"
-	grace        = 4 * time.Second
+	grace        = 2 * time.Second
 )
 
 // HostPort is the address in `server: https://HOST:PORT`.

@@ -55,7 +55,14 @@ func MemberName(node string) (string, error) {
 func PeerURL(ip string) string { return fmt.Sprintf("https://%s:%d", ip, layout.EtcdPeer) }
 
 // Arguments are etcd's. The cluster's list is read by a new member only.
-func Arguments(name, ip, initialCluster, state string) []string {
+//
+// A server that is alone waits for one or two election timeouts at every restart, so it has a short one. Several
+// servers share the lab's processors, and a slow moment must not cost the leader.
+func Arguments(name, ip, initialCluster, state string, several bool) []string {
+	beat := 50
+	if several {
+		beat = 300
+	}
 	client := fmt.Sprintf("https://127.0.0.1:%d,https://%s:%d", layout.EtcdClient, ip, layout.EtcdClient)
 	return []string{
 		"--name=" + name,
@@ -73,8 +80,8 @@ func Arguments(name, ip, initialCluster, state string) []string {
 		"--peer-cert-file=" + tlsFolder + "/peer-server-client.crt",
 		"--peer-key-file=" + tlsFolder + "/peer-server-client.key",
 		"--listen-metrics-urls=http://127.0.0.1:2381",
-		"--snapshot-count=10000", "--log-level=warn",
-		"--heartbeat-interval=500", "--election-timeout=5000", // k3s's: slow disks must not cost the leader
+		"--snapshot-count=10000", "--log-level=error",
+		fmt.Sprintf("--heartbeat-interval=%d", beat), fmt.Sprintf("--election-timeout=%d", 10*beat),
 	}
 }
 

@@ -33,7 +33,9 @@ import (
 
 const (
 	clusteredFile = layout.ServerDir + "/db/clustered" // says that the datastore accepts more members
-	grace         = 4 * time.Second
+	// The API would wait for a minute until all watches end; what it has to do (take its address out of the
+	// Endpoints) is done at once. etcd and containerd end within the time.
+	grace = 1500 * time.Millisecond
 )
 
 // launcher holds what the steps of a server's start hand to each other.
@@ -198,7 +200,7 @@ func (l *launcher) startDatastore(ctx context.Context, joiner *supervisor.Client
 	}
 	l.members = &etcd.Members{NodeExists: l.nodeExists}
 	if joiner == nil {
-		return l.children.Start("etcd", etcd.Arguments(name, s.NodeIP, etcd.Single(name, s.NodeIP), "new"))
+		return l.children.Start("etcd", etcd.Arguments(name, s.NodeIP, etcd.Single(name, s.NodeIP), "new", l.several))
 	}
 	log.Printf("joining the datastore of %s", s.Server)
 	cluster, err := joiner.AddMember(ctx, supervisor.MemberRequest{
@@ -207,7 +209,7 @@ func (l *launcher) startDatastore(ctx context.Context, joiner *supervisor.Client
 	if err != nil {
 		return err
 	}
-	if err := l.children.Start("etcd", etcd.Arguments(name, s.NodeIP, cluster, "existing")); err != nil {
+	if err := l.children.Start("etcd", etcd.Arguments(name, s.NodeIP, cluster, "existing", true)); err != nil {
 		return err
 	}
 	return joiner.Promote(ctx, name)
