@@ -87,7 +87,7 @@ def main() -> None:
             apply(run, steps, ROOT)
         except (OSError, RuntimeError) as error:
             module.fail_json(msg=f"The machine could not be prepared. {error}")
-    for sentence in warnings(found):
+    for sentence in warnings(wanted, found):
         module.warn(sentence)
     actions = [step.sentence for step in steps]
     module.exit_json(

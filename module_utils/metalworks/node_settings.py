@@ -95,13 +95,25 @@ def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
                 raise RuntimeError(f"{step.sentence}: {' '.join(step.command)} failed: {error.strip()}")
 
 
-def warnings(found: Found) -> list[str]:
+def warnings(wanted: Wanted, found: Found) -> list[str]:
     """What the role does not change and the operator should know."""
-    if found.in_container or found.time_synchronised:
+    if found.in_container:
+        return list(_shared_limits(wanted, found))
+    if found.time_synchronised:
         return []
     return [
         "The clock is not synchronised: certificates and etcd need it. Install chrony or systemd-timesyncd."
     ]
+
+
+def _shared_limits(wanted: Wanted, found: Found) -> Iterator[str]:
+    """Limits that all containers of a computer share: too low, and the kubelet does not start."""
+    for name, value in wanted.sysctls.items():
+        if name.startswith("fs.") and not _suffices(name, found.sysctls[name], value):
+            yield (
+                f"{name} is {found.sysctls[name]}, wanted is {value}. It belongs to the computer under this "
+                f"container: run `sysctl -w {name}={value}` there."
+            )
 
 
 def _module_steps(wanted: Wanted, found: Found) -> Iterator[Step]:

@@ -104,8 +104,14 @@ def test_only_the_swap_lines_are_taken_out_of_fstab() -> None:
 
 
 def test_an_unsynchronised_clock_is_told_except_in_a_container() -> None:
-    assert "chrony" in warnings(Found(**READY, time_synchronised=False))[0]
-    assert not warnings(Found(**{**READY, "in_container": True}, time_synchronised=False))
+    assert "chrony" in warnings(WANTED, Found(**READY, time_synchronised=False))[0]
+    assert not warnings(WANTED, Found(**{**READY, "in_container": True}, time_synchronised=False))
+
+
+def test_a_limit_of_the_computer_under_a_container_is_told() -> None:
+    low = {"net.ipv4.ip_forward": "1", "fs.inotify.max_user_instances": "128"}
+    (sentence,) = warnings(WANTED, Found(**{**READY, "in_container": True, "sysctls": low}))
+    assert "run `sysctl -w fs.inotify.max_user_instances=512` there" in sentence
 
 
 def machine(command: list[str]) -> tuple[int, str, str]:
