@@ -45,9 +45,15 @@ options:
       server_config:
         description: Its C(k3s_server_config), read if it is a server.
         type: dict
+      server_node_name:
+        description: Its C(k3s_server_node_name), read if it is a server. Without it its name.
+        type: str
       agent_config:
         description: Its C(k3s_agent_config), read if it is an agent.
         type: dict
+      agent_node_name:
+        description: Its C(k3s_agent_node_name), read if it is an agent. Without it its name.
+        type: str
   token:
     description: The cluster's token, when the operator gives one.
     type: str
@@ -125,7 +131,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
             "name": {"type": "str", "required": True},
             "address": {"type": "str"},
             "server_config": {"type": "dict"},
+            "server_node_name": {"type": "str"},
             "agent_config": {"type": "dict"},
+            "agent_node_name": {"type": "str"},
         },
     },
     # Hidden by the task's no_log: marked here, "user1" would also be blotted out of the sentences.
@@ -138,13 +146,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def machine(host: dict[str, Any], servers: list[str]) -> Machine:
-    config = host["server_config" if host["name"] in servers else "agent_config"] or {}
-    if host["name"] not in servers and servers:
+    role = "server" if host["name"] in servers else "agent"
+    config = host[f"{role}_config"] or {}
+    if role == "agent" and servers:
         config = {"server": f"https://{servers[0]}:6443", **config}  # as the role k3s_agent fills it in
     return Machine(
         name=host["name"],
         address=host["address"] or host["name"],
-        node_name=str(config.get("node-name", host["name"])),
+        node_name=str(config.get("node-name", host[f"{role}_node_name"] or host["name"])),
         config=config,
     )
 

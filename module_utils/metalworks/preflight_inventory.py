@@ -124,7 +124,8 @@ def _name_problems(inventory: Inventory) -> Iterator[str]:
             )
     yield from _duplicates(
         {machine.name: machine.node_name for machine in inventory.machines},
-        "have the same node name {value}: give each a name of its own (node-name in its k3s configuration)",
+        "have the same node name {value}: give each a name of its own (k3s_server_node_name, "
+        "k3s_agent_node_name)",
     )
 
 
@@ -224,11 +225,11 @@ def _token_problems(inventory: Inventory) -> Iterator[str]:
     secret = inventory.token.rpartition(":")[2]
     if len(secret) < SHORTEST_TOKEN or len(set(secret)) < SHORTEST_TOKEN // 2:
         yield (
-            "the cluster's token (k3s_server_token) is weak: whoever guesses it joins the cluster; write at "
-            f"least {SHORTEST_TOKEN} random characters, or leave the variable out and one is made"
+            "the cluster's token (k3s_token) is weak: whoever guesses it joins the cluster; write at least "
+            f"{SHORTEST_TOKEN} random characters, or leave the variable out and one is made"
         )
     elif re.search(r"\s", inventory.token):
-        yield "the cluster's token (k3s_server_token) has a blank in it: write it without"
+        yield "the cluster's token (k3s_token) has a blank in it: write it without"
 
 
 # Who may log in, and what they may start.
@@ -272,11 +273,15 @@ def _profile_problems(inventory: Inventory) -> Iterator[str]:
     slugs = [str(profile.get("slug", "")) for profile in inventory.profiles]
     for slug, count in Counter(slugs).items():
         if count > 1:
-            yield f"jupyterhub_profiles lists the slug {slug!r} {count} times: give each choice one of its own"
+            yield (
+                f"jupyterhub_profiles lists the slug {slug!r} {count} times: give each choice one of its own"
+            )
     names = [str(profile.get("display_name", "")) for profile in inventory.profiles]
     chosen = [name for name, profile in zip(names, inventory.profiles, strict=True) if profile.get("default")]
     if len(chosen) > 1:
-        yield f"jupyterhub_profiles has {len(chosen)} defaults ({', '.join(chosen)}): keep default: true on one"
+        yield (
+            f"jupyterhub_profiles has {len(chosen)} defaults ({', '.join(chosen)}): keep default: true on one"
+        )
     for name, profile in zip(names, inventory.profiles, strict=True):
         image = str(profile.get("image", ""))
         if image.endswith(":latest") or ":" not in image.rpartition("/")[2]:

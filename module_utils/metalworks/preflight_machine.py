@@ -140,8 +140,8 @@ def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
     for address in wanted.node_addresses:
         if address not in found.local_addresses:
             yield (
-                f"no interface of it has the address {address} (node-ip): write one that it has, or leave "
-                "node-ip out"
+                f"no interface of it has the address {address}, which is to be its node-ip: write one that "
+                f"it has as k3s_{wanted.role}_node_ip (its default is ansible_host)"
             )
     for port in wanted.ports:
         owner = found.listeners.get(port)

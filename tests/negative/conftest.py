@@ -52,7 +52,7 @@ def play(playbook: Path, inventory: Path, **variables: Any) -> Outcome:
 
 
 class Machine:
-    """A lab machine that is brought into a state by a command, through Docker: also when ssh is what is broken."""
+    """A lab machine, brought into a state through Docker: also when ssh is what is broken."""
 
     def __init__(self, name: str) -> None:
         self.container = f"negative-{name}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from conftest import ROOT, Machine, play
 
 HERE = Path(__file__).parent
@@ -69,9 +70,7 @@ def test_inventory_is_refused(case: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    wrong = {
-        "vars": {"jupyterhub_node_port": 80, "k3s_server_token": "x", "metalworks_artifact_source": "web"}
-    }
+    wrong = {"vars": {"jupyterhub_node_port": 80, "k3s_token": "x", "metalworks_artifact_source": "web"}}
     outcome = play(PLAYBOOKS / "preflight.yml", written(tmp_path, wrong))
     for number, part in enumerate(
         ("metalworks_artifact_source", "the cluster's token", "jupyterhub_node_port"), 1
@@ -84,7 +83,7 @@ def test_refusal_shows_no_secret(tmp_path: Path) -> None:
         {"name": "ada", "password": "S3cr3t-w0rd"},
         {"name": "bob", "password": "S3cr3t-w0rd-long", "x": 1},
     ]
-    wrong = {"vars": {"jupyterhub_users": users, "k3s_server_token": "t0ken-12345"}}
+    wrong = {"vars": {"jupyterhub_users": users, "k3s_token": "t0ken-12345"}}
     outcome = play(PLAYBOOKS / "preflight.yml", written(tmp_path, wrong))
     assert outcome.code == 2
     assert "S3cr3t-w0rd" not in outcome.said
