@@ -9,7 +9,7 @@ short_description: Check and write the configuration of k3s
 description:
   - Checks the keys, types, networks and the agreement of all servers against the wanted version of k3s, and
     refuses what k3s would only refuse by not starting. Nothing is changed then.
-  - Writes C(config.yaml) and the token file, each readable by root only.
+  - Writes C(config.yaml) and the token file, each readable by root only, and the unit.
   - Says whether a restart is due, by what the running process was started with. The unit records that at each
     start.
   - Starts and restarts nothing itself.
@@ -42,6 +42,9 @@ options:
     default: /usr/local/bin/k3s
   unit:
     description: The systemd unit. Without it V(k3s.service) for a server, V(k3s-agent.service) for an agent.
+    type: str
+  unit_text:
+    description: The content of the unit. Without it the unit is installed by others.
     type: str
   peers:
     description: The other servers, so that what must be equal on all is compared.
@@ -99,6 +102,10 @@ instance:
   description: systemd's id of the process that runs now; another one is there after a restart.
   type: str
   returned: always
+unit_installed:
+  description: Whether systemd knows the unit before this call.
+  type: bool
+  returned: always
 version:
   description: The version against which the configuration was checked.
   type: str
@@ -133,6 +140,7 @@ ARGUMENTS: dict[str, Any] = {
     "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
     "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
     "unit": {"type": "str"},
+    "unit_text": {"type": "str"},
     "peers": {
         "type": "list",
         "elements": "dict",
@@ -145,25 +153,35 @@ ARGUMENTS: dict[str, Any] = {
     "started": {"type": "path"},
 }
 UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
-MODE = 0o600
+UNIT_FOLDER = Path("/etc/systemd/system")
 NEWEST = "v1.999.0+k3s1"  # no binary yet, none named: nothing is too new
 
 
-class Found(NamedTuple):
-    """A file as it is."""
+class File(NamedTuple):
+    """A file's content and rights, as they are or as they are to be."""
 
     text: str | None
     mode: int | None
 
 
-def plan(wanted: dict[Path, str], found: dict[Path, Found]) -> dict[Path, str]:
+def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
+    """All that belongs on the machine. The unit is no secret and systemd complains of one that is."""
+    files = {Path(params["path"]): File(render(params["config"]), 0o600)}
+    if params["token"]:
+        files[Path(params["config"]["token-file"])] = File(params["token"] + "\n", 0o600)
+    if params["unit_text"]:
+        files[UNIT_FOLDER / unit] = File(params["unit_text"], 0o644)
+    return files
+
+
+def plan(wanted: dict[Path, File], found: dict[Path, File]) -> dict[Path, File]:
     """The files to write: those whose text or rights differ."""
-    return {path: text for path, text in wanted.items() if found[path] != Found(text, MODE)}
+    return {path: file for path, file in wanted.items() if found[path] != file}
 
 
-def read(path: Path) -> Found:
+def read(path: Path) -> File:
     text = read_text(path)
-    return Found(text, None if text is None else path.stat().st_mode & 0o777)
+    return File(text, None if text is None else path.stat().st_mode & 0o777)
 
 
 def diff(path: Path, before: str | None, after: str) -> dict[str, str]:
@@ -193,10 +211,10 @@ def secrets(*configs: dict[str, Any]) -> set[str]:
     return {str(config[name]) for config in configs for name in SECRETS & set(config) if config[name]}
 
 
-def write(files: dict[Path, str]) -> None:
-    for path, text in files.items():
+def write(files: dict[Path, File]) -> None:
+    for path, file in files.items():
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        write_text(path, text, MODE)
+        write_text(path, file.text, file.mode)
 
 
 def main() -> None:
@@ -208,17 +226,15 @@ def main() -> None:
     version = params["version"] or installed_version(binary) or NEWEST
     check(module, version)
 
-    token_file = params["config"].get("token-file")
-    wanted = {path: render(params["config"])}
-    if params["token"]:
-        wanted[Path(token_file)] = params["token"] + "\n"
+    unit = read_unit(runner(module), params["unit"] or UNITS[params["role"]])
+    wanted = wanted_files(params, unit.name)
     found = {each: read(each) for each in wanted}
     steps = plan(wanted, found)
 
-    unit = read_unit(runner(module), params["unit"] or UNITS[params["role"]])
     started = read_record(Path(params["started"] or f"/run/metalworks/{unit.name}.started"))
-    watched = watched_files(path, token_file, Path("/etc/systemd/system") / unit.name)
-    due = reasons(unit, started, read_wanted(binary, watched, steps))
+    watched = watched_files(path, params["config"].get("token-file"), UNIT_FOLDER / unit.name)
+    texts = {each: file.text for each, file in steps.items()}
+    due = reasons(unit, started, read_wanted(binary, watched, texts))
     if not module.check_mode:
         write(steps)
     module.exit_json(
@@ -226,8 +242,9 @@ def main() -> None:
         restart_due=bool(due),
         reasons=due,
         instance=unit.invocation,
+        unit_installed=unit.load == "loaded",
         version=version,
-        diff=diff(path, found[path].text, wanted[path]),
+        diff=diff(path, found[path].text, wanted[path].text or ""),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import library.k3s_config as module
 import pytest
 from in_process import cases, run_module
 
@@ -50,3 +51,23 @@ def test_the_token_is_written_for_root_only(machine: dict[str, Any], capsys: Any
     assert token_file.read_text() == "hunter2hunter2\n"
     assert token_file.stat().st_mode & 0o777 == 0o600
     assert not run_module("k3s_config", params, capsys)["changed"]
+
+
+def test_the_unit_is_written_for_all_to_read(
+    machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path / "systemd")
+    params = {**machine, "config": {}, "unit_text": "[Unit]\n"}
+    assert run_module("k3s_config", params, capsys)["changed"]
+    unit = tmp_path / "systemd" / machine["unit"]
+    assert (unit.read_text(), unit.stat().st_mode & 0o777) == ("[Unit]\n", 0o644)
+    assert not run_module("k3s_config", params, capsys)["changed"]
+
+
+def test_a_wrong_configuration_leaves_the_unit_alone(
+    machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path)
+    params = {**machine, "config": {"colour": "red"}, "unit_text": "[Unit]\n"}
+    assert run_module("k3s_config", params, capsys)["failed"]
+    assert list(tmp_path.iterdir()) == []
