@@ -30,15 +30,21 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Carry the images to the node."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        records = [self._load(Path(path)) for path in self._task.args.get("images", [])]
-        arguments = {**self._task.args, "records": [asdict(record) for record in records]}
+        paths = [Path(path) for path in self._task.args.get("images", [])]
+        # In check mode an image that is yet to be built has no record: all of it will be sent.
+        coming = [path for path in paths if self._task.check_mode and not path.exists()]
+        paths = [path for path in paths if path not in coming]
+        records = [self._load(path) for path in paths]
+        told_paths = [str(path) for path in paths]
+        content = [asdict(record) for record in records]
+        arguments = {**self._task.args, "images": told_paths, "records": content}
         told: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         arriving = [image["reference"] for image in told.get("images", []) if image["sent"]]
         if told.get("failed") or self._task.check_mode or not arriving:
-            return {**result, **_public(told)}
+            return {**result, **_public(told), "changed": told.get("changed", False) or bool(coming)}
         start = time.monotonic()
-        coming = [record for record in records if record.reference in arriving]
-        done = self._deliver(coming, set(told["lacking"]), arguments, task_vars)
+        sending = [record for record in records if record.reference in arriving]
+        done = self._deliver(sending, set(told["lacking"]), arguments, task_vars)
         if done.get("failed"):
             return {**result, **_public(done)}
         return {**result, **_public(told), "seconds": round(time.monotonic() - start, 1)}
