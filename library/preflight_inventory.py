@@ -115,7 +115,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.preflight_inventory import Inventory, Machine, problems
+from ansible.module_utils.metalworks.inventory_rules import Inventory, Machine, problems
 
 # The values are judged by problems(), in words that name the variable; so most types are wide here.
 ARGUMENTS: dict[str, dict[str, Any]] = {

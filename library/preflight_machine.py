@@ -97,7 +97,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.preflight_machine import Facts, Wanted, problems
+from ansible.module_utils.metalworks.machine_rules import Facts, Wanted, problems
 
 DATA = Path("/var/lib/rancher/k3s")
 K3S = "/usr/local/bin/k3s"

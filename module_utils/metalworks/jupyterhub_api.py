@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -74,15 +74,27 @@ class HubApi:
             raise
 
     def list(self, path: str) -> list[Any]:
-        """All items of a paginated list."""
+        """All items of a list, which comes in pages."""
         items: list[Any] = []
+        for page in self._pages(path):
+            items += page
+        return items
+
+    def table(self, path: str) -> dict[str, Any]:
+        """All items of a dictionary, which comes in pages as well."""
+        items: dict[str, Any] = {}
+        for page in self._pages(path):
+            items |= page
+        return items
+
+    def _pages(self, path: str) -> Iterator[Any]:
+        offset = 0
         while True:
-            page = self.request("GET", f"{path}?limit=200&offset={len(items)}")
-            if isinstance(page, list):
-                return page
-            items += page["items"]
-            if not page["_pagination"].get("next"):
-                return items
+            answer = self.request("GET", f"{path}?limit=200&offset={offset}")
+            yield answer["items"]
+            offset += len(answer["items"])
+            if not answer["_pagination"].get("next"):
+                return
 
 
 def explain(error: urllib.error.HTTPError) -> str:

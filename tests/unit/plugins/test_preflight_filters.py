@@ -1,0 +1,56 @@
+"""What Ansible says of a machine that could not be asked becomes a sentence that helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from plugins.filter.preflight import pick, preflight_problems
+
+HOSTVARS = {"a": {"ansible_host": "192.0.2.1", "ansible_user": "operator"}, "b": {}}
+
+
+def test_pick_takes_what_a_host_has_under_a_new_name() -> None:
+    assert pick(["a", "b"], HOSTVARS, {"address": "ansible_host"}) == [
+        {"name": "a", "address": "192.0.2.1"},
+        {"name": "b"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (
+            {"msg": "ssh: connect to host x port 22: No route to host", "unreachable": True},
+            "it cannot be reached",
+        ),
+        (
+            {"msg": "Host key verification failed.", "unreachable": True},
+            "its ssh host key is not the known one",
+        ),
+        (
+            {"msg": "operator@x: Permission denied (publickey).", "unreachable": True},
+            "does not accept the key",
+        ),
+        ({"msg": "Connection refused", "unreachable": True}, "sshd does not run there"),
+        ({"msg": "Task failed: Missing sudo password"}, "operator may not become root without a password"),
+        ({"msg": "MODULE FAILURE", "module_stderr": "/usr/bin/python3: not found"}, "no usable Python 3"),
+        ({"msg": "something new"}, "Ansible could not ask it"),
+    ],
+)
+def test_machine_that_could_not_be_asked_is_explained(result: dict[str, Any], says: str) -> None:
+    (sentence,) = preflight_problems({"a": result}, HOSTVARS)
+    assert sentence.startswith("host a (192.0.2.1): ")
+    assert says in sentence
+
+
+def test_sentences_of_the_module_are_kept_and_named_by_host() -> None:
+    found = {"a": {"problems": ["it is too small"], "facts": {"hostname": "a", "machine_id": "1"}}}
+    assert preflight_problems(found, HOSTVARS) == ["host a: it is too small"]
+
+
+def test_copies_of_one_disk_are_found() -> None:
+    found = {name: {"problems": [], "facts": {"hostname": "metal", "machine_id": "1"}} for name in ("a", "b")}
+    names, identities = preflight_problems(found, HOSTVARS)
+    assert names.startswith("hosts a, b call themselves metal")
+    assert identities.startswith("hosts a, b have the same /etc/machine-id")

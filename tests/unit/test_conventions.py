@@ -1,0 +1,225 @@
+"""What CONTRIBUTING.md promises of every role, module and scenario. A broken promise is named by file."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/tasks/main.yml"))
+MODULES = sorted(path for path in ROOT.glob("library/*.py") if path.name != "__init__.py")
+LONGEST_TABLE_OF_CONTENTS = 40
+# Upstream's own addresses stand in artifacts.yml, where they are one reviewed list.
+REGISTRY_HOST = re.compile(
+    r"\b(ghcr\.io|quay\.io|docker\.io|registry\.k8s\.io|gcr\.io|pypi\.org|proxy\.golang\.org|registry\.npmjs\.org|deb\.debian\.org)/"
+)
+# Documentation may name them. So may lab/charts, whose defaults are those of the chart that it stands in for.
+ACTING = {"files", "inventories", "module_utils", "playbooks", "plugins", "roles"}
+SECRET = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]|\$ANSIBLE_VAULT;|AKIA[0-9A-Z]{16}|ghp_\w{36}"
+)
+
+each_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text()) if path.exists() else None
+
+
+def tracked() -> list[Path]:
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+# Roles.
+
+
+def options(role: Path) -> dict[str, Any]:
+    specs = read(role / "meta" / "argument_specs.yml")["argument_specs"]
+    return {name: option for spec in specs.values() for name, option in (spec.get("options") or {}).items()}
+
+
+@each_role
+def test_role_says_who_it_is(role: Path) -> None:
+    meta = read(role / "meta" / "main.yml")
+    assert meta["galaxy_info"]["role_name"] == role.name
+    assert meta["galaxy_info"]["description"]
+    assert meta["dependencies"] == []
+
+
+@each_role
+def test_role_input_carries_the_roles_name_and_says_what_it_means(role: Path) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role.name}_"), f"{name}: write {role.name}_{name}"
+        assert option.get("description"), f"{name} has no description"
+
+
+@each_role
+def test_role_defaults_are_those_of_its_argument_specs(role: Path) -> None:
+    said = {
+        name: option.get("default") for name, option in options(role).items() if not option.get("required")
+    }
+    assert (read(role / "defaults" / "main.yml") or {}) == said
+
+
+@each_role
+def test_role_keeps_internals_apart(role: Path) -> None:
+    for name in read(role / "vars" / "main.yml") or {}:
+        assert name.startswith(f"__{role.name}_"), (
+            f"vars/main.yml: {name} is not an input; write __{role.name}_..."
+        )
+
+
+@each_role
+def test_role_tasks_begin_with_a_table_of_contents(role: Path) -> None:
+    assert len((role / "tasks" / "main.yml").read_text().splitlines()) <= LONGEST_TABLE_OF_CONTENTS
+
+
+@each_role
+def test_role_ignores_no_error(role: Path) -> None:
+    for path in role.rglob("tasks/*.yml"):
+        assert "ignore_errors" not in path.read_text(), path
+
+
+@each_role
+def test_role_has_a_scenario_that_tests_behaviour(role: Path) -> None:
+    scenario = ROOT / "molecule" / role.name
+    assert (scenario / "molecule.yml").exists()
+    assert (scenario / "converge.yml").exists()
+    assert "def test_" in (scenario / "tests" / f"test_{role.name}.py").read_text()
+
+
+@each_role
+def test_role_readme_is_fresh(role: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "role_tables.py", "--check", role.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}Run `make docs`."
+
+
+# Scenarios.
+
+
+def test_every_scenario_checks_before_it_converges_and_converges_twice() -> None:
+    base = read(ROOT / ".config" / "molecule" / "config.yml")
+    for path in ROOT.glob("molecule/*/molecule.yml"):
+        if path.parent.name == "default":  # the whole platform: check mode has a test of its own
+            continue
+        scenario = (read(path) or {}).get("scenario", {})
+        sequence = scenario.get("test_sequence", base["scenario"]["test_sequence"])
+        steps = [step for step in sequence if step in ("check", "converge", "idempotence", "verify")]
+        assert steps[:3] == ["check", "converge", "idempotence"], path
+        assert "verify" in steps, path
+
+
+# Modules.
+
+
+def argument_spec(name: str) -> tuple[dict[str, Any], bool]:
+    """What the module hands to AnsibleModule, seen without running it."""
+    module = importlib.import_module(f"library.{name}")
+    with mock.patch.object(module, "AnsibleModule", side_effect=Seen) as seen, pytest.raises(Seen):
+        module.main()
+    call = seen.call_args
+    return call.kwargs.get("argument_spec") or call.args[0], call.kwargs.get("supports_check_mode", False)
+
+
+class Seen(Exception):
+    """The module got as far as its arguments."""
+
+
+def documentation(path: Path, name: str) -> Any:
+    """A constant of the module, read as YAML."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return yaml.safe_load(ast.literal_eval(node.value))
+    pytest.fail(f"{path.relative_to(ROOT)} has no {name}")
+
+
+@each_module
+def test_module_page_is_complete(path: Path) -> None:
+    page = documentation(path, "DOCUMENTATION")
+    assert page["module"] == path.stem
+    assert page["short_description"]
+    assert {"check_mode", "diff_mode"} <= set(page["attributes"])
+    assert documentation(path, "EXAMPLES")
+    returned = documentation(path, "RETURN")
+    assert all(value["description"] and value["returned"] for value in returned.values())
+
+
+@each_module
+def test_module_options_are_those_of_its_page(path: Path) -> None:
+    spec, _ = argument_spec(path.stem)
+    documented = documentation(path, "DOCUMENTATION").get("options", {})
+    assert sorted(facts("", spec, "options")) == sorted(facts("", documented, "suboptions"))
+
+
+def facts(prefix: str, spec: dict[str, Any], nested: str) -> Iterator[tuple[str, ...]]:
+    """Name, type, need, default and choices of each option, however deep."""
+    for name, option in spec.items():
+        full = f"{prefix}{name}"
+        yield (
+            full,
+            str(option.get("type", "str")),
+            str(option.get("elements")),
+            str(bool(option.get("required", False))),
+            str(option.get("default")),
+            str(list(option.get("choices") or [])),
+        )
+        yield from facts(f"{full}.", option.get(nested) or {}, nested)
+
+
+@each_module
+def test_module_predicts_in_check_mode(path: Path) -> None:
+    _, supports_check_mode = argument_spec(path.stem)
+    assert supports_check_mode
+    assert documentation(path, "DOCUMENTATION")["attributes"]["check_mode"]["support"] == "full"
+
+
+@each_module
+def test_module_has_a_unit_test_or_a_test_of_its_decisions(path: Path) -> None:
+    tests = [*ROOT.glob(f"tests/unit/**/test_{path.stem}.py")]
+    assert tests, f"tests/unit/library/test_{path.stem}.py is missing"
+
+
+# All that is tracked.
+
+
+def test_no_registry_is_named_outside_of_the_catalogue() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in tracked()
+        if path.relative_to(ROOT).parts[0] in ACTING
+        for line in path.read_text(errors="ignore").splitlines()
+        if REGISTRY_HOST.search(line) and not line.lstrip().startswith("#")
+    ]
+    assert found == [], "write it in artifacts.yml and ask for the artifact by name"
+
+
+def test_no_secret_is_tracked() -> None:
+    assert [path for path in tracked() if SECRET.search(path.read_text(errors="ignore"))] == []
+
+
+def test_no_state_of_an_inventory_is_tracked() -> None:
+    assert [path for path in tracked() if ".state" in path.parts or path.name.startswith("id_ed25519")] == []
+
+
+def test_programs_name_no_path_of_this_computer() -> None:
+    here = re.compile(re.escape(str(ROOT)) + r"\b")
+    assert [path for path in tracked() if here.search(path.read_text(errors="ignore"))] == []
