@@ -127,7 +127,7 @@ func (k key) checkAll(given []string) error {
 func lookUp(role Role, name string) (key, error) {
 	known, found := keys[name]
 	if !found {
-		return key{}, fmt.Errorf("the stand-in does not honour the key %q: write %s", name, suggestion(name))
+		return key{}, fmt.Errorf("unknown key %q, which the stand-in does not honour: write %s", name, suggestion(name))
 	}
 	if known.serverOnly && role == Agent {
 		return key{}, fmt.Errorf("the key %q is for servers: take it out of the agent's configuration", name)

@@ -163,7 +163,7 @@ func (l *launcher) settleToken() error {
 	kept, _ := token.Parse(string(content))
 	switch {
 	case kept.Secret != "" && given.Secret != "" && kept.Secret != given.Secret && etcd.Exists():
-		return fmt.Errorf("the token of the configuration is not the one this cluster was made with: "+
+		return fmt.Errorf("the token of the configuration does not match the one this cluster was made with: "+
 			"write that of %s into the file that token-file names", layout.TokenFile)
 	case given.Secret != "":
 		l.secret = given.Secret

@@ -62,7 +62,7 @@ func guarded[In, Out any](s *Server, users string, answer func(context.Context, 
 	return func(w http.ResponseWriter, r *http.Request) {
 		user, secret, _ := r.BasicAuth()
 		if !slices.Contains(strings.Fields(users), user) || subtle.ConstantTimeCompare([]byte(secret), []byte(s.Secret)) != 1 {
-			http.Error(w, "the token is not this cluster's", http.StatusUnauthorized)
+			http.Error(w, "not authorized: the token is not valid for this cluster", http.StatusUnauthorized)
 			return
 		}
 		var request In
@@ -127,7 +127,7 @@ func (s *Server) bootstrap(_ context.Context, request BootstrapRequest) (Bootstr
 			"accepts more servers; write it into its configuration and restart it"}
 	}
 	if differences := s.Cluster.Differences(request.Cluster); len(differences) > 0 {
-		return BootstrapReply{}, Refusal{"settings that must agree on all servers differ: " +
+		return BootstrapReply{}, Refusal{"critical configuration value mismatch between servers: " +
 			strings.Join(differences, "; ") + ". Write the cluster's values into this server's configuration"}
 	}
 	reply := BootstrapReply{Files: map[string][]byte{}}

@@ -97,8 +97,8 @@ func TestJoining(t *testing.T) {
 	}{
 		{"a plain secret trusts the CA it is shown", token.Token{Secret: "secret"}, "p", ""},
 		{"the long form checks the CA", token.Token{Secret: "secret", CAHash: hash}, "p", ""},
-		{"another CA is refused", token.Token{Secret: "secret", CAHash: strings.Repeat("0", 64)}, "p", "another CA"},
-		{"another secret is refused", token.Token{Secret: "guess"}, "p", "the token is not this cluster's"},
+		{"another CA is refused", token.Token{Secret: "secret", CAHash: strings.Repeat("0", 64)}, "p", "token CA hash does not match"},
+		{"another secret is refused", token.Token{Secret: "guess"}, "p", "the token is not valid"},
 		{"a second machine of the same name is refused", token.Token{Secret: "secret"}, "q", "Node password rejected"},
 	}
 	for _, c := range cases {
@@ -130,7 +130,7 @@ func TestAServerMayJoinOnlyWhereItFits(t *testing.T) {
 		"the same settings fit":               {true, "server", same, ""},
 		"other settings do not":               {true, "server", other, `cluster-cidr is "10.42.0.0/16" in the cluster, "10.50.0.0/16" here`},
 		"a server alone takes no other":       {false, "server", same, "cluster-init: true"},
-		"a node's user does not get the keys": {true, "node", same, "the token is not this cluster's"},
+		"a node's user does not get the keys": {true, "node", same, "the token is not valid"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

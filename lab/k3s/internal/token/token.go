@@ -49,8 +49,8 @@ func Hash(ca []byte) string {
 // Check says whether this is the CA that the token names.
 func (t Token) Check(ca []byte) error {
 	if t.CAHash != "" && t.CAHash != Hash(ca) {
-		return fmt.Errorf("the server shows another CA (%s) than the token names (%s): "+
-			"this token belongs to another cluster, or another machine answers at this address", Hash(ca), t.CAHash)
+		return fmt.Errorf("token CA hash does not match the cluster's CA certificate hash (%s, not %s): the token "+
+			"belongs to another cluster, or another machine answers at this address", t.CAHash, Hash(ca))
 	}
 	return nil
 }

@@ -1,0 +1,66 @@
+"""Every machine: the executable, its configuration, containerd."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from .conftest import Machine
+
+
+@pytest.fixture(scope="module", params=["server", "agent"])
+def machine(request: pytest.FixtureRequest) -> Machine:
+    found: Machine = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_first_line_of_version_names_it(machine: Machine) -> None:
+    first = machine.run("/usr/local/bin/k3s --version").splitlines()[0]
+    assert re.fullmatch(r"k3s version v\d+\.\d+\.\d+\+\S+ \(.+\)", first)
+
+
+def test_the_unit_is_ready_by_notification_and_leaves_pods_alone(machine: Machine) -> None:
+    shown = machine.run(f"systemctl show {machine.unit} -p Type,KillMode,Delegate,ActiveState")
+    assert set(shown.split()) == {"Type=notify", "KillMode=process", "Delegate=yes", "ActiveState=active"}
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("cluster-cird: 10.0.0.0/16", "cluster-cird"),
+        ("write-kubeconfig-mode: [1, 2]", "write-kubeconfig-mode"),
+        ("cluster-cidr: 10.43.0.0/16", "overlap"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name(machine: Machine, written: str, told: str) -> None:
+    machine.write("/tmp/contract.yaml", f"disable: [traefik, servicelb]\n{written}\n")
+    said = machine.run("timeout 20 k3s server --config /tmp/contract.yaml", fails=True)
+    assert told in said
+
+
+def test_ctr_speaks_to_the_containerd_of_the_pods(machine: Machine) -> None:
+    assert "pause" in machine.run("k3s ctr images ls -q")
+    explicit = "k3s ctr --address /run/k3s/containerd/containerd.sock --namespace k8s.io images ls -q"
+    assert machine.run(explicit) == machine.run("k3s ctr images ls -q")
+
+
+def test_images_of_the_archive_are_pinned(machine: Machine) -> None:
+    rows = machine.run("k3s ctr images ls").splitlines()[1:]
+    delivered = [row for row in rows if "/lab/" in row.split()[0]]
+    assert delivered
+    assert [row.split()[0] for row in delivered if "io.cri-containerd.pinned=pinned" not in row] == []
+
+
+def test_containerd_is_new_enough_to_honour_pins(machine: Machine, server: Machine) -> None:
+    node = json.loads(server.run(f"k3s kubectl get node {machine.node} -o json"))
+    version = node["status"]["nodeInfo"]["containerRuntimeVersion"]
+    assert int(version.removeprefix("containerd://").split(".")[0]) >= 2
+
+
+def test_the_node_password_is_kept_for_root_only(machine: Machine, server: Machine) -> None:
+    assert machine.mode("/etc/rancher/node/password") == "root 600"
+    secret = f"secret/{machine.node}.node-password.k3s"
+    found = json.loads(server.run(f"k3s kubectl get -n kube-system {secret} -o json"))
+    assert set(found["data"]) == {"hash"}

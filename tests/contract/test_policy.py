@@ -1,0 +1,88 @@
+"""NetworkPolicies are enforced, also across nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import Cluster, Machine, wait_for
+
+FRIEND = {"podSelector": {"matchLabels": {"friend": "yes"}}}
+
+
+@pytest.fixture(scope="module")
+def address(cluster: Cluster, server: Machine, agent: Machine) -> dict[str, str]:
+    """`web` is asked by two pods of its node (`near`, `friend`) and one of another node (`far`)."""
+    return {
+        "web": cluster.pod("web", server.node),
+        "near": cluster.pod("near", server.node),
+        "friend": cluster.pod("friend", server.node, {"app": "friend", "friend": "yes"}),
+        "far": cluster.pod("far", agent.node),
+    }
+
+
+def policy(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "tried"},
+        "spec": {"podSelector": {"matchLabels": {"app": "web"}}, **spec},
+    }
+
+
+CASES = {
+    "without a policy everybody gets through": (None, {"near", "friend", "far"}),
+    "a policy without rules stops everybody": (policy(), set()),
+    "a selected peer gets through": (policy(ingress=[{"from": [FRIEND]}]), {"friend"}),
+    "a port by its name": (policy(ingress=[{"ports": [{"port": "http"}]}]), {"near", "friend", "far"}),
+    "another port does not help": (policy(ingress=[{"ports": [{"port": 9}]}]), set()),
+    "a range of ports": (
+        policy(ingress=[{"ports": [{"port": 8000, "endPort": 9000}], "from": [FRIEND]}]),
+        {"friend"},
+    ),
+    "egress only leaves ingress open": (policy(policyTypes=["Egress"]), {"near", "friend", "far"}),
+}
+
+
+@pytest.mark.parametrize(("tried", "through"), CASES.values(), ids=CASES.keys())
+def test_who_gets_through(
+    cluster: Cluster, address: dict[str, str], tried: dict[str, Any] | None, through: set[str]
+) -> None:
+    if tried is None:
+        cluster.kubectl("delete networkpolicy tried --ignore-not-found")
+    else:
+        cluster.apply(tried)
+
+    def heard() -> set[str]:
+        return {name for name in ("near", "friend", "far") if cluster.ask(name, address["web"]) == "web"}
+
+    wait_for(lambda: heard() == through, f"wanted {through}, last heard {heard()}", 20)
+
+
+def test_a_block_leaves_out_its_exception(cluster: Cluster, address: dict[str, str]) -> None:
+    block = {"cidr": "0.0.0.0/0", "except": [f"{address['near']}/32"]}
+    cluster.apply(policy(ingress=[{"from": [{"ipBlock": block}]}]))
+    wait_for(lambda: not cluster.ask("near", address["web"]), "the exception gets through", 20)
+    assert cluster.ask("far", address["web"]) == "web"
+
+
+def test_egress_stops_a_pod_also_on_the_way_to_its_own_node(
+    cluster: Cluster, address: dict[str, str], server: Machine
+) -> None:
+    node = server.run("ip -4 -o addr show scope global | awk '{print $4}' | head -1").split("/")[0]
+    dial = f"exec near -- timeout 2 nc -w 2 {node} 6443 </dev/null"
+    server.run(f"k3s kubectl -n {cluster.namespace} {dial}")
+    cluster.apply(policy(podSelector={"matchLabels": {"app": "near"}}, policyTypes=["Egress"]))
+    wait_for(lambda: not cluster.ask("near", address["far"]), "a pod without egress reaches another", 20)
+    server.run(f"k3s kubectl -n {cluster.namespace} {dial}", fails=True)
+    cluster.kubectl("delete networkpolicy tried")
+
+
+def test_the_node_itself_always_reaches_its_pods(
+    cluster: Cluster, address: dict[str, str], server: Machine
+) -> None:
+    cluster.apply(policy())
+    wait_for(lambda: not cluster.ask("near", address["web"]), "the policy is not enforced", 20)
+    assert server.run(f"curl -s --max-time 5 http://{address['web']}:8080/").strip() == "web"
+    cluster.kubectl("delete networkpolicy tried")

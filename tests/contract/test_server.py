@@ -1,0 +1,122 @@
+"""A server: its files, its API, its token, what it brings along."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+
+import pytest
+import yaml
+
+from .conftest import Cluster, Machine, wait_for
+
+SERVER = "/var/lib/rancher/k3s/server"
+
+
+def test_the_kubeconfig_is_the_admins(server: Machine) -> None:
+    config = yaml.safe_load(server.read("/etc/rancher/k3s/k3s.yaml"))
+    assert config["current-context"] == "default"
+    assert {each["name"] for key in ("clusters", "contexts", "users") for each in config[key]} == {"default"}
+    assert config["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
+    assert {"client-certificate-data", "client-key-data"} <= set(config["users"][0]["user"])
+
+
+def test_the_kubeconfig_has_the_mode_that_was_asked_for(server: Machine) -> None:
+    wanted = str(server.yaml("/etc/rancher/k3s/config.yaml").get("write-kubeconfig-mode", "0600")).lstrip("0")
+    assert server.mode("/etc/rancher/k3s/k3s.yaml") == f"root {wanted}"
+
+
+def test_ready_is_answered_to_the_admin_and_to_nobody_else(server: Machine) -> None:
+    assert server.run("k3s kubectl get --raw /readyz") == "ok"
+    assert server.run("curl -sk -o /dev/null -w '%{http_code}' https://127.0.0.1:6443/readyz") == "401"
+
+
+@pytest.mark.parametrize("name", ["token", "node-token"])
+def test_the_token_names_the_ca(server: Machine, name: str) -> None:
+    assert server.mode(f"{SERVER}/{name}") == "root 600"
+    found = re.fullmatch(r"K10([0-9a-f]{64})::server:\S+\n", server.read(f"{SERVER}/{name}"))
+    assert found
+    assert found[1] == hashlib.sha256(server.read(f"{SERVER}/tls/server-ca.crt").encode()).hexdigest()
+
+
+def test_the_api_is_published_at_its_public_port(servers: list[Machine], cluster: Cluster) -> None:
+    found = cluster.get("endpointslice kubernetes", namespace="default")
+    assert [port["port"] for port in found["ports"]] == [6443]
+    assert len([address for end in found["endpoints"] for address in end["addresses"]]) == len(servers)
+
+
+def test_only_a_server_has_a_role(server: Machine, agent: Machine, cluster: Cluster) -> None:
+    nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in cluster.get("nodes")["items"]}
+    assert nodes[server.node]["node-role.kubernetes.io/control-plane"] == "true"
+    assert not [label for label in nodes[agent.node] if label.startswith("node-role.kubernetes.io/")]
+
+
+@pytest.mark.parametrize("name", ["coredns", "local-path-provisioner", "metrics-server"])
+def test_the_bundled_component_runs(cluster: Cluster, name: str) -> None:
+    cluster.kubectl(f"rollout status deployment/{name} --timeout=60s", namespace="kube-system")
+
+
+def test_a_claim_gets_a_folder_of_the_node(cluster: Cluster, server: Machine) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+    }
+    cluster.apply(claim)
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    mount = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    cluster.pod("writer", server.node, container=mount, volumes=[volume])
+    cluster.kubectl("exec writer -- sh -c 'echo kept > /data/file'")
+    name = cluster.get("pvc/data")["spec"]["volumeName"]
+    assert server.run(f"cat /var/lib/rancher/k3s/storage/{name}_*/file") == "kept\n"
+
+
+def test_pods_find_services_by_name(cluster: Cluster, agent: Machine) -> None:
+    cluster.pod("named", agent.node)
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "named"},
+            "spec": {"selector": {"app": "named"}, "ports": [{"port": 8080}]},
+        }
+    )
+    cluster.pod("asking")
+    wait_for(lambda: cluster.ask("asking", "named") == "named", "the name does not lead to its pod", 20)
+    full = f"named.{cluster.namespace}.svc.cluster.local"
+    assert cluster.ask("asking", full) == "named"
+
+
+def test_a_manifest_of_the_folder_is_applied_and_kept(cluster: Cluster, server: Machine) -> None:
+    path = f"{SERVER}/manifests/contract-test.yaml"
+
+    def manifest(value: str) -> str:
+        metadata = {"name": "manifest", "namespace": cluster.namespace}
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": value}}
+        return yaml.safe_dump(config)
+
+    def found() -> str:
+        shown = cluster.kubectl("get configmap manifest --ignore-not-found -o json")
+        return str(json.loads(shown)["data"]["key"]) if shown else ""
+
+    try:
+        server.write(path, manifest("first"))
+        wait_for(lambda: found() == "first", "the manifest was not applied")
+        server.write(path, manifest("second"))
+        wait_for(lambda: found() == "second", "the changed manifest was not applied")
+    finally:
+        server.run(f"rm -f {path}")
+    assert found() == "second"
+
+
+def test_secrets_are_encrypted_where_asked_for(server: Machine, cluster: Cluster) -> None:
+    asked = bool(server.yaml("/etc/rancher/k3s/config.yaml").get("secrets-encryption"))
+    word = "contract-" + cluster.namespace
+    cluster.kubectl(f"create secret generic plain --from-literal=key={word}")
+    assert base64.b64decode(cluster.get("secret/plain")["data"]["key"]).decode() == word
+    server.run("sync")
+    found = server.run(f"grep -rlaF {word} {SERVER}/db || true")
+    assert bool(found) is not asked
