@@ -168,15 +168,27 @@ def lacks(
     return f"{', '.join(absent)}: not Ready" if absent else None
 
 
-def hopeless(unit: Unit | None) -> bool:
-    """The service dies again and again: more waiting changes nothing."""
-    return unit is not None and (unit.restarts >= CRASHES or unit.active == "failed")
+class Patience:
+    """Ends when the service dies again and again: more waiting changes nothing."""
+
+    def __init__(self) -> None:
+        self.restarts: int | None = None
+        self.failed = 0
+
+    def ended(self, unit: Unit | None) -> bool:
+        if unit is None:
+            return False
+        # What was counted before this wait, and before a restart that is only queued, does not count.
+        self.restarts = unit.restarts if self.restarts is None else min(self.restarts, unit.restarts)
+        self.failed = self.failed + 1 if unit.active == "failed" else 0
+        return unit.restarts - self.restarts >= CRASHES or self.failed > CRASHES
 
 
 def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Node]]:
     """Poll until all is there and return the nodes; fail with the likely cause."""
     wanted = module.params["wait_for"]
     begun = time.monotonic()
+    patience = Patience()
     while True:
         unit = read_unit(run, wanted["unit"]) if wanted["unit"] else None
         settled = unit is None or (unit.running and unit.invocation != wanted["not_instance"])
@@ -186,7 +198,7 @@ def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Nod
         waited = time.monotonic() - begun
         if lack is None:
             return waited, nodes
-        if waited > wanted["seconds"] or hopeless(unit):
+        if waited > wanted["seconds"] or patience.ended(unit):
             give_up(module, run, paths, f"{lack} after {waited:.0f} seconds.", unit, nodes)
         time.sleep(POLL_SECONDS)
 

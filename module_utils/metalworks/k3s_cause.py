@@ -21,7 +21,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "this server's settings differ from those of the running servers in a key that must be equal on all",
     ),
     (
-        r"(token|password).*(invalid|not valid|mismatch|does not match)|CA hash|[Uu]nauthorized",
+        r"token.*(invalid|not valid|not this cluster|mismatch|does not match)|CA hash|[Uu]nauthorized",
         "the token is not that of the cluster: all nodes need the one that the first server was started with",
     ),
     (
@@ -53,7 +53,18 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "the machine has too little memory",
     ),
 )
+START = re.compile(r"Starting k3s\S*\.service")
 ERROR = re.compile(r"level=(fatal|error)|^[EF]\d{4} |\b(fatal|panic|error)\b", re.IGNORECASE)
+
+
+def last_attempt(journal: Sequence[str]) -> list[str]:
+    """The lines of the last start that says something; a start that has only begun says nothing yet."""
+    starts = [index for index, line in enumerate(journal) if START.match(line)]
+    for index in reversed(starts):
+        lines = list(journal[index:])
+        if likely_cause(lines) or any(ERROR.search(line) for line in lines):
+            return lines
+    return list(journal)
 
 
 def likely_cause(journal: Sequence[str]) -> str | None:
@@ -103,6 +114,7 @@ def read_warnings(run: Run, paths: Paths, count: int = 5) -> list[str]:
 
 def explain(what: str, journal: Sequence[str], nodes: Sequence[str], warnings: Sequence[str]) -> str:
     """One message: what is not there, the likely cause, and the lines to judge it by."""
+    journal = last_attempt(journal)
     cause = likely_cause(journal)
     parts = [what]
     parts += [f"Likely cause: {cause}."] if cause else []
