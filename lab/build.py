@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lab.builder.progress import Progress
+from lab.builder.prune import prune
 from lab.builder.recipes import all_recipes
 from lab.builder.schedule import BuildFailed, Schedule
 from module_utils.metalworks.artifacts import CatalogueError
@@ -25,6 +26,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to make (see --list)")
     parser.add_argument("--list", action="store_true", help="list what can be made and what is there")
+    parser.add_argument("--prune", action="store_true", help="remove former versions and Go's caches")
     parser.add_argument("--path", action="store_true", help="print the paths, of images the references")
     parser.add_argument("--json", action="store_true", help="print everything about each artifact")
     return parser.parse_args()
@@ -48,6 +50,9 @@ def main() -> int:
             return 2
     if asked.list:
         print(listing(schedule, known))
+        return 0
+    if asked.prune:
+        print("\n".join(f"  removed {what}" for what in prune(schedule, cache_root())))
         return 0
     missing = schedule.missing(asked.names or known)
     results = schedule.ensure(asked.names or known)
