@@ -123,7 +123,7 @@ def main() -> None:
     api = HubApi(module.params["url"], module.params["token"])
     try:
         info = wait_for_hub(api, module.params["timeout"])
-        answer = summarize(info, api.list("/users"), api.request("GET", "/proxy"))
+        answer = summarize(info, api.list("/users"), api.table("/proxy"))
     except HubError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **answer)

@@ -29,9 +29,9 @@ class LoginPage:
     def __init__(self, page: Page, hub_url: str, step: Step = no_step) -> None:
         self.page, self.hub_url, self.step = page, hub_url.rstrip("/"), step
 
-    def open(self) -> LoginPage:
+    def open(self, path: str = "") -> LoginPage:
         """Go to the hub's address, as it is typed by hand, and arrive at the form."""
-        self.page.goto(self.hub_url)
+        self.page.goto(f"{self.hub_url}{path}")
         expect(self.page.locator("#username_input")).to_be_visible(timeout=30 * SECOND)
         return self
 
@@ -160,8 +160,21 @@ class Lab:
         expect(self.page.locator("#jupyterlab-splash")).to_have_count(0, timeout=LAB_TIMEOUT)
         return self
 
+    def tidy_up(self) -> Lab:
+        """Close what an earlier session left open; it may ask for kernels that are gone."""
+        if self.page.locator(".jp-NotebookPanel, .jp-Dialog").count():
+            self.page.goto(f"{self.server_url}/lab?reset")
+            self.wait_ready()
+        return self
+
+    def watch_for_race(self) -> None:
+        """Close a false alarm: the server lists a folder while a file in it is renamed, and misses it."""
+        alarm = self.page.locator(".jp-Dialog", has_text="Directory not found")
+        self.page.add_locator_handler(alarm, lambda: alarm.locator(".jp-Dialog-button").last.click())
+
     def new_notebook(self) -> Lab:
         """Click the first kernel on the launcher's notebook row."""
+        self.watch_for_race()
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click(timeout=LAB_TIMEOUT)
         self.wait_kernel()
         return self
@@ -197,11 +210,26 @@ class Lab:
     def run(self, index: int, code: str) -> Output:
         """Type code into a cell, run it with Shift+Enter and read what it printed."""
         self.type_into(index, code)
-        self.page.keyboard.press("Shift+Enter")
+        for _ in range(3):
+            self.page.keyboard.press("Shift+Enter")
+            if self._has_started(index):
+                break
+            # JupyterLab drops a run that comes while the kernel's channel is still opening: press again.
+            self.cell(index).locator(".cm-content").click()
         expect(self.cell(index).locator(".jp-InputArea-prompt")).to_have_text(
             re.compile(r"^\[\d+\]:$"), timeout=LAB_TIMEOUT
         )
         return self.output(index)
+
+    def _has_started(self, index: int) -> bool:
+        """Whether the cell's prompt shows a star or a number within some seconds."""
+        prompt = self.cell(index).locator(".jp-InputArea-prompt")
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            if re.search(r"[*\d]", prompt.inner_text()):
+                return True
+            self.page.wait_for_timeout(20)
+        return False
 
     def output(self, index: int) -> Output:
         """What stands below a cell."""

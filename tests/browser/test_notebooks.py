@@ -34,7 +34,7 @@ def test_user_works_with_the_custom_image(visitor: Visitor, users: list[User], n
     visitor.home.stop_server()
     assert {"minimal", CUSTOM_IMAGE} <= set(visitor.spawn.open().choices())
     visitor.spawn.choose(CUSTOM_IMAGE).start()
-    lab = visitor.lab.wait_ready()
+    lab = visitor.lab.wait_ready().tidy_up()
     visitor.album.take(visitor.page, "lab")
 
     output = lab.new_notebook().run(0, PROGRAM)

@@ -59,7 +59,8 @@ class Visitor:
 
     def start_server(self, user: User, slug: str) -> Lab:
         """Log in, choose an image, wait for JupyterLab. A server that still runs is stopped first."""
-        self.login.open().log_in(user.name, user.password)
+        # Without the path, the hub leads straight to a server that it believes to be running.
+        self.login.open("/hub/home").log_in(user.name, user.password)
         self.home.stop_server()
         self.spawn.open().choose(slug).start()
-        return self.lab.wait_ready()
+        return self.lab.wait_ready().tidy_up()
