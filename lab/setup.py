@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Prepare this computer for the lab: install what is missing and start Docker where that is allowed.
+
+Quiet when all is there. Where it may not act, it prints what an administrator has to run, and exits with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# Debian's and Ubuntu's package by what it brings. Without the second group everything but some tests works.
+NEEDED = {"docker": "docker.io", "debootstrap": "debootstrap", "ssh-keygen": "openssh-client"}
+USEFUL = {"chromium": "chromium", "shellcheck": "shellcheck"}
+DAEMON_LOG = Path("/var/log/metalworks-dockerd.log")
+DAEMON_PID = Path("/var/run/metalworks-dockerd.pid")
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Computer:
+    """What matters of this computer."""
+
+    needed: Sequence[str]  # packages that are missing
+    useful: Sequence[str]
+    docker: str  # missing | stopped | denied | running
+    may_act: bool  # root, or sudo without a password
+    has_apt: bool
+    has_systemd: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do, and the command that does it (as root)."""
+
+    sentence: str
+    command: tuple[str, ...]
+    required: bool = True
+    background: bool = False
+
+
+def plan(found: Computer) -> list[Step]:
+    """What is missing, in order."""
+    steps = []
+    if found.needed:
+        steps.append(Step(f"Install {', '.join(found.needed)}", install(found.needed)))
+    if found.useful:
+        sentence = f"Install {', '.join(found.useful)} (for tests)"
+        steps.append(Step(sentence, install(found.useful), required=False))
+    if found.docker == "denied":
+        user = os.environ.get("SUDO_USER") or os.environ.get("USER", "you")
+        steps.append(
+            Step("Let this account use Docker (log in again afterwards)", ("usermod", "-aG", "docker", user))
+        )
+    elif found.docker != "running":
+        steps.append(start(found.has_systemd))
+    return steps
+
+
+def install(packages: Sequence[str]) -> tuple[str, ...]:
+    return ("apt-get", "install", "--yes", "--no-install-recommends", "-qq", *packages)
+
+
+def start(has_systemd: bool) -> Step:
+    if has_systemd:
+        return Step("Start Docker", ("systemctl", "enable", "--now", "docker"))
+    command = ("dockerd", "--pidfile", str(DAEMON_PID))
+    return Step(
+        f"Start Docker in the background (no init runs here; log: {DAEMON_LOG})", command, background=True
+    )
+
+
+# Reading.
+
+
+def read() -> Computer:
+    return Computer(
+        needed=missing(NEEDED),
+        useful=missing(USEFUL),
+        docker=docker_state(),
+        may_act=os.geteuid() == 0 or succeeds("sudo", "-n", "true"),
+        has_apt=shutil.which("apt-get") is not None,
+        has_systemd=Path("/run/systemd/system").exists(),
+    )
+
+
+def missing(programs: dict[str, str]) -> list[str]:
+    packages = [package for name, package in programs.items() if not shutil.which(name, path=search_path())]
+    # Newer releases have Docker's client in a package of its own.
+    if "docker.io" in packages and succeeds("apt-cache", "show", "docker-cli"):
+        packages.append("docker-cli")
+    return packages
+
+
+def search_path() -> str:
+    """debootstrap and dockerd are in sbin, which is not on everybody's path."""
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def docker_state() -> str:
+    if not shutil.which("docker"):
+        return "missing"
+    done = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return "running"
+    return "denied" if "permission denied" in done.stderr.lower() else "stopped"
+
+
+def succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+# Acting.
+
+
+def apply(step: Step) -> bool:
+    """Do it; say whether it worked."""
+    print(f"{step.sentence}: {' '.join(step.command)}", flush=True)
+    command = as_root(step.command)
+    if step.background:
+        return in_background(command)
+    worked = subprocess.run(command, check=False, env=quiet_apt()).returncode == 0
+    if not worked and step.command[0] == "apt-get":
+        # The lists of packages may be missing or old.
+        subprocess.run(as_root(("apt-get", "update", "--quiet")), check=False)
+        worked = subprocess.run(command, check=False, env=quiet_apt()).returncode == 0
+    return worked
+
+
+def as_root(command: tuple[str, ...]) -> list[str]:
+    return list(command) if os.geteuid() == 0 else ["sudo", "-n", *command]
+
+
+def quiet_apt() -> dict[str, str]:
+    return {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": search_path()}
+
+
+def in_background(command: list[str]) -> bool:
+    """Start a daemon that outlives this program; it answers soon, or its log says why not."""
+    with DAEMON_LOG.open("ab") as log:
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=quiet_apt()
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while docker_state() != "running":
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            print("\n".join(DAEMON_LOG.read_text(errors="replace").splitlines()[-15:]), file=sys.stderr)
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def refuse(steps: list[Step], why: str) -> int:
+    print(f"This computer lacks something for the lab, and {why}. As an administrator, run:", file=sys.stderr)
+    for step in steps:
+        ending = f" >>{DAEMON_LOG} 2>&1 &" if step.background else ""
+        print(f"  {' '.join(step.command)}{ending}", file=sys.stderr)
+    return 1
+
+
+def main() -> int:
+    found = read()
+    steps = plan(found)
+    required = [step for step in steps if step.required]
+    if not steps:
+        return 0
+    if not found.has_apt and any(step.command[0] == "apt-get" for step in required):
+        return refuse(required, "it has no apt-get (your distribution's packages have similar names)")
+    if not found.may_act or found.docker == "denied":
+        return (
+            refuse(required, "I may not change it (neither root nor sudo without a password)")
+            if required
+            else 0
+        )
+    for step in steps:
+        if not apply(step) and step.required:
+            return refuse([step], "this did not work")
+    if docker_state() != "running":
+        return refuse([start(found.has_systemd)], "Docker still does not answer")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
