@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--inventory", default="inventories/lab", help="the inventory whose platform is asked (default: the lab)"
+        "--inventory",
+        default="inventories/lab",
+        help="the inventory whose platform is asked (default: the lab)",
     )
 
 
@@ -35,7 +37,9 @@ def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
         if record.exists():
             found: dict[str, Any] = json.loads(record.read_text())
             return found
-    pytest.fail(f"No platform is recorded beside {directory}: run `ansible-playbook -i {inventory} site.yml` first.")
+    pytest.fail(
+        f"No platform is recorded beside {directory}: run `ansible-playbook -i {inventory} site.yml` first."
+    )
 
 
 @pytest.fixture(scope="session")

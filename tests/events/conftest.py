@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-LAB = "test"
-
-
-def make(*goals: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make for the tests' lab; its output is kept and shown when it fails."""
-    done = subprocess.run(
-        ["make", *goals, f"LAB={LAB}"],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    if check and done.returncode:
-        pytest.fail(f"make {' '.join(goals)} failed:\n{done.stdout[-6000:]}{done.stderr[-3000:]}")
-    return done
+from running import make
 
 
 @pytest.fixture

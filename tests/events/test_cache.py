@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from .conftest import ROOT
+from running import ROOT
 
-# An image that is built from package registries in a minute and depends on the base image: enough to collide on.
+# An image that is built in a minute and depends on the base image: enough to collide on.
 ARTIFACT = "proxy-image"
 
 

@@ -8,8 +8,7 @@ import signal
 import subprocess
 
 import pytest
-
-from .conftest import LAB, ROOT, make
+from running import LAB, ROOT, make
 
 # Killed as soon as the output shows the play: in the middle of machines, of k3s, of images and of the hub.
 PLAYS = ["Make the lab's machines", "Servers, one at a time", "Agents", "images", "hub"]

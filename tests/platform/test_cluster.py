@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-
-from .conftest import Sandbox, wait_for
+from sandbox import Sandbox, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,9 @@ def test_every_machine_is_a_ready_node(nodes: list[Any], platform: dict[str, Any
 def test_one_storage_class_is_the_default(api: Any) -> None:
     mark = "storageclass.kubernetes.io/is-default-class"
     classes = client.StorageV1Api(api).list_storage_class().items
-    assert [c.metadata.name for c in classes if (c.metadata.annotations or {}).get(mark) == "true"] == ["local-path"]
+    assert [c.metadata.name for c in classes if (c.metadata.annotations or {}).get(mark) == "true"] == [
+        "local-path"
+    ]
 
 
 def test_no_pod_is_failing(api: Any) -> None:
@@ -74,12 +75,18 @@ def test_service_is_found_by_name_and_from_outside(
         sandbox.namespace,
         {
             "metadata": {"name": "web"},
-            "spec": {"type": "NodePort", "selector": {"app": "web-0"}, "ports": [{"port": 80, "targetPort": 8000}]},
+            "spec": {
+                "type": "NodePort",
+                "selector": {"app": "web-0"},
+                "ports": [{"port": 80, "targetPort": 8000}],
+            },
         },
     )
     name = f"web.{sandbox.namespace}.svc.cluster.local"
     for pod in web:
-        wait_for(lambda pod=pod: sandbox.fetch(pod, name, 80) == "web-0", f"{name} is not reached from {pod}", 30)
+        wait_for(
+            lambda pod=pod: sandbox.fetch(pod, name, 80) == "web-0", f"{name} is not reached from {pod}", 30
+        )
     port = service.spec.ports[0].node_port
     for address in platform["nodes"].values():
         with urllib.request.urlopen(f"http://{address}:{port}/", timeout=10) as answer:
@@ -134,7 +141,9 @@ def test_memory_limit_ends_what_exceeds_it(sandbox: Sandbox) -> None:
     )
 
     def reason() -> str | None:
-        statuses = sandbox.core.read_namespaced_pod("hungry", sandbox.namespace).status.container_statuses or []
+        statuses = (
+            sandbox.core.read_namespaced_pod("hungry", sandbox.namespace).status.container_statuses or []
+        )
         ended = [s.state.terminated.reason for s in statuses if s.state.terminated]
         return ended[0] if ended else None
 
@@ -143,7 +152,7 @@ def test_memory_limit_ends_what_exceeds_it(sandbox: Sandbox) -> None:
 
 
 def test_network_policy_blocks_and_allows(sandbox: Sandbox, nodes: list[Any]) -> None:
-    """Default deny with one exception, from the same and from another node; the policy's removal opens again."""
+    """Default deny with one exception, from the same and another node; its removal opens again."""
     target = sandbox.pod("target", node=nodes[0].metadata.name, labels={"app": "target"})
     for number, node in enumerate(nodes):
         sandbox.pod(f"friend-{number}", node=node.metadata.name, labels={"access": "friend"})
@@ -172,4 +181,6 @@ def test_network_policy_blocks_and_allows(sandbox: Sandbox, nodes: list[Any]) ->
     assert [sandbox.fetch(f"friend-{n}", target) for n in numbers] == ["target"] * len(nodes)
     assert all(sandbox.fetch(f"stranger-{n}", target) != "target" for n in numbers)
     sandbox.networking.delete_namespaced_network_policy("only-friends", sandbox.namespace)
-    wait_for(lambda: sandbox.fetch("stranger-0", target) == "target", "the policy's removal has no effect", 30)
+    wait_for(
+        lambda: sandbox.fetch("stranger-0", target) == "target", "the policy's removal has no effect", 30
+    )

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client
-
-from .conftest import Sandbox, wait_for
+from sandbox import Sandbox, wait_for
 
 NAMESPACE = "jupyterhub"
 
