@@ -11,6 +11,8 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 class Result(dict[str, Any]):
     """What the module printed; `failed` tells which way it ended."""
