@@ -17,6 +17,9 @@ from .recipe import LAB, Job, Recipe, Result
 REGISTRY = "metalworks.local"  # never asked: these images only exist on this computer
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = Path("/etc/apt")
+DETERMINED = ("--numeric-owner", "--sort=name")
+# What is mounted while a system is installed is seen by nobody else, and gone when it ends or is killed.
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 
 @dataclass(frozen=True)
@@ -34,30 +37,15 @@ def system(name: str, version: str, what: System) -> Recipe:
 
     def make(job: Job) -> Result:
         reference = f"{REGISTRY}/{what.image}:{version}-{job.key[:8]}"
-        rootfs = job.out / "rootfs"
-        try:
-            job.say(f"installing Debian {version}")
-            job.run(bootstrap_command(version, packages(folder / "packages.txt"), rootfs, job.cache))
-            job.say("making it an image")
-            job.run([*as_root(), "sh", folder / "setup.sh", rootfs, folder])
-            job.run(
-                [
-                    *as_root(),
-                    "tar",
-                    "--create",
-                    "--file",
-                    job.out / "rootfs.tar",
-                    "--directory",
-                    rootfs,
-                    "--numeric-owner",
-                    "--sort=name",
-                    ".",
-                ]
-            )
-            job.run(["docker", "import", *changes(what), job.out / "rootfs.tar", reference])
-        finally:
-            remove_tree(rootfs)
-            (job.out / "rootfs.tar").unlink(missing_ok=True)
+        if not has_image(reference):
+            rootfs = job.cache / "debian" / f"{name}.rootfs"
+            remove_tree(rootfs)  # a killed run may have left one
+            try:
+                build(job, folder, rootfs)
+                job.run(["docker", "import", *changes(what), job.out / "rootfs.tar", reference])
+            finally:
+                remove_tree(rootfs)
+                (job.out / "rootfs.tar").unlink(missing_ok=True)
         return Result(version, reference=reference)
 
     return Recipe(
@@ -67,6 +55,18 @@ def system(name: str, version: str, what: System) -> Recipe:
         lambda f: f.files(LAB, files_below(folder)),
         there=lambda result: has_image(result.reference),
     )
+
+
+def build(job: Job, folder: Path, rootfs: Path) -> None:
+    """Install a system into a folder, and write it as an archive."""
+    job.say(f"installing Debian {job.version}")
+    archives = job.cache / "debian" / "archives"
+    archives.mkdir(parents=True, exist_ok=True)
+    job.run(bootstrap_command(job.version, packages(folder / "packages.txt"), rootfs, archives))
+    job.say("making it an image")
+    job.run([*as_root(), "sh", folder / "setup.sh", rootfs, folder])
+    target = job.out / "rootfs.tar"
+    job.run([*as_root(), "tar", f"--file={target}", f"--directory={rootfs}", *DETERMINED, "--create", "."])
 
 
 def busybox(name: str, version: str, base: str) -> Recipe:
@@ -89,18 +89,17 @@ def packages(path: Path) -> list[str]:
     return [name for name in names if name]
 
 
-def bootstrap_command(suite: str, wanted: list[str], rootfs: Path, cache: Path) -> list[str | Path]:
+def bootstrap_command(suite: str, wanted: list[str], rootfs: Path, archives: Path) -> list[str | Path]:
     """Return the command that installs a Debian system into a folder."""
     if not shutil.which("debootstrap") and not Path("/usr/sbin/debootstrap").exists():
         raise FileNotFoundError(
             "debootstrap is not installed. On Debian: apt-get install debootstrap debian-archive-keyring"
         )
-    archives = cache / "debian"
-    archives.mkdir(parents=True, exist_ok=True)
     keyring: list[str | Path] = [f"--keyring={KEYRING}"] if KEYRING.exists() else []
     mirror = computers_mirror(suite)
     return [
         *as_root(),
+        *ALONE,
         "debootstrap",
         "--variant=minbase",
         f"--include={','.join(wanted)}",

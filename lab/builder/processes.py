@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -11,6 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .recipe import Runner
+
+# A build that is killed takes along what it started. What runs writes into a stage that is thrown away, so it
+# need not be asked politely; debootstrap, first in its own process namespace, would not hear that.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
 
 class Processes:
@@ -29,7 +34,8 @@ class Processes:
             argv: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None
         ) -> None:
             with log.open("ab") as stream:
-                process = self._start([str(part) for part in argv], stream.fileno(), env, cwd)
+                command = [*DIES_WITH_US, *map(str, argv)]
+                process = self._start(command, stream.fileno(), env, cwd)
                 code = process.wait()
                 with self._guard:
                     self._running.discard(process)
@@ -44,7 +50,7 @@ class Processes:
             self.stopped = True
             for process in self._running:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def _start(
         self, argv: list[str], output: int, env: Mapping[str, str] | None, cwd: Path | None

@@ -72,8 +72,9 @@ class ImageCache:
             record = self.find(wanted.name, key)
             if record and has_image(record.reference):
                 return record, False
-            self._check_base(wanted)
-            self._build(wanted, wanted.reference(key), run)
+            if not has_image(wanted.reference(key)):
+                self._check_base(wanted)
+                self._build(wanted, wanted.reference(key), run)
             return self._export(wanted, key), True
 
     def _check_base(self, wanted: Wanted) -> None:
