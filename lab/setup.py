@@ -18,8 +18,8 @@ from pathlib import Path
 # Debian's and Ubuntu's package by what it brings. Without the second group everything but some tests works.
 NEEDED = {"docker": "docker.io", "debootstrap": "debootstrap", "ssh-keygen": "openssh-client"}
 USEFUL = {"chromium": "chromium", "shellcheck": "shellcheck"}
-DAEMON_LOG = Path("/var/log/metalworks-dockerd.log")
-DAEMON_PID = Path("/var/run/metalworks-dockerd.pid")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+DAEMON_LOG = CACHE / "metalworks" / "dockerd.log"
 START_SECONDS = 60
 
 
@@ -70,10 +70,8 @@ def install(packages: Sequence[str]) -> tuple[str, ...]:
 def start(has_systemd: bool) -> Step:
     if has_systemd:
         return Step("Start Docker", ("systemctl", "enable", "--now", "docker"))
-    command = ("dockerd", "--pidfile", str(DAEMON_PID))
-    return Step(
-        f"Start Docker in the background (no init runs here; log: {DAEMON_LOG})", command, background=True
-    )
+    sentence = f"Start Docker in the background (no init runs here; log: {DAEMON_LOG})"
+    return Step(sentence, ("dockerd",), background=True)
 
 
 # Reading.
@@ -146,12 +144,13 @@ def quiet_apt() -> dict[str, str]:
 
 def in_background(command: list[str]) -> bool:
     """Start a daemon that outlives this program; it answers soon, or its log says why not."""
+    DAEMON_LOG.parent.mkdir(parents=True, exist_ok=True)
     with DAEMON_LOG.open("ab") as log:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=quiet_apt()
         )
     deadline = time.monotonic() + START_SECONDS
-    while docker_state() != "running":
+    while docker_state() == "stopped":
         if daemon.poll() is not None or time.monotonic() > deadline:
             print("\n".join(DAEMON_LOG.read_text(errors="replace").splitlines()[-15:]), file=sys.stderr)
             return False
@@ -184,9 +183,8 @@ def main() -> int:
     for step in steps:
         if not apply(step) and step.required:
             return refuse([step], "this did not work")
-    if docker_state() != "running":
-        return refuse([start(found.has_systemd)], "Docker still does not answer")
-    return 0
+    left = [step for step in plan(read()) if step.required]
+    return refuse(left, "this is still missing") if left else 0
 
 
 if __name__ == "__main__":
