@@ -30,6 +30,12 @@ options:
         description: The id of the process that was there before a restart; it does not count as running.
         type: str
         default: ""
+      renewed_after:
+        description:
+          - The nodes' kubelets must have been heard of after this time, in seconds by the nodes' own clock.
+          - For some time after a restart a node shows as Ready because nobody has noticed that it was away.
+        type: float
+        default: 0
       seconds:
         description: How long to wait.
         type: int
@@ -122,6 +128,7 @@ waited_seconds:
 """
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +141,7 @@ from ansible.module_utils.metalworks.k3s_cluster import (
     read_cluster,
     read_nodes,
     read_ready,
+    read_renewals,
 )
 from ansible.module_utils.metalworks.run import Run, runner
 from ansible.module_utils.metalworks.systemd import Unit, read_journal, read_unit
@@ -145,6 +153,7 @@ ARGUMENTS: dict[str, Any] = {
             "nodes": {"type": "list", "elements": "str", "default": []},
             "unit": {"type": "str"},
             "not_instance": {"type": "str", "default": ""},
+            "renewed_after": {"type": "float", "default": 0},
             "seconds": {"type": "int", "default": 180},
         },
     },
@@ -156,16 +165,14 @@ POLL_SECONDS = 1.0
 CRASHES = 3  # restarts by systemd after which waiting on is no use
 
 
-def lacks(
-    unit: Unit | None, not_instance: str, wanted: list[str], ready: bool, nodes: list[Node]
-) -> str | None:
-    """What is still waited for, as a sentence; None when all is there."""
-    if unit and not (unit.running and unit.invocation != not_instance):
-        return f"{unit.name} does not run"
-    if wanted and not ready:
-        return "the API is not ready"
-    absent = missing(wanted, nodes)
-    return f"{', '.join(absent)}: not Ready" if absent else None
+@dataclass(frozen=True)
+class Look:
+    """What one poll saw, and what is still waited for, as a sentence."""
+
+    unit: Unit | None
+    lack: str | None
+    nodes: list[Node] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
 
 
 class Patience:
@@ -184,32 +191,36 @@ class Patience:
         return unit.restarts - self.restarts >= CRASHES or self.failed > CRASHES
 
 
+def look(run: Run, paths: Paths, wanted: dict[str, Any]) -> Look:
+    """One poll."""
+    unit = read_unit(run, wanted["unit"]) if wanted["unit"] else None
+    settled = unit is None or (unit.running and unit.invocation != wanted["not_instance"])
+    if not settled or not wanted["nodes"]:
+        return Look(unit, f"{unit.name} does not run" if unit and not settled else None)
+    if not read_ready(run, paths):
+        return Look(unit, "the API is not ready")
+    nodes = read_nodes(run, paths)
+    after = wanted["renewed_after"]
+    absent = missing(wanted["nodes"], nodes, read_renewals(run, paths) if after else {}, after)
+    return Look(unit, f"{', '.join(absent)}: not Ready" if absent else None, nodes, absent)
+
+
 def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Node]]:
     """Poll until all is there and return the nodes; fail with the likely cause."""
     wanted = module.params["wait_for"]
     begun = time.monotonic()
     patience = Patience()
     while True:
-        unit = read_unit(run, wanted["unit"]) if wanted["unit"] else None
-        settled = unit is None or (unit.running and unit.invocation != wanted["not_instance"])
-        ready = bool(wanted["nodes"]) and settled and read_ready(run, paths)
-        nodes = read_nodes(run, paths) if ready else []
-        lack = lacks(unit, wanted["not_instance"], wanted["nodes"], ready, nodes)
+        found = look(run, paths, wanted)
         waited = time.monotonic() - begun
-        if lack is None:
-            return waited, nodes
-        if waited > wanted["seconds"] or patience.ended(unit):
-            give_up(module, run, paths, f"{lack} after {waited:.0f} seconds.", unit, nodes)
+        if found.lack is None:
+            return waited, found.nodes
+        if waited > wanted["seconds"] or patience.ended(found.unit):
+            what = f"{found.lack} after {waited:.0f} seconds."
+            journal = read_journal(run, found.unit or read_unit(run, "k3s.service"))
+            warnings = read_warnings(run, paths) if found.nodes else []
+            module.fail_json(msg=explain(what, journal, node_sentences(found.absent, found.nodes), warnings))
         time.sleep(POLL_SECONDS)
-
-
-def give_up(
-    module: AnsibleModule, run: Run, paths: Paths, what: str, unit: Unit | None, nodes: list[Node]
-) -> None:
-    journal = read_journal(run, unit or read_unit(run, "k3s.service"))
-    warnings = read_warnings(run, paths) if nodes else []
-    told = node_sentences(module.params["wait_for"]["nodes"], nodes) if nodes else []
-    module.fail_json(msg=explain(what, journal, told, warnings))
 
 
 def main() -> None:

@@ -46,6 +46,10 @@ options:
   unit_text:
     description: The content of the unit. Without it the unit is installed by others.
     type: str
+  data:
+    description: The folder that holds k3s's data. A server whose cluster has another token is refused.
+    type: path
+    default: /var/lib/rancher/k3s
   peers:
     description: The other servers, so that what must be equal on all is compared.
     type: list
@@ -98,6 +102,10 @@ reasons:
   elements: str
   returned: always
   sample: [/etc/rancher/k3s/config.yaml changed since the start]
+now:
+  description: The machine's own time before anything was restarted, in seconds.
+  type: float
+  returned: always
 instance:
   description: systemd's id of the process that runs now; another one is there after a restart.
   type: str
@@ -112,6 +120,7 @@ version:
   returned: always
 """
 
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,6 +134,7 @@ from ansible.module_utils.metalworks.k3s_config import (
     read_wanted,
     reasons,
     render,
+    token_problem,
     watched_files,
 )
 from ansible.module_utils.metalworks.k3s_keys import SECRETS
@@ -139,6 +149,7 @@ ARGUMENTS: dict[str, Any] = {
     "version": {"type": "str"},
     "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
     "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
+    "data": {"type": "path", "default": "/var/lib/rancher/k3s"},
     "unit": {"type": "str"},
     "unit_text": {"type": "str"},
     "peers": {
@@ -200,6 +211,9 @@ def check(module: AnsibleModule, version: str) -> None:
     found = problems(params["role"], params["config"], version, params["peers"], network)
     if params["token"] and "token-file" not in params["config"]:
         found.append("token-file: a token is given, but not the file that it belongs into")
+    if params["role"] == "server":
+        other = token_problem(params["token"], read_text(Path(params["data"]) / "server" / "token"))
+        found += [other] if other else []
     if found:
         module.fail_json(
             msg=f"The configuration of k3s ({params['role']}) is wrong:\n- " + "\n- ".join(found)
@@ -241,6 +255,7 @@ def main() -> None:
         changed=bool(steps),
         restart_due=bool(due),
         reasons=due,
+        now=time.time(),
         instance=unit.invocation,
         unit_installed=unit.load == "loaded",
         version=version,

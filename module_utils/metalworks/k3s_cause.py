@@ -82,11 +82,11 @@ def telling_lines(journal: Sequence[str], count: int = 8) -> list[str]:
     return (errors or list(journal))[-count:]
 
 
-def node_sentences(wanted: Sequence[str], nodes: Sequence[Node]) -> list[str]:
-    """What the API says of each wanted node that is not Ready."""
+def node_sentences(absent: Sequence[str], nodes: Sequence[Node]) -> list[str]:
+    """What the API says of each node that is waited for."""
     known = {node.name: node for node in nodes}
     sentences = []
-    for name in wanted:
+    for name in absent:
         node = known.get(name)
         if node is None:
             sentences.append(f"{name} has not joined")
@@ -96,6 +96,8 @@ def node_sentences(wanted: Sequence[str], nodes: Sequence[Node]) -> list[str]:
             ]
             told = "; ".join(f"{each['type']}: {each['message']}" for each in bad)
             sentences.append(f"{name} is not Ready" + (f" ({told})" if told else ""))
+        else:
+            sentences.append(f"{name} was Ready before; its kubelet was not heard of since the restart")
     return sentences
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,21 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
     }
 
 
-def missing(wanted: Sequence[str], nodes: Sequence[Node]) -> list[str]:
-    """The wanted nodes that are not Ready."""
-    ready = {node.name for node in nodes if node.ready}
+def read_renewals(run: Run, paths: Paths) -> dict[str, float]:
+    """When each node's kubelet last said that it lives, by the node's own clock."""
+    code, out, _ = kubectl(run, paths, "get", "leases", "--namespace=kube-node-lease", "--output=json")
+    leases = json.loads(out)["items"] if code == 0 else []
+    times = {each["metadata"]["name"]: each["spec"].get("renewTime") for each in leases}
+    return {name: _seconds(text) for name, text in times.items() if text}
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def missing(
+    wanted: Sequence[str], nodes: Sequence[Node], renewals: Mapping[str, float], after: float
+) -> list[str]:
+    """The wanted nodes that are not Ready, or whose Ready is from before a restart."""
+    ready = {node.name for node in nodes if node.ready and renewals.get(node.name, 0) >= after}
     return [name for name in wanted if name not in ready]

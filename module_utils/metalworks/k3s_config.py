@@ -143,6 +143,21 @@ def watched_files(config_file: Path, token_file: str | None, unit_file: Path) ->
     return [config_file, *drop_ins, folder / "registries.yaml", *tokens, unit_file]
 
 
+def token_problem(token: str | None, used: str | None) -> str | None:
+    """Why this token cannot be the server's: its cluster was made with another one."""
+    if not token or not used or _secret(token) == _secret(used):
+        return None
+    return (
+        "token: this server's cluster was made with another token, and k3s would not start with a new one. "
+        "Write the former token, or change it in the cluster first: k3s token rotate"
+    )
+
+
+def _secret(token: str) -> str:
+    """The secret of a plain token or of one that names its cluster: K10<hash>::server:<secret>."""
+    return token.strip().rpartition(":")[2] if token.startswith("K10") else token.strip()
+
+
 def read_record(path: Path) -> Start | None:
     """The record that the unit made at its start."""
     return parse_record(read_text(path))

@@ -45,6 +45,10 @@ class Machine:
             return (0, "ok", "") if self.case.get("ready", True) else (1, "", "connection refused")
         if "events" in command:
             return 0, json.dumps({"items": self.case.get("events", [])}), ""
+        if "leases" in command:
+            renewals = self.case.get("renewals", {})
+            items = [{"metadata": {"name": name}, "spec": {"renewTime": at}} for name, at in renewals.items()]
+            return 0, json.dumps({"items": items}), ""
         ready = self.case.get("nodes", {})
         return 0, json.dumps({"items": [node(name, **state) for name, state in ready.items()]}), ""
 

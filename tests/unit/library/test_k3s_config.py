@@ -71,3 +71,27 @@ def test_a_wrong_configuration_leaves_the_unit_alone(
     params = {**machine, "config": {"colour": "red"}, "unit_text": "[Unit]\n"}
     assert run_module("k3s_config", params, capsys)["failed"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("used", ["former-secret\n", "K10abc::server:former-secret\n"])
+@pytest.mark.parametrize("token", ["former-secret", "K10abc::server:former-secret"])
+def test_the_token_of_the_cluster_is_accepted_in_both_forms(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path, token: str, used: str
+) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "token").write_text(used)
+    config = {"token-file": str(tmp_path / "token")}
+    params = {**machine, "data": str(tmp_path), "token": token, "config": config}
+    assert not run_module("k3s_config", params, capsys)["failed"]
+
+
+def test_another_token_than_the_clusters_is_refused(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "token").write_text("K10abc::server:former-secret\n")
+    config = {"token-file": str(tmp_path / "token")}
+    params = {**machine, "data": str(tmp_path), "token": "another-secret", "config": config}
+    answer = run_module("k3s_config", params, capsys)
+    assert "made with another token" in answer["msg"]
+    assert not (tmp_path / "token").exists()
