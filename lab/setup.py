@@ -78,10 +78,13 @@ def start(has_systemd: bool) -> Step:
 
 
 def read() -> Computer:
+    docker = docker_state()
+    # A client alone is enough where it reaches a daemon elsewhere.
+    daemon = {} if docker in ("running", "denied") else {"dockerd": "docker.io"}
     return Computer(
-        needed=missing(NEEDED),
+        needed=missing({**NEEDED, **daemon}),
         useful=missing(USEFUL),
-        docker=docker_state(),
+        docker=docker,
         may_act=os.geteuid() == 0 or succeeds("sudo", "-n", "true"),
         has_apt=shutil.which("apt-get") is not None,
         has_systemd=Path("/run/systemd/system").exists(),
@@ -89,11 +92,12 @@ def read() -> Computer:
 
 
 def missing(programs: dict[str, str]) -> list[str]:
-    packages = [package for name, package in programs.items() if not shutil.which(name, path=search_path())]
+    """The packages to install for the programs that are not there."""
+    packages = {package for name, package in programs.items() if not shutil.which(name, path=search_path())}
     # Newer releases have Docker's client in a package of its own.
-    if "docker.io" in packages and succeeds("apt-cache", "show", "docker-cli"):
-        packages.append("docker-cli")
-    return packages
+    if not shutil.which("docker") and "docker.io" in packages and succeeds("apt-cache", "show", "docker-cli"):
+        packages.add("docker-cli")
+    return sorted(packages)
 
 
 def search_path() -> str:

@@ -69,6 +69,15 @@ def test_daemon_that_dies_is_reported_with_its_log(
     assert "no cgroups here" in capsys.readouterr().err
 
 
+def test_client_without_daemon_needs_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"docker", "debootstrap", "ssh-keygen", "chromium", "shellcheck"}
+    monkeypatch.setattr(setup.shutil, "which", lambda name, path=None: name if name in here else None)
+    monkeypatch.setattr(setup, "docker_state", lambda: "stopped")
+    assert setup.read().needed == ["docker.io"]
+    monkeypatch.setattr(setup, "docker_state", lambda: "running")
+    assert setup.read().needed == []
+
+
 def test_this_computer_is_read_without_changing_it() -> None:
     before = subprocess.run(["ps", "-eo", "comm"], capture_output=True, text=True, check=True).stdout.count(
         "dockerd"
