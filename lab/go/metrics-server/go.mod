@@ -113,3 +113,7 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+// Newer ones marshal with encoding/json/v2 of this Go and then write a schema that the API server cannot merge:
+// helm gets 503 for /openapi/v2 as soon as metrics-server serves its part of it.
+replace k8s.io/kube-openapi => k8s.io/kube-openapi v0.0.0-20250910181357-589584f1c912
