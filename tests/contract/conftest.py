@@ -35,20 +35,26 @@ class Machine:
     def __init__(self, host: Any) -> None:
         self.host = host
         named = self.yaml("/etc/rancher/k3s/config.yaml").get("node-name")
-        self.node = str(named or self.run("hostname").strip())
+        self.node = str(named or self.run("hostname"))
 
     def run(self, command: str, *, fails: bool = False) -> str:
         """Run a command that must succeed (or must fail); return all that it said."""
-        answer = self.host.run(command)
+        answer = self.answer(command)
         said = str(answer.stdout) + str(answer.stderr)
         assert (answer.rc != 0) == fails, f"`{command}` ended with {answer.rc}:\n{said}"
-        return said if fails else str(answer.stdout)
+        return said if fails else str(answer.stdout).removesuffix("\n")
+
+    def answer(self, command: str) -> Any:
+        if self.host.user().name == "root":
+            return self.host.run(command)
+        with self.host.sudo():
+            return self.host.run(command)
 
     def read(self, path: str) -> str:
         return self.run(f"cat {path}")
 
     def mode(self, path: str) -> str:
-        return self.run(f"stat -c '%U %a' {path}").strip()
+        return self.run(f"stat -c '%U %a' {path}")
 
     def yaml(self, path: str) -> Any:
         return yaml.safe_load(self.run(f"test ! -e {path} || cat {path}")) or {}
@@ -110,8 +116,8 @@ class Cluster:
 
 
 def machines(config: pytest.Config, group: str) -> list[Machine]:
-    hosts = f"ansible://{group}?force_ansible=True"
-    return [Machine(host) for host in testinfra.get_hosts([hosts], ansible_inventory=config.option.inventory)]
+    hosts = testinfra.get_hosts([f"ansible://{group}"], ansible_inventory=config.option.inventory)
+    return [Machine(host) for host in hosts]
 
 
 @pytest.fixture(scope="session")

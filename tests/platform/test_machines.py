@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-testinfra_hosts = ["ansible://k3s_cluster?force_ansible=True"]
+testinfra_hosts = ["ansible://k3s_cluster"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the tests of all scenarios share: hosts of an inventory with templates, and the journal of a failure.
+"""What the tests of machines share: whose platform is asked, how, and what explains a failure.
 
 testinfra reads `ansible-inventory --list`, which leaves templates as they are. Its other way (force_ansible)
 starts Ansible for each command. Here the inventory is read once, with its templates resolved, and the
@@ -7,7 +7,10 @@ machines are asked over plain ssh.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +19,10 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
+from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.vars.manager import VariableManager
+
+ROOT = Path(__file__).resolve().parent
 
 # What a person would look at first.
 EXPLANATIONS = {
@@ -56,8 +62,19 @@ def _connection(loader: DataLoader, variables: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def pytest_configure() -> None:
-    init_plugin_loader()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--inventory",
+        default="inventories/lab",
+        help="the inventory whose platform is asked (default: the lab)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader()
+    # testinfra's own option, so that `ansible://` hosts come from the same inventory.
+    config.option.ansible_inventory = config.option.ansible_inventory or config.option.inventory
     testinfra.utils.ansible_runner.get_ansible_inventory = resolved_inventory
 
 
@@ -72,3 +89,32 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             text = (answer.stdout + answer.stderr).strip()
             if text:
                 report.sections.append((f"{title} ({host.backend.get_pytest_id()})", text))
+
+
+@pytest.fixture(scope="session")
+def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """The addresses and logins that playbooks/verify.yml recorded beside the inventory."""
+    inventory = ROOT / pytestconfig.option.inventory
+    name = os.environ.get("METALWORKS_LAB", "lab")
+    directory = inventory if inventory.is_dir() else inventory.parent
+    records = [directory / ".state" / name / "platform.json", *directory.glob(".state/*/platform.json")]
+    for record in records:
+        if record.exists():
+            found: dict[str, Any] = json.loads(record.read_text())
+            return found
+    pytest.fail(
+        f"No platform is recorded beside {directory}: run `ansible-playbook -i {inventory} site.yml` first."
+    )
+
+
+@pytest.fixture(scope="session")
+def api(platform: dict[str, Any]) -> Iterator[Any]:
+    """A client of the cluster's API, from the operator's kubeconfig."""
+    from kubernetes import client, config
+
+    configuration = client.Configuration()
+    config.load_kube_config(
+        config_file=platform["kubeconfig"], context=platform["context"], client_configuration=configuration
+    )
+    with client.ApiClient(configuration) as connection:
+        yield connection
