@@ -77,7 +77,7 @@ def test_a_second_converge_left_the_process_alone(host: Any) -> None:
     """Idempotence has run before: besides the restarts of the test below k3s was started once."""
     with host.sudo():
         restarts = host.run(
-            "journalctl --no-pager --output cat | grep -c 'COMMAND=.*systemctl restart k3s'"
+            "journalctl --no-pager --output cat | grep -c 'COMMAND=[^ ]*systemctl restart k3s$'"
         ).stdout
         starts = host.check_output(
             "journalctl --no-pager --output cat --unit k3s | grep -c '^Started k3s.service'"
