@@ -28,7 +28,7 @@ class Program:
     module: str  # folder below lab/
     package: str
     variables: tuple[str, ...] = ()  # what the linker sets, as NAME=VALUE
-    # Of other versions of Kubernetes: its gigabytes of caches would serve nothing else, and go with the build.
+    # Of other versions of Kubernetes: its gigabytes of caches serve nothing else, and go with the build.
     alone: bool = False
 
 
