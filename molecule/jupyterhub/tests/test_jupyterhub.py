@@ -1,0 +1,282 @@
+"""The hub lets the right people in, keeps homes, restarts for nothing, and says why when it cannot start."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from kubernetes import client, config
+from kubernetes.stream import stream
+
+ROOT = Path(__file__).resolve().parents[3]
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+KUBECONFIG = str(EPHEMERAL / "kubeconfig")
+NAMESPACE = "jupyterhub"
+TOKEN = hashlib.sha256(b"api").hexdigest()
+
+
+def wait_for(condition: Callable[[], Any], seconds: int, what: str) -> Any:
+    """The condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+    return value
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[client.ApiClient]:
+    with config.new_client_from_config(KUBECONFIG, context="hub") as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def core(api: client.ApiClient) -> client.CoreV1Api:
+    return client.CoreV1Api(api)
+
+
+@pytest.fixture(scope="module")
+def hub_url(core: client.CoreV1Api) -> str:
+    address = core.list_node().items[0].status.addresses[0].address
+    return f"http://{address}:30080"
+
+
+class Hub:
+    """The hub's REST API with the token of Metalworks."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/hub/api"
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["Authorization"] = f"token {TOKEN}"
+
+    def ask(self, method: str, path: str, **json_body: Any) -> requests.Response:
+        return self.session.request(method, f"{self.url}{path}", json=json_body or None, timeout=30)
+
+    def server_is_ready(self, user: str) -> bool:
+        servers = self.ask("GET", f"/users/{user}").json()["servers"]
+        return bool(servers.get("", {}).get("ready"))
+
+    def start(self, user: str, profile: str) -> None:
+        answer = self.ask("POST", f"/users/{user}/server", profile=profile)
+        assert answer.status_code in (201, 202), answer.text
+        wait_for(lambda: self.server_is_ready(user), 120, f"the server of {user} does not start")
+
+    def stop(self, user: str) -> None:
+        self.ask("DELETE", f"/users/{user}/server")
+        wait_for(
+            lambda: not self.ask("GET", f"/users/{user}").json()["servers"], 60, f"{user}'s server stays"
+        )
+
+
+@pytest.fixture(scope="module")
+def hub(hub_url: str) -> Hub:
+    return Hub(hub_url)
+
+
+def log_in(hub_url: str, name: str, password: str) -> int:
+    """Fill the login form in as a browser does; the status of what follows."""
+    session = requests.Session()
+    session.trust_env = False
+    session.get(f"{hub_url}/hub/login", timeout=30)
+    form = {"username": name, "password": password, "_xsrf": session.cookies["_xsrf"]}
+    answer = session.post(
+        f"{hub_url}/hub/login", params={"next": "/hub/home"}, data=form, timeout=30, allow_redirects=False
+    )
+    return answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "status"),
+    [
+        pytest.param("ada", "another-password", 302, id="changed_password_lets_in"),
+        pytest.param("alan", "first-machine", 302, id="new_user_is_let_in"),
+        pytest.param("ada", "first-programmer", 403, id="old_password_is_refused"),
+        pytest.param("grace", "first-compiler", 403, id="user_who_left_is_refused"),
+        pytest.param("nobody", "nobody", 403, id="unknown_user_is_refused"),
+        pytest.param("ada", "", 403, id="empty_password_is_refused"),
+    ],
+)
+def test_login(hub_url: str, name: str, password: str, status: int) -> None:
+    assert log_in(hub_url, name, password) == status
+
+
+def test_changes_of_users_restart_nothing(core: client.CoreV1Api) -> None:
+    pods = core.list_namespaced_pod(NAMESPACE, label_selector="component in (hub, proxy)").items
+    before = json.loads((EPHEMERAL / "hub-before.json").read_text())
+    assert sorted(pod.metadata.uid for pod in pods) == before
+
+
+def test_user_who_left_is_gone_and_the_home_is_kept(hub: Hub, core: client.CoreV1Api) -> None:
+    assert hub.ask("GET", "/users/grace").status_code == 404
+    wait_for(
+        lambda: (
+            not [p for p in core.list_namespaced_pod(NAMESPACE).items if p.metadata.name == "jupyter-grace"]
+        ),
+        60,
+        "the server of a user who left still runs",
+    )
+    claims = {claim.metadata.name for claim in core.list_namespaced_persistent_volume_claim(NAMESPACE).items}
+    assert "claim-grace" in claims
+
+
+def test_secret_holds_hashes_only(core: client.CoreV1Api) -> None:
+    secret = core.read_namespaced_secret("hub-users", NAMESPACE).data
+    assert set(secret) == {"ada", "alan", "root-of-all"}
+
+
+def test_admin_flag_follows_the_list(hub_url: str, hub: Hub) -> None:
+    assert log_in(hub_url, "root-of-all", "administrates-it") == 302
+    assert log_in(hub_url, "ada", "another-password") == 302
+    users = {user["name"]: user["admin"] for user in hub.ask("GET", "/users").json()}
+    assert users["root-of-all"] is True
+    assert users["ada"] is False
+
+
+def test_token_of_metalworks_grants_no_admin_rights(hub: Hub) -> None:
+    assert hub.ask("PATCH", "/users/ada", admin=True).status_code == 403
+    assert hub.ask("POST", "/shutdown").status_code == 403
+    assert hub.ask("GET", "/users/ada/tokens").status_code in (403, 404)
+
+
+@pytest.fixture(scope="module")
+def running(hub: Hub, core: client.CoreV1Api) -> Any:
+    hub.ask("POST", "/users/ada")
+    hub.stop("ada")
+    hub.start("ada", "small")
+    return core.read_namespaced_pod("jupyter-ada", NAMESPACE)
+
+
+def run_in(core: client.CoreV1Api, pod: str, *command: str) -> str:
+    output: str = stream(
+        core.connect_get_namespaced_pod_exec,
+        pod,
+        NAMESPACE,
+        command=list(command),
+        stderr=True,
+        stdin=False,
+        stdout=True,
+        tty=False,
+    )
+    return output.strip()
+
+
+def test_server_is_what_the_choice_says(running: Any) -> None:
+    container = running.spec.containers[0]
+    assert container.resources.limits["memory"] == "314572800"  # 300M, as the spawner writes it
+    assert container.image_pull_policy == "IfNotPresent"
+    assert not container.security_context.allow_privilege_escalation
+    assert container.security_context.run_as_user == 1000
+    assert not running.spec.init_containers, "a container runs before the server, with more rights"
+    labels = running.metadata.labels
+    expected = {"app": "jupyterhub", "component": "singleuser-server", "release": "jupyterhub"}
+    assert expected.items() <= labels.items()
+    assert labels["hub.jupyter.org/network-access-hub"] == "true"
+
+
+def test_user_is_not_root_and_has_no_token_of_the_cluster(running: Any, core: client.CoreV1Api) -> None:
+    assert run_in(core, "jupyter-ada", "id", "-u") == "1000"
+    assert "No such file" in run_in(
+        core, "jupyter-ada", "ls", "/var/run/secrets/kubernetes.io/serviceaccount"
+    )
+
+
+def test_home_outlives_its_pod(running: Any, hub: Hub, core: client.CoreV1Api) -> None:
+    mark = uuid.uuid4().hex
+    run_in(core, "jupyter-ada", "sh", "-c", f"echo {mark} > /home/jovyan/mark")
+    hub.stop("ada")
+    hub.start("ada", "minimal")
+    assert run_in(core, "jupyter-ada", "cat", "/home/jovyan/mark") == mark
+    assert core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid != running.metadata.uid
+
+
+def test_hub_notices_that_a_pod_died(running: Any, hub: Hub, core: client.CoreV1Api) -> None:
+    wait_for(lambda: hub.server_is_ready("ada"), 60, "ada's server does not run")
+    core.delete_namespaced_pod("jupyter-ada", NAMESPACE, grace_period_seconds=0)
+    wait_for(lambda: not hub.ask("GET", "/users/ada").json()["servers"], 20, "the hub believes in a dead pod")
+
+
+def test_servers_and_sessions_outlive_a_restart_of_the_hub(
+    hub: Hub, core: client.CoreV1Api, hub_url: str
+) -> None:
+    hub.stop("ada")
+    hub.start("ada", "small")
+    uid = core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid
+    for pod in core.list_namespaced_pod(NAMESPACE, label_selector="component=hub").items:
+        core.delete_namespaced_pod(pod.metadata.name, NAMESPACE)
+    wait_for(lambda: answers(hub), 120, "the hub does not come back")
+    wait_for(lambda: hub.server_is_ready("ada"), 30, "the hub has forgotten a server")
+    assert core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid == uid
+    assert requests.get(f"{hub_url}/user/ada/api", timeout=10).status_code == 200
+    hub.stop("ada")
+
+
+def answers(hub: Hub) -> bool:
+    try:
+        return hub.ask("GET", "/info").ok
+    except requests.ConnectionError:
+        return False
+
+
+def test_unknown_value_is_refused_by_its_name() -> None:
+    helm = subprocess.run(
+        [sys.executable, ROOT / "lab" / "build.py", "--path", "helm"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    chart = ROOT / "lab" / "charts" / "jupyterhub"
+    for setting, word in {
+        "singleuser.imge.name=x": "imge",
+        "prePuller.hook.enabled=true": "prePuller",
+    }.items():
+        answer = subprocess.run(
+            [helm, "template", "hub", chart, "--set", setting], capture_output=True, text=True
+        )
+        assert answer.returncode != 0
+        assert word in answer.stderr
+
+
+BROKEN = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "broken"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "broken"}},
+        "template": {
+            "metadata": {"labels": {"app": "broken"}},
+            "spec": {
+                "containers": [{"name": "main", "image": "nowhere.invalid/x:1", "imagePullPolicy": "Never"}]
+            },
+        },
+    },
+}
+
+
+def test_rollout_that_fails_says_why(api: client.ApiClient) -> None:
+    apps = client.AppsV1Api(api)
+    apps.create_namespaced_deployment(NAMESPACE, BROKEN)
+    try:
+        command = ["ansible", "localhost", "--module-name", "k8s_rollout", "--args"]
+        arguments = {
+            "namespace": NAMESPACE,
+            "workloads": ["deployment/broken"],
+            "kubeconfig": KUBECONFIG,
+            "context": "hub",
+        }
+        answer = subprocess.run([*command, json.dumps(arguments)], capture_output=True, text=True, cwd=ROOT)
+    finally:
+        apps.delete_namespaced_deployment("broken", NAMESPACE)
+    assert answer.returncode != 0
+    assert "ErrImageNeverPull" in answer.stdout
+    assert "nowhere.invalid/x:1" in answer.stdout
