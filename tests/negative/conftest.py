@@ -1,84 +1,12 @@
-"""Running a playbook that must refuse, and the machines on which some refusals need a state of the world."""
+"""Two machines for the refusals that need a state of the world."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT / "molecule" / "shared"
-# Machines of their own, so that neither a scenario nor a person's lab is in the way.
-ENVIRONMENT = {
-    **os.environ,
-    "METALWORKS_MOLECULE": "negative",
-    "METALWORKS_MOLECULE_NETWORK": os.environ.get("METALWORKS_NEGATIVE_NETWORK", "172.30.10"),
-    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-    "ANSIBLE_FORCE_COLOR": "0",
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a playbook ended, and what it said, with its line breaks taken out."""
-
-    code: int
-    said: str
-
-    @property
-    def changed_nothing(self) -> bool:
-        return "changed=0" in self.said and not any(f"changed={n}" in self.said for n in range(1, 10))
-
-
-def play(playbook: Path, inventory: Path, **variables: Any) -> Outcome:
-    extra = (
-        ["--extra-vars", yaml.safe_dump(variables, default_flow_style=True, width=10**6)] if variables else []
-    )
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", inventory, playbook, *extra],
-        env=ENVIRONMENT,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Outcome(done.returncode, " ".join((done.stdout + done.stderr).split()))
-
-
-class Machine:
-    """A lab machine, brought into a state through Docker: also when ssh is what is broken."""
-
-    def __init__(self, name: str) -> None:
-        self.container = f"negative-{name}"
-
-    def run(self, command: str) -> str:
-        done = subprocess.run(
-            ["docker", "exec", self.container, "bash", "-ec", command],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        return done.stdout.strip()
-
-    def files_changed_since(self, marker: str) -> list[str]:
-        """What a refused run must leave alone. Logs, caches and Ansible's own folder do not count."""
-        kept = "/etc /usr/local /opt /root /var/lib/rancher /var/spool/cron"
-        found = self.run(
-            f"find {kept} -xdev -type f -newer {marker} -not -path '*/.ansible/*' 2>/dev/null || true"
-        )
-        return found.split()
-
-    def install(self, program: Path) -> None:
-        subprocess.run(
-            ["docker", "cp", program, f"{self.container}:/usr/local/bin/k3s"], check=True, capture_output=True
-        )
+from playing import SHARED, Machine, play
 
 
 @pytest.fixture(scope="session")
