@@ -20,13 +20,12 @@ import yaml
 WAIT_SECONDS = 90
 
 
-def wait_for(holds: Callable[[], Any], told: str, seconds: float = WAIT_SECONDS) -> Any:
-    """Return what `holds` finds as soon as it finds something."""
+def wait_for(holds: Callable[[], bool], told: str, seconds: float = WAIT_SECONDS) -> None:
+    """Return as soon as a condition holds; say what was missed when it does not."""
     end = time.monotonic() + seconds
-    while not (found := holds()):
+    while not holds():
         assert time.monotonic() < end, f"{told} (waited {seconds:.0f} s)"
         time.sleep(0.5)
-    return found
 
 
 class Machine:

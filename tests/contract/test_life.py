@@ -27,7 +27,7 @@ def containers(server: Machine, node: str) -> dict[str, str]:
 
 
 def ready(server: Machine, node: str) -> bool:
-    shown = server.host.run(f"k3s kubectl wait --for=condition=Ready node/{node} --timeout=2s")
+    shown = server.answer(f"k3s kubectl wait --for=condition=Ready node/{node} --timeout=2s")
     return bool(shown.rc == 0)
 
 
@@ -43,7 +43,7 @@ def test_pods_outlive_the_service(machine: Machine, server: Machine, cluster: Cl
     machine.run(RESTARTS[how].format(unit=machine.unit))
 
     def is_back() -> bool:
-        active = machine.host.run(f"systemctl is-active {machine.unit}").rc == 0
+        active = machine.answer(f"systemctl is-active {machine.unit}").rc == 0
         return active and machine.run(f"systemctl show -P MainPID {machine.unit}") != main
 
     wait_for(is_back, f"{machine.unit} did not come back")
@@ -95,4 +95,17 @@ def test_a_join_is_refused(
     finally:
         agent.run("rm -f /tmp/contract.yaml /tmp/contract.log; systemctl start k3s-agent")
     wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")
-    assert not agent.host.file("/var/lib/rancher/k3s/server/db").exists
+    agent.run("test ! -e /var/lib/rancher/k3s/server/db")
+
+
+def test_a_deleted_node_may_come_back_as_another_machine(server: Machine, agent: Machine) -> None:
+    secret = f"secret/{agent.node}.node-password.k3s"
+    agent.run("systemctl stop k3s-agent")
+    try:
+        server.run(f"k3s kubectl delete node {agent.node}")
+        gone = f"k3s kubectl get -n kube-system {secret} --ignore-not-found -o name"
+        wait_for(lambda: server.run(gone) == "", "the password of the deleted node is still kept")
+        agent.run("rm /etc/rancher/node/password")
+    finally:
+        agent.run("systemctl start k3s-agent")
+    wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")

@@ -109,7 +109,7 @@ func TestDifferencesNameKeyAndBothValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs, err := read(t, Server, map[string]string{
-		"config.yaml": "disable: [servicelb, traefik]\nservice-cidr: 10.96.0.0/16\nsecrets-encryption: true\n",
+		"config.yaml": "disable: [servicelb, traefik, coredns]\nservice-cidr: 10.96.0.0/16\nsecrets-encryption: true\n",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -162,6 +162,7 @@ func (c Cluster) fields() map[string]string {
 	encoded, _ := json.Marshal(c) // strings, booleans and lists of strings cannot fail
 	var raw map[string]json.RawMessage
 	_ = json.Unmarshal(encoded, &raw)
+	delete(raw, "disable") // may differ, apart from servicelb, which the stand-in never has
 	fields := map[string]string{}
 	for name, value := range raw {
 		fields[name] = string(value)
