@@ -75,10 +75,8 @@ verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does
 docs: .venv/.ready ## Regenerate the tables that come from argument_specs
 	@for role in roles/*/; do aar-doc "$$role" markdown; done
 
-lock: .venv/.ready ## Turn requirements.in into requirements.txt with hashes
-	@pip install --quiet uv && uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
-	  requirements.in --output-file requirements.txt
+lock: .venv/.ready ## Turn every requirements.in into a lock with hashes
+	@pip install --quiet uv && python lab/lock.py
 
 bench: artifacts ## The measured comparisons; results beside them
 	@for bench in benchmarks/*/run.py; do python "$$bench"; done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # No warning is tolerated. Each tool's settings stand in its own file (.ansible-lint, .yamllint, pyproject.toml).
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=()
 check() { echo "== $*"; "$@" || failed+=("$1"); }
 

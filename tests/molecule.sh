@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run Molecule scenarios one after the other (they share a network) and say which failed, with the time each took.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 logs=test-output/molecule
 mkdir -p "$logs"
 passed=0 failed=()
