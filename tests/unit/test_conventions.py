@@ -25,9 +25,7 @@ REGISTRY_HOST = re.compile(
 )
 # Documentation may name them. So may lab/charts, whose defaults are those of the chart that it stands in for.
 ACTING = {"files", "inventories", "module_utils", "playbooks", "plugins", "roles"}
-SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]|AKIA[0-9A-Z]{16}|ghp_\w{36}"
-)
+SECRET = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/]|AKIA[0-9A-Z]{16}|ghp_\w{36}")
 
 each_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
