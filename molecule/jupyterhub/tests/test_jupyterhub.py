@@ -111,10 +111,10 @@ def test_login(hub_url: str, name: str, password: str, status: int) -> None:
     assert log_in(hub_url, name, password) == status
 
 
-def test_changes_of_users_restart_nothing(core: client.CoreV1Api) -> None:
-    pods = core.list_namespaced_pod(NAMESPACE, label_selector="component in (hub, proxy)").items
-    before = json.loads((EPHEMERAL / "hub-before.json").read_text())
-    assert sorted(pod.metadata.uid for pod in pods) == before
+def test_changes_of_users_restart_nothing() -> None:
+    record = json.loads((EPHEMERAL / "hub-pods.json").read_text())
+    assert len(record["before"]) == 2
+    assert record["after"] == record["before"]
 
 
 def test_user_who_left_is_gone_and_the_home_is_kept(hub: Hub, core: client.CoreV1Api) -> None:
@@ -212,8 +212,8 @@ def test_servers_and_sessions_outlive_a_restart_of_the_hub(
     hub.stop("ada")
     hub.start("ada", "small")
     uid = core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid
-    for pod in core.list_namespaced_pod(NAMESPACE, label_selector="component=hub").items:
-        core.delete_namespaced_pod(pod.metadata.name, NAMESPACE)
+    core.delete_collection_namespaced_pod(NAMESPACE, label_selector="component=hub")
+    wait_for(lambda: not answers(hub), 60, "the hub does not stop")
     wait_for(lambda: answers(hub), 120, "the hub does not come back")
     wait_for(lambda: hub.server_is_ready("ada"), 30, "the hub has forgotten a server")
     assert core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid == uid
@@ -222,9 +222,10 @@ def test_servers_and_sessions_outlive_a_restart_of_the_hub(
 
 
 def answers(hub: Hub) -> bool:
+    """Whether the hub answers now: a request to a pod that has just gone may hang."""
     try:
-        return hub.ask("GET", "/info").ok
-    except requests.ConnectionError:
+        return hub.session.get(f"{hub.url}/info", timeout=2).ok
+    except requests.RequestException:
         return False
 
 
@@ -267,7 +268,16 @@ def test_rollout_that_fails_says_why(api: client.ApiClient) -> None:
     apps = client.AppsV1Api(api)
     apps.create_namespaced_deployment(NAMESPACE, BROKEN)
     try:
-        command = ["ansible", "localhost", "--module-name", "k8s_rollout", "--args"]
+        command = [
+            sys.executable,
+            "-m",
+            "ansible",
+            "adhoc",
+            "localhost",
+            "--module-name",
+            "k8s_rollout",
+            "--args",
+        ]
         arguments = {
             "namespace": NAMESPACE,
             "workloads": ["deployment/broken"],
