@@ -73,7 +73,7 @@ verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does
 ## The carrying on
 .PHONY: docs lock bench
 docs: .venv/.ready ## Regenerate the tables that come from argument_specs
-	@for role in roles/*/; do aar-doc "$$role" markdown; done
+	@python docs/role_tables.py
 
 lock: .venv/.ready ## Turn every requirements.in into a lock with hashes
 	@pip install --quiet uv && python lab/lock.py
