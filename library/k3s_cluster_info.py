@@ -30,7 +30,7 @@ options:
         description: The id of the process that was there before a restart; it does not count as running.
         type: str
         default: ""
-      renewed_after:
+      heard_after:
         description:
           - The nodes' kubelets must have been heard of after this time, in seconds by the nodes' own clock.
           - For some time after a restart a node shows as Ready because nobody has noticed that it was away.
@@ -141,7 +141,6 @@ from ansible.module_utils.metalworks.k3s_cluster import (
     read_cluster,
     read_nodes,
     read_ready,
-    read_renewals,
 )
 from ansible.module_utils.metalworks.run import Run, runner
 from ansible.module_utils.metalworks.systemd import Unit, read_journal, read_unit
@@ -153,7 +152,7 @@ ARGUMENTS: dict[str, Any] = {
             "nodes": {"type": "list", "elements": "str", "default": []},
             "unit": {"type": "str"},
             "not_instance": {"type": "str", "default": ""},
-            "renewed_after": {"type": "float", "default": 0},
+            "heard_after": {"type": "float", "default": 0},
             "seconds": {"type": "int", "default": 180},
         },
     },
@@ -200,8 +199,7 @@ def look(run: Run, paths: Paths, wanted: dict[str, Any]) -> Look:
     if not read_ready(run, paths):
         return Look(unit, "the API is not ready")
     nodes = read_nodes(run, paths)
-    after = wanted["renewed_after"]
-    absent = missing(wanted["nodes"], nodes, read_renewals(run, paths) if after else {}, after)
+    absent = missing(wanted["nodes"], nodes, wanted["heard_after"])
     return Look(unit, f"{', '.join(absent)}: not Ready" if absent else None, nodes, absent)
 
 

@@ -37,6 +37,7 @@ class Node:
     version: str = ""
     internal_ip: str = ""
     conditions: list[dict[str, str]] = field(default_factory=list)
+    heard: float = 0.0  # when the kubelet last reported, by the node's own clock
 
 
 def parse_node(item: Mapping[str, Any]) -> Node:
@@ -54,7 +55,12 @@ def parse_node(item: Mapping[str, Any]) -> Node:
             {key: str(each.get(key, "")) for key in ("type", "status", "reason", "message")}
             for each in conditions.values()
         ],
+        heard=_seconds(conditions.get("Ready", {}).get("lastHeartbeatTime")),
     )
+
+
+def _seconds(time: str | None) -> float:
+    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() if time else 0.0
 
 
 def read_datastore(data: Path) -> str:
@@ -117,21 +123,8 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
     }
 
 
-def read_renewals(run: Run, paths: Paths) -> dict[str, float]:
-    """When each node's kubelet last said that it lives, by the node's own clock."""
-    code, out, _ = kubectl(run, paths, "get", "leases", "--namespace=kube-node-lease", "--output=json")
-    leases = json.loads(out)["items"] if code == 0 else []
-    times = {each["metadata"]["name"]: each["spec"].get("renewTime") for each in leases}
-    return {name: _seconds(text) for name, text in times.items() if text}
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def missing(
-    wanted: Sequence[str], nodes: Sequence[Node], renewals: Mapping[str, float], after: float
-) -> list[str]:
+def missing(wanted: Sequence[str], nodes: Sequence[Node], heard_after: float) -> list[str]:
     """The wanted nodes that are not Ready, or whose Ready is from before a restart."""
-    ready = {node.name for node in nodes if node.ready and renewals.get(node.name, 0) >= after}
+    # The API gives whole seconds.
+    ready = {node.name for node in nodes if node.ready and node.heard >= int(heard_after)}
     return [name for name in wanted if name not in ready]

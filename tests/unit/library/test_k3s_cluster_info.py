@@ -13,8 +13,19 @@ from ansible.module_utils.metalworks.k3s_cluster import parse_node, read_datasto
 from in_process import cases, run_module
 
 
-def node(name: str, ready: bool = True, message: str = "kubelet is posting ready status") -> dict[str, Any]:
-    condition = {"type": "Ready", "status": str(ready), "reason": "Kubelet", "message": message}
+def node(
+    name: str,
+    ready: bool = True,
+    message: str = "kubelet is posting ready status",
+    heard: str = "2026-11-21T02:00:00Z",
+) -> dict[str, Any]:
+    condition = {
+        "type": "Ready",
+        "status": str(ready),
+        "reason": "Kubelet",
+        "message": message,
+        "lastHeartbeatTime": heard,
+    }
     return {
         "metadata": {"name": name, "labels": {"node-role.kubernetes.io/control-plane": "true", "a": "b"}},
         "status": {
@@ -45,10 +56,6 @@ class Machine:
             return (0, "ok", "") if self.case.get("ready", True) else (1, "", "connection refused")
         if "events" in command:
             return 0, json.dumps({"items": self.case.get("events", [])}), ""
-        if "leases" in command:
-            renewals = self.case.get("renewals", {})
-            items = [{"metadata": {"name": name}, "spec": {"renewTime": at}} for name, at in renewals.items()]
-            return 0, json.dumps({"items": items}), ""
         ready = self.case.get("nodes", {})
         return 0, json.dumps({"items": [node(name, **state) for name, state in ready.items()]}), ""
 
