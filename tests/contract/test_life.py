@@ -59,7 +59,7 @@ def test_nothing_but_pods_outlives_a_stop(agent: Machine, server: Machine) -> No
         left = agent.run("ps -eo comm= | sort -u").split()
         assert not {"k3s", "kubelet", "kube-proxy", "containerd"} & set(left)
     finally:
-        agent.run("systemctl start k3s-agent")
+        agent.start()
     wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")
 
 
@@ -93,7 +93,8 @@ def test_a_join_is_refused(
         said += agent.read("/tmp/contract.log")
         assert any(part in said for part in told.split("|")), said[-2000:]
     finally:
-        agent.run("rm -f /tmp/contract.yaml /tmp/contract.log; systemctl start k3s-agent")
+        agent.run("rm -f /tmp/contract.yaml /tmp/contract.log")
+        agent.start()
     wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")
     agent.run("test ! -e /var/lib/rancher/k3s/server/db")
 
@@ -107,5 +108,5 @@ def test_a_deleted_node_may_come_back_as_another_machine(server: Machine, agent:
         wait_for(lambda: server.run(gone) == "", "the password of the deleted node is still kept")
         agent.run("rm /etc/rancher/node/password")
     finally:
-        agent.run("systemctl start k3s-agent")
+        agent.start()
     wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")

@@ -52,9 +52,22 @@ def test_only_a_server_has_a_role(server: Machine, agent: Machine, cluster: Clus
     assert not [label for label in nodes[agent.node] if label.startswith("node-role.kubernetes.io/")]
 
 
-@pytest.mark.parametrize("name", ["coredns", "local-path-provisioner", "metrics-server"])
-def test_the_bundled_component_runs(cluster: Cluster, name: str) -> None:
-    cluster.kubectl(f"rollout status deployment/{name} --timeout=60s", namespace="kube-system")
+@pytest.mark.parametrize(
+    ("component", "deployment"),
+    [
+        ("coredns", "coredns"),
+        ("local-storage", "local-path-provisioner"),
+        ("metrics-server", "metrics-server"),
+    ],
+)
+def test_a_bundled_component_runs_unless_disabled(
+    server: Machine, cluster: Cluster, component: str, deployment: str
+) -> None:
+    if component in server.yaml("/etc/rancher/k3s/config.yaml").get("disable", []):
+        shown = cluster.kubectl(f"get deployment {deployment} --ignore-not-found", namespace="kube-system")
+        assert shown == ""
+        return
+    cluster.kubectl(f"rollout status deployment/{deployment} --timeout=60s", namespace="kube-system")
 
 
 def test_a_claim_gets_a_folder_of_the_node(cluster: Cluster, server: Machine) -> None:

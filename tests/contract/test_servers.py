@@ -45,7 +45,7 @@ def test_a_joined_server_needs_the_first_no_more(three: list[Machine]) -> None:
         command = "k3s kubectl create configmap contract-loss --dry-run=server"
         wait_for(lambda: second.answer(command).rc == 0, "nothing can be written")
     finally:
-        first.run("systemctl start k3s")
+        first.start()
     wait_for(
         lambda: (
             first.answer(f"k3s kubectl wait --for=condition=Ready node/{first.node} --timeout=2s").rc == 0
@@ -65,4 +65,4 @@ def test_an_agent_outlives_the_loss_of_its_server(three: list[Machine], agents: 
         command = f"k3s kubectl wait --for=condition=Ready node/{agent.node} --timeout=2s"
         wait_for(lambda: second.answer(command).rc == 0, f"{agent.node} did not come back")
     finally:
-        first.run("systemctl start k3s")
+        first.start()
