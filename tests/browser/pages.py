@@ -199,6 +199,8 @@ class Lab:
         """Wait until a kernel is there and has nothing to do."""
         idle = self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         expect(idle).to_be_visible(timeout=LAB_TIMEOUT)
+        # The notebook shows the kernel's state before its channel is open; the status bar shows both.
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=LAB_TIMEOUT)
 
     def type_into(self, index: int, code: str) -> None:
         """Type code into a cell. insert_text: the editor closes brackets that are typed key by key."""
@@ -224,7 +226,7 @@ class Lab:
     def _has_started(self, index: int) -> bool:
         """Whether the cell's prompt shows a star or a number within some seconds."""
         prompt = self.cell(index).locator(".jp-InputArea-prompt")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
             if re.search(r"[*\d]", prompt.inner_text()):
                 return True
