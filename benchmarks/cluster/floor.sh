@@ -6,6 +6,7 @@
 set -euo pipefail
 : "${IMAGE:?}" "${BIN:?}" "${ARCHIVE:?}"
 prefix=172.30.12
+boot=$(cat "$(dirname "$0")/../../roles/lab_machines/files/boot.sh")
 work=$(mktemp -d)
 nodes=(floor-1 floor-2)
 cleanup() { docker rm --force --volumes "${nodes[@]}" >/dev/null 2>&1 || true; docker network rm metalworks-floor >/dev/null 2>&1 || true; rm -rf "$work"; }
@@ -78,8 +79,8 @@ for n in 1 2; do
   docker run --detach --name "floor-$n" --hostname "floor-$n" --network metalworks-floor --ip "$prefix.1$n" \
     --cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
     --device-cgroup-rule 'a *:* rwm' --cgroupns private --tmpfs /run --tmpfs /tmp --tmpfs /run/lock \
-    --volume /sys/fs/cgroup:/sys/fs/cgroup:rw --volume /var/lib --volume "$BIN:/opt/bin:ro" --volume "$work:/etc/floor:ro" \
-    --volume "$ARCHIVE:/opt/images.tar:ro" --env container=docker "$IMAGE" /sbin/init >/dev/null
+    --volume /var/lib --volume "$BIN:/opt/bin:ro" --volume "$work:/etc/floor:ro" \
+    --volume "$ARCHIVE:/opt/images.tar:ro" --env container=docker "$IMAGE" /bin/sh -c "$boot" >/dev/null
 done
 for n in 1 2; do
   other=$((3 - n))

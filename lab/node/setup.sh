@@ -15,10 +15,10 @@ chroot "$rootfs" install -d -m 0700 -o operator -g operator /home/operator/.ssh
 sed 's/[[:space:]]*#.*//; /^$/d' "$here/masked.txt" | while read -r unit; do
   ln -sfn /dev/null "$rootfs/etc/systemd/system/$unit"
 done
-chroot "$rootfs" systemctl --quiet enable machine-kernel.service machine-ssh-key.service ssh.service
+chroot "$rootfs" systemctl --quiet enable ssh.service
 chroot "$rootfs" systemctl --quiet set-default multi-user.target
 
-# Each machine makes its own identity at its first boot.
+# Each machine makes its own identity at its first boot (roles/lab_machines/files/boot.sh).
 rm -f "$rootfs"/etc/ssh/ssh_host_* "$rootfs/etc/resolv.conf" "$rootfs/etc/hostname" "$rootfs/var/lib/dbus/machine-id"
 : > "$rootfs/etc/machine-id"
 rm -rf "$rootfs"/var/cache/apt/archives/*.deb "$rootfs"/var/lib/apt/lists/*
