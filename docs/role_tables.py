@@ -38,7 +38,8 @@ def kind(option: dict[str, Any]) -> str:
 def default(option: dict[str, Any]) -> str:
     if option.get("required"):
         return "**required**"
-    return f"`{json.dumps(option['default'])}`" if "default" in option else ""
+    # A bar would end the cell, in code as well.
+    return f"`{json.dumps(option['default'])}`".replace("|", "\\|") if "default" in option else ""
 
 
 def rows(options: dict[str, Any], prefix: str = "") -> Iterator[str]:
