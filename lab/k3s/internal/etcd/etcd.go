@@ -227,6 +227,9 @@ func (m *Members) RemoveNode(ctx context.Context, node, ip string) error {
 			if len(member.PeerURLs) == 1 && member.PeerURLs[0] == PeerURL(ip) &&
 				strings.HasPrefix(member.Name, node+"-") {
 				_, err := client.MemberRemove(ctx, member.ID)
+				if errors.Is(err, rpctypes.ErrMemberNotFound) {
+					return nil // another server was faster
+				}
 				return err
 			}
 		}
