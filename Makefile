@@ -45,15 +45,18 @@ down: .venv/.ready ## Remove the lab: machines, volumes, network, kubeconfig con
 	@touch $@
 
 ## The proofs
-.PHONY: test test-events lint test-unit test-negative test-molecule test-platform verify
+.PHONY: test test-events lint test-unit test-stand-in test-negative test-molecule test-platform verify
 test: artifacts ## All that proves the platform, in the order of cost
-	@$(MAKE) --no-print-directory lint test-unit test-negative test-molecule test-platform
+	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-negative test-molecule test-platform
 
 lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
 	@tests/lint.sh
 
 test-unit: .venv/.ready ## Modules, plugins, conventions: seconds
 	@pytest tests/unit
+
+test-stand-in: artifacts ## The k3s stand-in's Go packages: seconds
+	@tests/stand_in.sh
 
 test-negative: artifacts ## What must be refused, each with its message
 	@pytest tests/negative

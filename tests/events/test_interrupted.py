@@ -11,7 +11,7 @@ import time
 import pytest
 from running import LAB, ROOT, make
 
-# Each run goes on from where the one before was killed: in the middle of this task, so many seconds after it began.
+# Each run goes on where the one before was killed: in the middle of this task, so long after it began.
 KILLS = [
     ("lab_machines : Start the machine", 0.3),
     ("k3s_binary : Send . Copy what is missing", 1.0),
