@@ -1,3 +1,4 @@
+#!/bin/sh
 # The first process of a lab machine: what a real machine has and Docker withholds is put right, then init takes over.
 # Each mount is private to the machine, so nothing of the computer's own cgroups is shared or written.
 set -eu

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs in the machine: puts the public key (standard input) into the account $1 and prints the machine's own public key.
 # The first line says whether something changed.
 set -eu
