@@ -31,7 +31,7 @@ def version_flags() -> list[str]:
 
 
 def go_build(go: Path, env: dict[str, str], *arguments: str, strip: str = "-s -w") -> None:
-    """Run `go build` in this module. The stripped tables would be a third of the file that goes to every node."""
+    """Run `go build` in this module. The stripped tables would be a third of the file on every node."""
     command = [str(go), "build", f"-ldflags={strip}", *arguments]
     subprocess.run(command, cwd=SOURCE, env=env, check=True)
 
@@ -48,7 +48,7 @@ def build(go: Path, output: Path, env: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".k3s-build-") as scratch:
         shim = Path(scratch) / "shim"
         go_build(go, env, "-o", str(shim), SHIM)
-        # The overlay puts the real shim where the source tree has a placeholder, so building leaves the tree clean.
+        # The overlay puts the real shim in the place of the placeholder: building leaves the tree clean.
         overlay = Path(scratch) / "overlay.json"
         overlay.write_text(json.dumps({"Replace": {str(SHIM_PLACEHOLDER): str(shim)}}))
         flags = " ".join(["-s -w", *version_flags()])
