@@ -38,11 +38,7 @@ down: .venv/.ready ## Remove the lab: machines, volumes, network, kubeconfig con
 	@$(PLAYBOOK) playbooks/down.yml
 
 .venv/.ready: requirements.txt
-	@echo "Making the Python environment (.venv) from requirements.txt"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
-	@$(PYTHON) -m venv --clear .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
-	@pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
-	@touch $@
+	@PYTHON="$(PYTHON)" lab/environment.sh
 
 ## The proofs
 .PHONY: test test-events lint test-unit test-stand-in test-negative test-molecule test-platform verify

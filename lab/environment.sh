@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Make .venv from requirements.txt, once: two runs at once wait for each other, a killed one is begun again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+exec 9>.venv.lock
+flock 9
+[ .venv/.ready -nt requirements.txt ] && exit 0
+echo "Making the Python environment (.venv) from requirements.txt"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is "
+  + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
+rm -f .venv/.ready
+"$python" -m venv --clear .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
+.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+touch .venv/.ready
