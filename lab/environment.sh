@@ -2,6 +2,7 @@
 # Make .venv from requirements.txt, once: two runs at once wait for each other, a killed one is begun again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH=${PATH//$PWD\/.venv\/bin:/} # not the environment's own Python: it is about to go
 python=${PYTHON:-python3}
 exec 9>.venv.lock
 flock 9
@@ -9,7 +10,7 @@ flock 9
 echo "Making the Python environment (.venv) from requirements.txt"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is "
   + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
-rm -f .venv/.ready
-"$python" -m venv --clear .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
+rm -rf .venv
+"$python" -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
 .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 touch .venv/.ready
