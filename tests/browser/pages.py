@@ -244,7 +244,8 @@ class Lab:
         )
 
     def source(self, index: int) -> str:
-        """The code of a cell."""
+        """The code of a cell. Cells are drawn one after the other, their code last."""
+        expect(self.cell(index).locator(".cm-line").first).not_to_be_empty(timeout=30 * SECOND)
         return "\n".join(self.cell(index).locator(".cm-line").all_text_contents())
 
     def save_as(self, name: str) -> None:
