@@ -78,6 +78,15 @@ def pytest_configure(config: pytest.Config) -> None:
     testinfra.utils.ansible_runner.get_ansible_inventory = resolved_inventory
 
 
+def explanation(host: Any, command: str) -> str:
+    """What a machine says to a command; a machine that cannot be asked explains the failure as well."""
+    try:
+        answer = host.run(command)
+    except RuntimeError as error:
+        return str(error)
+    return str(answer.stdout + answer.stderr).strip()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome: Any = yield
@@ -85,9 +94,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
         for title, command in EXPLANATIONS.items():
-            answer = host.run(command)
-            text = (answer.stdout + answer.stderr).strip()
-            if text:
+            if text := explanation(host, command):
                 report.sections.append((f"{title} ({host.backend.get_pytest_id()})", text))
 
 
@@ -97,14 +104,11 @@ def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
     inventory = ROOT / pytestconfig.option.inventory
     name = os.environ.get("METALWORKS_LAB", "lab")
     directory = inventory if inventory.is_dir() else inventory.parent
-    records = [directory / ".state" / name / "platform.json", *directory.glob(".state/*/platform.json")]
-    for record in records:
-        if record.exists():
-            found: dict[str, Any] = json.loads(record.read_text())
-            return found
-    pytest.fail(
-        f"No platform is recorded beside {directory}: run `ansible-playbook -i {inventory} site.yml` first."
-    )
+    record = directory / ".state" / name / "platform.json"
+    if not record.exists():
+        pytest.fail(f"No platform is recorded in {record}: run site.yml on that inventory first.")
+    found: dict[str, Any] = json.loads(record.read_text())
+    return found
 
 
 @pytest.fixture(scope="session")

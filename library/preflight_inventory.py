@@ -62,6 +62,20 @@ options:
     type: list
     elements: dict
     default: []
+  name:
+    description: The name of the platform, C(metalworks_name).
+    type: str
+    default: ""
+  notebooks:
+    description: The images to choose from, C(metalworks_notebooks).
+    type: list
+    elements: dict
+    default: []
+  artifacts:
+    description: The names in the catalogue of artifacts.
+    type: list
+    elements: str
+    default: []
   profiles:
     description: The choices of the hub's spawn page, each with C(display_name), C(image) and C(default).
     type: list
@@ -140,6 +154,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "token": {"type": "str", "no_log": False},
     "users": {"type": "list", "elements": "dict", "default": []},
     "profiles": {"type": "list", "elements": "dict", "default": []},
+    "name": {"type": "str", "default": ""},
+    "notebooks": {"type": "list", "elements": "dict", "default": []},
+    "artifacts": {"type": "list", "elements": "str", "default": []},
     "node_ports": {"type": "dict", "default": {}},
     "subnet": {"type": "str"},
 }
@@ -182,6 +199,9 @@ def main() -> None:
         token=params["token"],
         users=params["users"],
         profiles=params["profiles"],
+        name=params["name"],
+        notebooks=params["notebooks"],
+        artifacts=params["artifacts"],
         node_ports=params["node_ports"],
         subnet=params["subnet"],
         routes=routes(),

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from ansible.module_utils.metalworks import k3s_settings
@@ -18,6 +19,7 @@ KINDS = ("lab", "multipass", "metal")
 SOURCES = ("upstream", "bundle", "build")
 NODE_PORTS = range(30000, 32768)
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+SLUG = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 SHORTEST_TOKEN = 16
 SHORTEST_PASSWORD = 12
@@ -51,6 +53,9 @@ class Inventory:
     node_ports: Mapping[str, Any] = field(default_factory=dict)
     subnet: str | None = None
     routes: Sequence[str] = ()
+    name: str = ""
+    notebooks: Sequence[Mapping[str, Any]] = ()
+    artifacts: Sequence[str] = ()
 
     @property
     def servers(self) -> list[Machine]:
@@ -60,6 +65,7 @@ class Inventory:
 def problems(inventory: Inventory) -> list[str]:
     """All that is wrong, in the order in which one would put it right."""
     return [
+        *_title_problems(inventory),
         *_choice_problems(inventory),
         *_group_problems(inventory),
         *_name_problems(inventory),
@@ -69,6 +75,7 @@ def problems(inventory: Inventory) -> list[str]:
         *_token_problems(inventory),
         *_user_problems(inventory),
         *_profile_problems(inventory),
+        *_notebook_problems(inventory),
         *_port_problems(inventory),
     ]
 
@@ -287,8 +294,40 @@ def _profile_problems(inventory: Inventory) -> Iterator[str]:
         if image.endswith(":latest") or ":" not in image.rpartition("/")[2]:
             yield (
                 f"jupyterhub_profiles, choice {name!r}: image {image} names no version, so tomorrow's server "
-                "would be another one; write a tag or digest"
+                "would be another one; write a tag"
             )
+
+
+def _notebook_problems(inventory: Inventory) -> Iterator[str]:
+    slugs = [str(notebook.get("slug", "")) for notebook in inventory.notebooks]
+    for slug, count in Counter(slugs).items():
+        if not SLUG.fullmatch(slug):
+            yield (
+                f"metalworks_notebooks has the slug {slug!r}: write small letters, digits and '-', as in "
+                "'data-science'"
+            )
+        if count > 1:
+            yield f"metalworks_notebooks lists the slug {slug!r} {count} times: give each its own"
+    for slug, notebook in zip(slugs, inventory.notebooks, strict=True):
+        image = notebook.get("image") or {}
+        if ("artifact" in image) == ("context" in image):
+            yield (
+                f"metalworks_notebooks, choice {slug!r}: image needs either artifact (a name in "
+                "artifacts.yml) or context (a folder with a Dockerfile)"
+            )
+        for key in ("artifact", "base_artifact"):
+            if key in image and image[key] not in inventory.artifacts:
+                near = get_close_matches(str(image[key]), inventory.artifacts, 1)
+                hint = f"; do you mean {near[0]}?" if near else ""
+                yield f"metalworks_notebooks, choice {slug!r}: artifacts.yml has no {image[key]}{hint}"
+
+
+def _title_problems(inventory: Inventory) -> Iterator[str]:
+    if inventory.name and not SLUG.fullmatch(inventory.name):
+        yield (
+            f"metalworks_name is {inventory.name!r}: it becomes part of network and context names; "
+            "write small letters, digits and '-' (for a lab: METALWORKS_LAB, make's LAB=)"
+        )
 
 
 def _port_problems(inventory: Inventory) -> Iterator[str]:
