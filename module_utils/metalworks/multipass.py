@@ -1,0 +1,174 @@
+"""multipass, as its command line answers: sizes, instances, errors. The command itself is handed in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Arguments of multipass and what it reads on standard input -> exit code, output, error output.
+Multipass = Callable[[list[str], str], tuple[int, str, str]]
+
+NOT_FOUND = 127
+HOME = "/home/ubuntu"  # where multipass puts a mount whose target is relative
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+# States that pass by themselves, and what comes of them.
+PASSING = {
+    "starting": "running",
+    "restarting": "running",
+    "suspending": "suspended",
+    "delayed shutdown": "stopped",
+}
+
+
+class MultipassError(RuntimeError):
+    """multipass could not do it; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What multipass says of one instance. Sizes are as multipass prints them, like 4.0GiB."""
+
+    name: str
+    state: str = "absent"
+    ipv4: tuple[str, ...] = ()
+    release: str = ""
+    image: str = ""
+    cpus: int | None = None
+    memory: str | None = None
+    disk: str | None = None
+    mounts: Mapping[str, str] = field(default_factory=dict)
+
+
+def size_in_bytes(text: str) -> int:
+    """A size as a person or as multipass writes it: 4G, 512M, 4.0GiB, 5368709120."""
+    match = SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"'{text}' is no size: write a number with K, M or G, such as 4G or 512M")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def size_as_printed(size: int) -> str:
+    """A size as `multipass get` prints it: in the largest fitting unit, with one decimal."""
+    for unit in "GMK":
+        if size >= UNITS[unit]:
+            return f"{size / UNITS[unit]:.1f}{unit}iB"
+    return f"{size}B"
+
+
+def same_size(one: str, other: str) -> bool:
+    """multipass prints rounded sizes, so two sizes are the same when they print the same."""
+    return size_as_printed(size_in_bytes(one)) == size_as_printed(size_in_bytes(other))
+
+
+def mount_target(path: str) -> str:
+    return path if path.startswith("/") else f"{HOME}/{path}"
+
+
+def parse_json(text: str) -> dict[str, Any] | None:
+    """The JSON object in an answer. A notice about a new version may stand before it."""
+    start = text.find("{")
+    if start < 0:
+        return None
+    try:
+        found = json.JSONDecoder().raw_decode(text[start:])[0]
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
+    """One entry of `list` or `info`, of whatever version. Early versions write states in capitals."""
+    disk = ((entry.get("disks") or {}).get("sda1") or {}).get("total")
+    release = str(entry.get("release") or "")
+    return Instance(
+        name=name,
+        state=str(entry.get("state") or "unknown").lower(),
+        ipv4=tuple(str(address) for address in entry.get("ipv4") or () if address),
+        release="" if release == "Not Available" else release,
+        image=str(entry.get("image_release") or ""),
+        cpus=int(entry["cpu_count"]) if str(entry.get("cpu_count") or "").isdigit() else None,
+        disk=size_as_printed(int(str(disk))) if disk and str(disk).isdigit() else None,
+        mounts={
+            mount_target(target): str(mount.get("source_path", ""))
+            for target, mount in (entry.get("mounts") or {}).items()
+        },
+    )
+
+
+def explain(doing: str, code: int, out: str, err: str) -> str:
+    """What went wrong in the operator's words."""
+    said = " ".join(f"{err}\n{out}".split()) or f"exit code {code}, and not a word"
+    if code == NOT_FOUND:
+        return f"{doing}: multipass is not installed on this computer. `sudo snap install multipass` does it."
+    if "cannot connect to the multipass socket" in said:
+        return (
+            f"{doing}: multipass's service does not answer. Start it (Linux: `sudo snap restart multipass`; "
+            "macOS: `sudo launchctl kickstart -k system/com.canonical.multipassd`) and try again. "
+            f"multipass says: {said}"
+        )
+    if "not authenticated" in said:
+        return f"{doing}: this account may not use multipass yet: run `multipass authenticate` once ({said})."
+    if re.search(r"source .*(does not exist|not readable|permission denied)", said, re.IGNORECASE):
+        return (
+            f"{doing}: multipass cannot read that folder. As a snap it sees what is below your home folder, "
+            f"hidden folders excepted: choose a source there. multipass says: {said}"
+        )
+    return f"{doing}: {said}"
+
+
+def ask(multipass: Multipass, doing: str, *arguments: str, stdin: str = "") -> str:
+    """Run multipass; what it refuses is raised with its reason."""
+    code, out, err = multipass(list(arguments), stdin)
+    if code != 0:
+        raise MultipassError(explain(doing, code, out, err))
+    return out
+
+
+def read_version(multipass: Multipass) -> dict[str, str]:
+    """The version of the command, and of its service when that runs."""
+    found = (
+        parse_json(ask(multipass, "Asking multipass for its version", "version", "--format", "json")) or {}
+    )
+    return {key: str(found[key]) for key in ("multipass", "multipassd") if key in found}
+
+
+def read_list(multipass: Multipass) -> list[Instance]:
+    """All instances, in multipass's order."""
+    code, out, err = multipass(["list", "--format", "json"], "")
+    found = parse_json(out)
+    if found is None or "list" not in found:
+        raise MultipassError(explain("Listing the instances", code, out, err))
+    return [instance_from(str(entry["name"]), entry) for entry in found["list"]]
+
+
+def read_info(multipass: Multipass, name: str) -> Instance:
+    """One instance; its state is `absent` when there is none. An answer counts whatever the exit code."""
+    code, out, err = multipass(["info", name, "--format", "json"], "")
+    entry = ((parse_json(out) or {}).get("info") or {}).get(name)
+    if entry:
+        return instance_from(name, entry)
+    if f'instance "{name}" does not exist' in err + out:
+        return Instance(name)
+    raise MultipassError(explain(f"Reading the instance {name}", code, out, err))
+
+
+def read_setting(multipass: Multipass, name: str, setting: str) -> str | None:
+    """A size as it was asked for. Versions before 1.10 cannot tell it."""
+    code, out, _ = multipass(["get", f"local.{name}.{setting}"], "")
+    return out.strip() if code == 0 and out.strip() else None
+
+
+def delete_command(multipass: Multipass, name: str) -> list[str]:
+    """The words that remove an instance for good: newer versions have no bin, and ask unless forced."""
+    _, out, err = multipass(["help", "delete"], "")
+    flags = [flag for flag in ("--purge", "--force") if flag in out + err]
+    return ["delete", *flags, name]
+
+
+def has_bin(multipass: Multipass) -> bool:
+    """Whether a deleted instance can be recovered by this version."""
+    return "--purge" in "".join(multipass(["help", "delete"], "")[1:])
