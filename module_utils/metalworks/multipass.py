@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,3 +173,20 @@ def delete_command(multipass: Multipass, name: str) -> list[str]:
 def has_bin(multipass: Multipass) -> bool:
     """Whether a deleted instance can be recovered by this version."""
     return "--purge" in "".join(multipass(["help", "delete"], "")[1:])
+
+
+def choose_address(addresses: Sequence[str], within: Sequence[str], not_within: Sequence[str]) -> str | None:
+    """The address to reach an instance at. multipass lists its own network's first, when it knows it."""
+    wanted, unwanted = _networks(within), _networks(not_within)
+    found = [(text, ipaddress.ip_address(text)) for text in addresses]
+    chosen = (
+        text
+        for text, address in found
+        if (not wanted or any(address in network for network in wanted))
+        and not any(address in network for network in unwanted)
+    )
+    return next(chosen, None)
+
+
+def _networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(text) for text in texts]

@@ -1,0 +1,137 @@
+"""Gives the hosts of the inventory the addresses that multipass knows."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: multipass
+short_description: Addresses of multipass instances
+description:
+  - Sets C(ansible_host) of the hosts that the inventory names already, from C(multipass list --format json).
+    Adds no host. A host whose instance is missing, deleted or without address stays as it is.
+  - Beside a static inventory in one folder it has to come later by name; its file's name ends in
+    C(multipass.yml).
+author: Metalworks
+options:
+  plugin:
+    description: Has to be V(multipass).
+    type: str
+    required: true
+    choices: [multipass]
+  group:
+    description: The group whose hosts are instances.
+    type: str
+    default: all
+  prefix:
+    description: What an instance's name has before the host's.
+    type: str
+    default: ""
+  address_in:
+    description: Networks in CIDR notation. Only an address in one of them is taken; none given, any is.
+    type: list
+    elements: str
+    default: []
+  address_not_in:
+    description: Networks whose addresses are never taken. By default those of bridges that containers make.
+    type: list
+    elements: str
+    default: [10.42.0.0/16, 10.43.0.0/16, 172.17.0.0/16]
+  executable:
+    description: The multipass command.
+    type: str
+    default: multipass
+"""
+
+EXAMPLES = r"""
+# inventories/multipass/multipass.yml
+plugin: multipass
+group: k3s_cluster
+"""
+
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+# Ansible finds a project's module_utils for what it sends to a node; this plugin runs here and shares them.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.multipass import (
+    Instance,
+    Multipass,
+    MultipassError,
+    choose_address,
+    read_info,
+    read_list,
+)
+from ansible.module_utils.metalworks.multipass_run import plain_runner
+
+
+def read(multipass: Multipass, names: list[str]) -> dict[str, Instance]:
+    """The instances by name. Some versions refuse the whole list when one instance has no address yet."""
+    try:
+        return {instance.name: instance for instance in read_list(multipass)}
+    except MultipassError as error:
+        if "IP not available" not in str(error):
+            raise
+    return {name: found for name in names if (found := read_one(multipass, name))}
+
+
+def read_one(multipass: Multipass, name: str) -> Instance | None:
+    """One instance; that its address is not there yet is no error here."""
+    try:
+        return read_info(multipass, name)
+    except MultipassError as error:
+        if "IP not available" not in str(error):
+            raise
+    return None
+
+
+class InventoryModule(BaseInventoryPlugin):
+    """Reads multipass once, when the inventory is read."""
+
+    NAME = "multipass"
+
+    def verify_file(self, path: str) -> bool:
+        return bool(super().verify_file(path)) and path.endswith(("multipass.yml", "multipass.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        hosts = self.hosts(path)
+        prefix = self.get_option("prefix")
+        try:
+            found = read(plain_runner(self.get_option("executable")), [f"{prefix}{host}" for host in hosts])
+        except MultipassError as error:
+            # Without multipass there are no machines yet; playbooks that need one say which.
+            self.display.warning(str(error))
+            return
+        for host in hosts:
+            self.give_address(host, found.get(f"{prefix}{host}"), path)
+
+    def hosts(self, path: str) -> list[str]:
+        group = self.get_option("group")
+        if group not in self.inventory.groups:
+            raise AnsibleParserError(
+                f"{path}: there is no group {group} (yet). Name a group of the inventory; the file with its "
+                "hosts has to come before this one, which Ansible reads in the order of names"
+            )
+        return [host.name for host in self.inventory.groups[group].get_hosts()]
+
+    def give_address(self, host: str, instance: Instance | None, path: str) -> None:
+        if instance is None or instance.state != "running":
+            return
+        try:
+            address = choose_address(
+                instance.ipv4, self.get_option("address_in"), self.get_option("address_not_in")
+            )
+        except ValueError as error:
+            raise AnsibleParserError(f"{path}: {error}. Write a network such as 10.97.0.0/24") from error
+        if address:
+            self.inventory.set_variable(host, "ansible_host", address)
+        elif instance.ipv4:
+            self.display.warning(
+                f"{path}: none of the addresses of {instance.name} ({', '.join(instance.ipv4)}) fits "
+                "address_in and address_not_in"
+            )
