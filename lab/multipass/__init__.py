@@ -1,0 +1,1 @@
+"""A stand-in for multipass, whose machines are the lab's."""

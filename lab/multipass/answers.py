@@ -1,0 +1,111 @@
+"""The shapes of multipass's answers, and the words of its refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from lab.multipass.records import Record
+from module_utils.metalworks.multipass import size_as_printed
+
+VERSION = "1.16.1"
+IMAGE_HASH = "0" * 64  # of a picture that is not there
+COMMAND_LINE_ERROR, COMMAND_FAIL, DAEMON_FAIL = 1, 2, 3
+
+
+class Failure(Exception):
+    """Ends the command with this code."""
+
+    def __init__(self, message: str, code: int = COMMAND_FAIL) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def to_json(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, indent=4, sort_keys=True) + "\n"
+
+
+def release(record: Record, state: str) -> str:
+    return f"Ubuntu {record.image}" if state == "Running" else "Not Available"
+
+
+def addresses(record: Record, state: str) -> list[str]:
+    return [record.address] if state == "Running" else []
+
+
+def list_answer(instances: Iterable[tuple[Record, str]]) -> dict[str, Any]:
+    return {
+        "list": [
+            {
+                "ipv4": addresses(record, state),
+                "name": record.name,
+                "release": release(record, state),
+                "state": state,
+            }
+            for record, state in instances
+        ]
+    }
+
+
+def info_answer(instances: Iterable[tuple[Record, str]]) -> dict[str, Any]:
+    return {"errors": [], "info": {record.name: details(record, state) for record, state in instances}}
+
+
+def details(record: Record, state: str) -> dict[str, Any]:
+    running = state == "Running"
+    return {
+        "cpu_count": str(record.cpus) if running else "",
+        "disks": {"sda1": {"total": str(record.disk), "used": "0"} if running else {}},
+        "image_hash": IMAGE_HASH,
+        "image_release": record.image,
+        "ipv4": addresses(record, state),
+        "load": [0.0, 0.0, 0.0] if running else [],
+        "memory": {"total": record.memory, "used": 0} if running else {},
+        "mounts": {
+            target: {"gid_mappings": [], "source_path": source, "uid_mappings": []}
+            for target, source in record.mounts.items()
+        },
+        "release": f"Ubuntu {record.image}" if running else "",
+        "snapshot_count": "0",
+        "state": state,
+    }
+
+
+def list_table(instances: list[tuple[Record, str]]) -> str:
+    if not instances:
+        return "No instances found.\n"
+    rows = [("Name", "State", "IPv4", "Image")]
+    rows += [
+        (record.name, state, next(iter(addresses(record, state)), "--"), release(record, state))
+        for record, state in instances
+    ]
+    return "".join(f"{name:<24}{state:<18}{address:<17}{image}\n" for name, state, address, image in rows)
+
+
+def info_table(instances: list[tuple[Record, str]]) -> str:
+    blocks = []
+    for record, state in instances:
+        lines = {
+            "Name": record.name,
+            "State": state,
+            "IPv4": ", ".join(addresses(record, state)) or "--",
+            "Release": release(record, state),
+            "CPU(s)": str(record.cpus),
+            "Disk usage": f"-- out of {size_as_printed(record.disk)}",
+            "Memory usage": f"-- out of {size_as_printed(record.memory)}",
+        }
+        blocks.append("".join(f"{key + ':':<16}{value}\n" for key, value in lines.items()))
+    return "\n".join(blocks)
+
+
+def missing(name: str) -> str:
+    return f'instance "{name}" does not exist'
+
+
+def settings_refusal(name: str, reason: str) -> str:
+    return f"Cannot update instance settings; instance: {name}; reason: {reason}"
+
+
+def invalid_setting(key: str, value: str, reason: str) -> str:
+    return f"Invalid setting '{key}={value}': {reason}"

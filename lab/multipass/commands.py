@@ -1,0 +1,403 @@
+"""multipass's commands. Each says in CONTRACT.md which page of the documentation it keeps to."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.multipass import answers, cloud_init, machines, records
+from lab.multipass.answers import COMMAND_LINE_ERROR, Failure
+from lab.multipass.records import Record
+from module_utils.metalworks.multipass import mount_target, size_as_printed, size_in_bytes
+
+NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
+KEY = re.compile(r"local\.(?P<name>[^.]+)\.(?P<property>cpus|memory|disk)")
+LEAST = {"memory": size_in_bytes("512M"), "disk": size_in_bytes("1G")}
+IMAGES = {"": "24.04 LTS", "lts": "24.04 LTS", "noble": "24.04 LTS", "jammy": "22.04 LTS"}
+RELEASE = re.compile(r"\d\d\.\d\d")
+NAMES_OF_SEVERAL = {"start", "stop", "suspend", "delete", "recover"}
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses with multipass's exit code."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise Failure(message, COMMAND_LINE_ERROR)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; what it refuses is said as `<command> failed: <reason>`."""
+    words = list(arguments)
+    command = words[0] if words else ""
+    if command not in COMMANDS:
+        print(f"multipass: '{command}' is not a multipass command. See 'multipass help'.", file=sys.stderr)
+        return COMMAND_LINE_ERROR
+    try:
+        return COMMANDS[command](words[1:])
+    except Failure as failure:
+        prefix = "" if failure.code == COMMAND_LINE_ERROR else f"{command} failed: "
+        print(f"{prefix}{failure}", file=sys.stderr)
+        return failure.code
+
+
+# What there is.
+
+
+def existing() -> dict[str, tuple[Record, str]]:
+    """Each instance with its state."""
+    running = machines.states()
+    return {
+        name: (record, "Deleted" if record.deleted else running.get(name, "Unknown"))
+        for name, record in records.read_all(records.state_folder()).items()
+    }
+
+
+def pick(names: Sequence[str]) -> list[tuple[Record, str]]:
+    """The named instances. All that are missing are said at once."""
+    found = existing()
+    gone = [answers.missing(name) for name in names if name not in found]
+    if gone:
+        raise Failure("\n".join(gone))
+    return [found[name] for name in names]
+
+
+def pick_one(name: str) -> tuple[Record, str]:
+    return pick([name])[0]
+
+
+# Reading.
+
+
+def version(words: list[str]) -> int:
+    parser = Parser(prog="multipass version")
+    parser.add_argument("--format", default="table")
+    if parser.parse_args(words).format == "json":
+        print(answers.to_json({"multipass": answers.VERSION, "multipassd": answers.VERSION}), end="")
+    else:
+        print(f"multipass   {answers.VERSION}\nmultipassd  {answers.VERSION}")
+    return 0
+
+
+def list_(words: list[str]) -> int:
+    parser = Parser(prog="multipass list")
+    parser.add_argument("--format", default="table", choices=["table", "json"])
+    asked = parser.parse_args(words)
+    found = list(existing().values())
+    table = asked.format == "table"
+    print(answers.list_table(found) if table else answers.to_json(answers.list_answer(found)), end="")
+    return 0
+
+
+def info(words: list[str]) -> int:
+    parser = Parser(prog="multipass info")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--format", default="table", choices=["table", "json"])
+    asked = parser.parse_args(words)
+    found = pick(asked.names or list(existing()))
+    table = asked.format == "table"
+    print(answers.info_table(found) if table else answers.to_json(answers.info_answer(found)), end="")
+    return 0
+
+
+def get(words: list[str]) -> int:
+    parser = Parser(prog="multipass get")
+    parser.add_argument("key")
+    parser.add_argument("--raw", action="store_true")
+    key = parser.parse_args(words).key
+    if key == "local.driver":
+        print("qemu")
+        return 0
+    name, setting = parse_key(key)
+    found = existing()
+    if name not in found:
+        raise Failure(f"Cannot obtain instance settings; instance: {name}; reason: No such instance")
+    value = getattr(found[name][0], setting)
+    print(value if setting == "cpus" else size_as_printed(value))
+    return 0
+
+
+def parse_key(key: str) -> tuple[str, str]:
+    match = KEY.fullmatch(key)
+    if not match:
+        raise Failure(f"Unrecognized settings key: '{key}'", COMMAND_LINE_ERROR)
+    return match["name"], match["property"]
+
+
+def help_(words: list[str]) -> int:
+    if words == ["delete"]:
+        print("Usage: multipass delete [options] <instance> [<instance> ...]\nDelete instances\n\nOptions:")
+        print("  --all        Delete all instances\n  -p, --purge  Permanently delete specified instances")
+    else:
+        print(f"Usage: multipass [options] <command>\n\nAvailable commands:\n  {' '.join(sorted(COMMANDS))}")
+    return 0
+
+
+# Launching.
+
+
+def launch(words: list[str]) -> int:
+    parser = Parser(prog="multipass launch")
+    parser.add_argument("image", nargs="?", default="")
+    parser.add_argument("-n", "--name", required=True)
+    parser.add_argument("-c", "--cpus", type=int, default=1)
+    parser.add_argument("-m", "--memory", default="1G")
+    parser.add_argument("-d", "--disk", default="5G")
+    parser.add_argument("--cloud-init", default="")
+    parser.add_argument("--network", action="append", default=[])
+    parser.add_argument("--mount", action="append", default=[])
+    parser.add_argument("--timeout", type=int, default=300)
+    asked = parser.parse_args(words)
+    if not NAME.fullmatch(asked.name):
+        raise Failure(f"Invalid instance name supplied: {asked.name}")
+    if asked.network:
+        raise Failure("Networking is not supported by the lab's stand-in: leave --network out")
+    data = user_data(asked.cloud_init)
+    record = register(asked)
+    try:
+        machines.create(record, machines.node_image())
+        machines.inside(asked.name, cloud_init.script(data, name=asked.name))
+    except BaseException:
+        # A launch that broke leaves nothing that holds the name.
+        discard(record)
+        raise
+    print(f"Launched: {asked.name}")
+    return 0
+
+
+def user_data(path: str) -> dict[str, Any]:
+    try:
+        return cloud_init.parse(read_user_data(path))
+    except cloud_init.UserDataError as error:
+        raise Failure(str(error)) from error
+
+
+def read_user_data(path: str) -> str:
+    """A file, or standard input as `-`."""
+    if path in ("", "-"):
+        return sys.stdin.read() if path else ""
+    if not Path(path).is_file():
+        raise Failure(f"cannot read cloud-init file: {path}", COMMAND_LINE_ERROR)
+    return Path(path).read_text()
+
+
+def register(asked: argparse.Namespace) -> Record:
+    """Take name and address, under the lock."""
+    folder = records.state_folder()
+    image = IMAGES.get(asked.image, f"{asked.image} LTS" if RELEASE.fullmatch(asked.image) else "")
+    if not image:
+        raise Failure(f'Unable to find an image matching "{asked.image}"')
+    sizes = {setting: read_size(setting, getattr(asked, setting)) for setting in LEAST}
+    machines.states()  # a service that does not answer takes no name
+    with records.locked(folder):
+        known = records.read_all(folder)
+        if asked.name in known:
+            raise Failure(f'instance "{asked.name}" already exists')
+        machines.make_network()
+        address = machines.free_address(record.address for record in known.values())
+        mounts = dict(reversed(spec.split(":", 1)) for spec in asked.mount)
+        targets = {mount_target(target): source for target, source in mounts.items()}
+        record = Record(
+            asked.name, image, address, asked.cpus, sizes["memory"], sizes["disk"], mounts=targets
+        )
+        records.write(folder, record)
+    return record
+
+
+def read_size(setting: str, text: str) -> int:
+    try:
+        size = size_in_bytes(text)
+    except ValueError:
+        size = 0
+    if size < LEAST[setting]:
+        raise Failure(f"Invalid {setting} size supplied: {text}.")
+    return size
+
+
+# Changing.
+
+
+def set_(words: list[str]) -> int:
+    if len(words) != 1 or "=" not in words[0]:
+        raise Failure("Need exactly one key-value pair (in <key>=<value> form).", COMMAND_LINE_ERROR)
+    key, _, value = words[0].partition("=")
+    name, setting = parse_key(key)
+    found = existing()
+    if name not in found:
+        raise Failure(answers.settings_refusal(name, "No such instance"))
+    record, state = found[name]
+    if state == "Deleted":
+        raise Failure(answers.settings_refusal(name, "Instance is deleted"))
+    if state != "Stopped":
+        raise Failure(answers.settings_refusal(name, "Instance must be stopped for modification"))
+    setattr(record, setting, new_value(record, setting, key, value))
+    machines.resize(record)
+    records.write(records.state_folder(), record)
+    return 0
+
+
+def new_value(record: Record, setting: str, key: str, value: str) -> int:
+    def refuse(reason: str) -> Failure:
+        return Failure(answers.invalid_setting(key, value, reason), COMMAND_LINE_ERROR)
+
+    if setting == "cpus":
+        if not value.isdigit() or int(value) < 1:
+            raise refuse("Need a positive integer (in decimal format) of minimum 1")
+        return int(value)
+    try:
+        size = size_in_bytes(value)
+    except ValueError:
+        raise refuse(f"{value} is not a valid memory size") from None
+    if setting == "memory" and size < LEAST["memory"]:
+        raise refuse("Memory less than 512M minimum not allowed")
+    if setting == "disk" and size < record.disk:
+        raise refuse("Disk can only be expanded")
+    return size
+
+
+def of_several(verb: str) -> Callable[[list[str]], int]:
+    """start, stop, ...: the same words for each."""
+
+    def command(words: list[str]) -> int:
+        parser = Parser(prog=f"multipass {verb}")
+        parser.add_argument("names", nargs="*")
+        parser.add_argument("--all", action="store_true")
+        if verb == "delete":
+            parser.add_argument("-p", "--purge", action="store_true")
+        if verb == "stop":
+            parser.add_argument("--force", action="store_true")
+        if verb == "start":
+            parser.add_argument("--timeout", type=int)
+        asked = parser.parse_args(words)
+        if not asked.names and not asked.all:
+            raise Failure("Name argument or --all is required", COMMAND_LINE_ERROR)
+        for record, state in pick(asked.names or list(existing())):
+            change(verb, record, state, purge=getattr(asked, "purge", False))
+        return 0
+
+    return command
+
+
+def change(verb: str, record: Record, state: str, *, purge: bool) -> None:
+    """One instance takes one step; one that has taken it already is left alone."""
+    name = record.name
+    if state == "Deleted" and verb not in ("delete", "recover"):
+        raise Failure(f'instance "{name}" is deleted')
+    if verb == "start" and state != "Running":
+        machines.start(name, state)
+    elif verb == "stop" and state == "Running":
+        machines.stop(name)
+    elif verb == "suspend" and state == "Running":
+        machines.suspend(name)
+    elif verb == "recover" and state == "Deleted":
+        record.deleted = False
+        records.write(records.state_folder(), record)
+    elif verb == "delete":
+        delete(record, state, purge=purge)
+
+
+def delete(record: Record, state: str, *, purge: bool) -> None:
+    if purge:
+        discard(record)
+        return
+    if state == "Suspended":
+        machines.start(record.name, state)
+    if state in ("Running", "Suspended"):
+        machines.stop(record.name)
+    record.deleted = True
+    records.write(records.state_folder(), record)
+
+
+def discard(record: Record) -> None:
+    """Remove for good; with the last one goes the network."""
+    folder = records.state_folder()
+    machines.remove(record.name)
+    with records.locked(folder):
+        records.forget(folder, record.name)
+        if not records.read_all(folder):
+            machines.remove_network()
+
+
+def purge(words: list[str]) -> int:
+    Parser(prog="multipass purge").parse_args(words)
+    for record, state in existing().values():
+        if state == "Deleted":
+            discard(record)
+    return 0
+
+
+# Inside.
+
+
+def exec_(words: list[str]) -> int:
+    before, command = split_command(words)
+    parser = Parser(prog="multipass exec")
+    parser.add_argument("name")
+    parser.add_argument("-d", "--working-directory")
+    parser.add_argument("-n", "--no-map-working-directory", action="store_true")
+    asked = parser.parse_args(before)
+    record, state = pick_one(asked.name)
+    if state == "Deleted":
+        raise Failure(f'instance "{record.name}" is deleted')
+    if state != "Running":
+        raise Failure(f'instance "{record.name}" is not running')
+    return machines.execute(record.name, command, asked.working_directory)
+
+
+def split_command(words: list[str]) -> tuple[list[str], list[str]]:
+    """multipass's own words, and those for the instance; `--` parts them where the latter have options."""
+    if "--" in words:
+        at = words.index("--")
+        before, command = words[:at], words[at + 1 :]
+    else:
+        before, command = words[:1], words[1:]
+    if not before or not command:
+        raise Failure("Wrong number of arguments", COMMAND_LINE_ERROR)
+    return before, command
+
+
+def transfer(words: list[str]) -> int:
+    parser = Parser(prog="multipass transfer")
+    parser.add_argument("paths", nargs="+")
+    parser.add_argument("-r", "--recursive", action="store_true")
+    parser.add_argument("-p", "--parents", action="store_true")
+    *sources, target = parser.parse_args(words).paths
+    if not sources:
+        raise Failure("Not enough arguments given", COMMAND_LINE_ERROR)
+    for source in sources:
+        machines.copy(container_path(source), container_path(target))
+        if ":" in target:
+            name, _, path = target.partition(":")
+            machines.inside(name, f"chown -R ubuntu: {shlex.quote(mount_target(path))}\n")
+    return 0
+
+
+def container_path(path: str) -> str:
+    """`vm:file` as Docker's copy takes it; a relative one lies in the default user's home."""
+    name, colon, inside = path.partition(":")
+    if not colon:
+        return path
+    record, state = pick_one(name)
+    if state != "Running":
+        raise Failure(f'instance "{record.name}" is not running')
+    return f"{machines.container(name)}:{mount_target(inside)}"
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "version": version,
+    "list": list_,
+    "ls": list_,
+    "info": info,
+    "get": get,
+    "set": set_,
+    "launch": launch,
+    "purge": purge,
+    "exec": exec_,
+    "transfer": transfer,
+    "help": help_,
+    **{verb: of_several(verb) for verb in NAMES_OF_SEVERAL},
+}

@@ -1,0 +1,147 @@
+"""The containers behind the instances."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lab.multipass.answers import DAEMON_FAIL, Failure
+from lab.multipass.records import Record, service_name
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOT = ROOT / "roles" / "lab_machines" / "files" / "boot.sh"
+LABEL = "metalworks.multipass"
+SUBNET = os.environ.get("METALWORKS_MULTIPASS_SUBNET", "172.30.10.0/24")
+STATES = {"running": "Running", "paused": "Suspended", "restarting": "Restarting"}
+FIRST_HOST = 10
+
+
+def docker(*arguments: str, stdin: str | None = None) -> str:
+    """Run docker. When it does not answer, the stand-in's service does not run."""
+    try:
+        done = subprocess.run(
+            ["docker", *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise Failure("cannot connect to the multipass socket", DAEMON_FAIL) from error
+    if "Cannot connect to the Docker daemon" in done.stderr or "error during connect" in done.stderr:
+        raise Failure("cannot connect to the multipass socket", DAEMON_FAIL)
+    if done.returncode != 0:
+        raise Failure(done.stderr.strip() or done.stdout.strip())
+    return done.stdout
+
+
+def container(name: str) -> str:
+    return f"{service_name()}-{name}"
+
+
+def network() -> str:
+    return f"metalworks-{service_name()}"
+
+
+def states() -> dict[str, str]:
+    """What Docker says of each instance, in multipass's words."""
+    filters = ("--filter", f"label={LABEL}={service_name()}")
+    listing = docker("ps", "--all", *filters, "--format", '{{.Label "metalworks.host"}} {{.State}}')
+    rows = (line.split() for line in listing.splitlines())
+    return {row[0]: STATES.get(row[1], "Stopped") for row in rows if len(row) == 2}
+
+
+def node_image() -> str:
+    """The image of a lab machine, built once."""
+    given = os.environ.get("METALWORKS_NODE_IMAGE")
+    if given:
+        return given
+    build = [sys.executable, str(ROOT / "lab" / "build.py"), "--path", "node-image"]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(f"the lab's node-image cannot be built: {done.stderr.strip()}")
+    return done.stdout.split()[-1]
+
+
+def make_network() -> None:
+    found = docker("network", "ls", "--quiet", "--filter", f"name=^{network()}$")
+    if not found.strip():
+        docker("network", "create", "--subnet", SUBNET, "--label", f"{LABEL}={service_name()}", network())
+
+
+def free_address(taken: Iterable[str]) -> str:
+    """An address that stays the instance's own, as a lease does."""
+    used = set(taken)
+    hosts = list(ipaddress.ip_network(SUBNET).hosts())[FIRST_HOST:]
+    return next(str(host) for host in hosts if str(host) not in used)
+
+
+def create(record: Record, image: str) -> None:
+    """Make and start the machine, as roles/lab_machines makes the lab's."""
+    name = container(record.name)
+    mounts = [word for target, source in record.mounts.items() for word in ("--volume", f"{source}:{target}")]
+    docker(
+        *("run", "--detach", "--name", name, "--hostname", record.name, "--stop-signal", "SIGRTMIN+3"),
+        *("--network", network(), "--ip", record.address, "--env", "container=docker"),
+        *("--label", f"{LABEL}={service_name()}", "--label", f"metalworks.host={record.name}"),
+        *("--memory", str(record.memory), "--cpus", str(min(record.cpus, os.cpu_count() or 1))),
+        *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--device-cgroup-rule", "a *:* rwm"),
+        *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
+        *("--cgroupns", "private", "--tmpfs", "/run:mode=755", "--tmpfs", "/run/lock:mode=1777"),
+        *("--tmpfs", "/tmp:exec,mode=1777", "--volume", f"{name}-data:/var/lib", *mounts),
+        *(image, "/bin/sh", "-c", BOOT.read_text()),
+    )
+
+
+def resize(record: Record) -> None:
+    cpus = min(record.cpus, os.cpu_count() or 1)
+    memory = str(record.memory)
+    docker(
+        "update",
+        "--cpus",
+        str(cpus),
+        "--memory",
+        memory,
+        "--memory-swap",
+        str(2 * record.memory),
+        container(record.name),
+    )
+
+
+def start(name: str, state: str) -> None:
+    docker("unpause" if state == "Suspended" else "start", container(name))
+
+
+def stop(name: str) -> None:
+    docker("stop", "--time", "30", container(name))
+
+
+def suspend(name: str) -> None:
+    docker("pause", container(name))
+
+
+def remove(name: str) -> None:
+    docker("rm", "--force", container(name))
+    docker("volume", "rm", "--force", f"{container(name)}-data")
+
+
+def remove_network() -> None:
+    docker("network", "rm", network())
+
+
+def inside(name: str, script: str) -> None:
+    """Run a script in the machine as root."""
+    docker("exec", "--interactive", container(name), "/bin/sh", "-s", stdin=script)
+
+
+def execute(name: str, command: Sequence[str], folder: str | None) -> int:
+    """Run a command as the default user, with this terminal and standard input."""
+    terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    where = ["--workdir", folder or "/home/ubuntu"]
+    words = ["docker", "exec", "--interactive", *terminal, "--user", "ubuntu", *where]
+    home = ["--env", "HOME=/home/ubuntu", "--env", "USER=ubuntu"]
+    return subprocess.run([*words, *home, container(name), *command], check=False).returncode
+
+
+def copy(source: str, target: str) -> None:
+    docker("cp", source, target)

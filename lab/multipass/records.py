@@ -1,0 +1,60 @@
+"""What the stand-in remembers of its instances: one file each, changed under a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Record:
+    """An instance as it was asked for. Whether it runs is the container's to tell."""
+
+    name: str
+    image: str
+    address: str
+    cpus: int
+    memory: int
+    disk: int
+    deleted: bool = False
+    mounts: dict[str, str] = field(default_factory=dict)  # target -> source
+
+
+def state_folder() -> Path:
+    """Where the records are kept; METALWORKS_MULTIPASS names a service of its own, with its own instances."""
+    base = (
+        os.environ.get("XDG_STATE_HOME") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".local/state"
+    )
+    return Path(base) / "metalworks" / "multipass" / service_name()
+
+
+def service_name() -> str:
+    return os.environ.get("METALWORKS_MULTIPASS", "multipass")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One change at a time, also between commands that run side by side."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def read_all(folder: Path) -> dict[str, Record]:
+    return {path.stem: Record(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))}
+
+
+def write(folder: Path, record: Record) -> None:
+    new = folder / f".{record.name}.new"
+    new.write_text(json.dumps(asdict(record)))
+    new.replace(folder / f"{record.name}.json")
+
+
+def forget(folder: Path, name: str) -> None:
+    (folder / f"{name}.json").unlink(missing_ok=True)
