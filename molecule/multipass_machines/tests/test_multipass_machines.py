@@ -1,0 +1,140 @@
+"""The machines are let into, started again, resized, refused when they are somebody else's, removed whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import testinfra
+
+SCENARIO = Path(__file__).parents[1]
+STATE = SCENARIO / "inventory" / ".state" / "molecule"
+computer = testinfra.get_host("local://")
+
+
+def play(playbook: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook of the scenario as a person would."""
+    return subprocess.run(
+        [
+            *("ansible-playbook", "--inventory", SCENARIO / "inventory", SCENARIO / playbook),
+            *("--extra-vars", json.dumps(variables), *options),
+        ],
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join(done.stdout.split())
+
+
+def states() -> dict[str, str]:
+    listed = json.loads(computer.check_output("multipass list --format json"))["list"]
+    return {instance["name"]: instance["state"] for instance in listed}
+
+
+def test_machine_is_reached_by_an_operator_who_becomes_root(host: Any) -> None:
+    assert host.check_output("id -un") == "root"
+    assert host.check_output("echo $SUDO_USER") == "operator"
+
+
+def test_machine_has_the_hosts_name_and_runs_without_a_failed_unit(host: Any) -> None:
+    assert host.check_output("hostname") in ("vm-1", "vm-2")
+    assert host.check_output("systemctl is-system-running --wait") == "running"
+
+
+def test_first_boot_did_what_it_was_told(host: Any) -> None:
+    assert host.file("/etc/first-boot").content_string == "seen\n"
+    assert host.file("/root/ran").content_string == "ran\n"
+
+
+def test_password_lets_nobody_in(host: Any) -> None:
+    assert host.check_output("passwd --status operator").split()[1] == "L"
+
+
+def test_person_gets_in_with_the_ssh_config(host: Any) -> None:
+    name = host.check_output("hostname")
+    assert computer.check_output(f"ssh -F {STATE}/ssh/config {name} hostname") == name
+
+
+class TestLife:
+    """One after the other; the last removes what the scenario made."""
+
+    def test_stopped_machine_is_started_again(self) -> None:
+        computer.check_output("multipass stop vm-2")
+        done = play("converge.yml")
+        assert done.returncode == 0, done.stdout
+        assert states() == {"vm-1": "Running", "vm-2": "Running"}
+
+    def test_running_machine_of_another_size_is_refused_and_left_alone(self) -> None:
+        refused = play("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
+        assert refused.returncode == 2
+        assert "give vm-2 2 cpus instead of 1" in told(refused)
+        assert computer.check_output("multipass get local.vm-2.cpus") == "1"
+
+    def test_machine_is_resized_when_it_may_restart(self) -> None:
+        done = play(
+            "converge.yml",
+            "--limit",
+            "vm-2",
+            multipass_machines_cpus=2,
+            multipass_machines_resize="restart",
+        )
+        assert done.returncode == 0, done.stdout
+        assert computer.check_output("multipass get local.vm-2.cpus") == "2"
+        assert states()["vm-2"] == "Running"
+
+    def test_smaller_disk_is_refused(self) -> None:
+        refused = play(
+            "converge.yml", "--limit", "vm-2", multipass_machines_disk="2G", multipass_machines_cpus=2
+        )
+        assert refused.returncode == 2
+        assert "multipass can only make a disk larger" in told(refused)
+
+    def test_machine_in_the_bin_is_refused_then_recovered(self) -> None:
+        computer.check_output("multipass delete vm-2")
+        refused = play("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
+        assert refused.returncode == 2
+        assert "deleted but not purged" in told(refused)
+        done = play(
+            "converge.yml",
+            "--limit",
+            "vm-2",
+            multipass_machines_cpus=2,
+            multipass_machines_deleted="recover",
+        )
+        assert done.returncode == 0, done.stdout
+        assert states()["vm-2"] == "Running"
+
+    def test_instance_of_somebody_else_is_refused_and_never_removed(self) -> None:
+        record = STATE / "instances" / "vm-2"
+        kept = record.read_text()
+        record.unlink()
+        refused = play("converge.yml", "--limit", "vm-2")
+        assert refused.returncode == 2
+        assert "multipass already has an instance vm-2 (running)" in told(refused)
+        assert play("destroy.yml", "--limit", "vm-2").returncode == 0
+        assert states()["vm-2"] == "Running"
+        record.write_text(kept)
+
+    def test_service_that_does_not_answer_is_named_with_the_remedy(self) -> None:
+        os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+        try:
+            refused = play("converge.yml")
+        finally:
+            del os.environ["DOCKER_HOST"]
+        assert refused.returncode == 2
+        assert "multipass's service does not answer" in told(refused)
+        assert "sudo snap restart multipass" in told(refused)
+
+    def test_removed_machines_leave_nothing_behind(self) -> None:
+        done = play("destroy.yml")
+        assert done.returncode == 0, done.stdout
+        assert states() == {}
+        assert not (STATE / "ssh").exists()
+        assert not (STATE / "instances").exists()
