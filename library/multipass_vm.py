@@ -147,7 +147,7 @@ from ansible.module_utils.metalworks.multipass import (
     read_setting,
 )
 from ansible.module_utils.metalworks.multipass_plan import Refused, Step, Wanted, check, plan
-from ansible.module_utils.metalworks.multipass_run import runner
+from ansible.module_utils.metalworks.multipass_run import host_memory, runner
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -314,7 +314,12 @@ def main() -> None:
         check(wanted)
         found = read(multipass, wanted) if module.check_mode else settled(multipass, wanted)
         asks_for_bin = wanted.state == "absent" and not wanted.purge and found.state != "absent"
-        steps = plan(wanted, found, has_bin=has_bin(multipass) if asks_for_bin else True)
+        steps = plan(
+            wanted,
+            found,
+            has_bin=has_bin(multipass) if asks_for_bin else True,
+            host_memory=host_memory(),
+        )
         instance = expected(wanted, found, steps)
         if not module.check_mode:
             for step in steps:

@@ -75,8 +75,10 @@ def check(wanted: Wanted) -> None:
         raise Refused(f"cloud_init of {wanted.name} has to begin with the line #cloud-config")
 
 
-def plan(wanted: Wanted, found: Instance, *, has_bin: bool = True) -> list[Step]:
-    """The steps in order, none when all is as wanted."""
+def plan(
+    wanted: Wanted, found: Instance, *, has_bin: bool = True, host_memory: int | None = None
+) -> list[Step]:
+    """The steps in order, none when all is as wanted. `host_memory` is what this computer has, in bytes."""
     check(wanted)
     found = replace(found, state=PASSING.get(found.state, found.state))
     if wanted.state == "absent":
@@ -86,15 +88,28 @@ def plan(wanted: Wanted, found: Instance, *, has_bin: bool = True) -> list[Step]
     else:
         steps = []
     if found.state == "absent":
+        refuse_too_much_memory(wanted, host_memory)
         return [*steps, *launch(wanted)]
     refuse_what_cannot_change(wanted, found)
     changes = resize(wanted, found)
+    if any(".memory=" in step.command[-1] for step in changes):
+        refuse_too_much_memory(wanted, host_memory)
     steps += around_the_changes(wanted, found, changes)
     state = "stopped" if changes else found.state
     steps += mounts(wanted, found)
     # A resized instance runs again when it ran before.
     target = TARGETS.get(wanted.state, found.state)
     return [*steps, *move(wanted.name, state, target)]
+
+
+def refuse_too_much_memory(wanted: Wanted, host_memory: int | None) -> None:
+    """multipass promises more than there is, and the computer then kills what it likes."""
+    if wanted.memory is None or host_memory is None or size_in_bytes(wanted.memory) <= host_memory:
+        return
+    raise Refused(
+        f"{wanted.name} is to have {wanted.memory} of memory, and this computer has "
+        f"{size_as_printed(host_memory)} in all: give it less"
+    )
 
 
 def remove(wanted: Wanted, found: Instance, *, has_bin: bool) -> list[Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,14 @@ def runner(module: AnsibleModule, executable: str) -> Multipass:
         return int(code), str(out), str(err)
 
     return run
+
+
+def host_memory() -> int | None:
+    """The memory of this computer in bytes, where it tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
 
 
 def plain_runner(executable: str) -> Multipass:

@@ -28,6 +28,7 @@ print(err, end="", file=sys.stderr)
 sys.exit(code)
 """
 MISSING = [2, "", 'info failed: The following errors occurred:\ninstance "vm" does not exist\n']
+HOST_MEMORY = 16 << 30
 STATUS = "exec vm -- cloud-init status"
 
 
@@ -78,11 +79,12 @@ def test_plan(case: dict[str, Any]) -> None:
     has_bin = case.get("has_bin", True)
     if "refused" in case:
         with pytest.raises(Refused) as refusal:
-            plan(wanted, found, has_bin=has_bin)
+            plan(wanted, found, has_bin=has_bin, host_memory=HOST_MEMORY)
         for words in case["refused"]:
             assert words in str(refusal.value)
         return
-    assert [" ".join(step.command) for step in plan(wanted, found, has_bin=has_bin)] == case["commands"]
+    steps = plan(wanted, found, has_bin=has_bin, host_memory=HOST_MEMORY)
+    assert [" ".join(step.command) for step in steps] == case["commands"]
 
 
 def test_launch_hands_over_cloud_init_and_waits(multipass: Answers, capsys: Any) -> None:
