@@ -9,8 +9,9 @@ short_description: Keep one context in a kubeconfig
 description:
   - Merges one cluster, one user and one context of the same name into a kubeconfig, or takes them out.
   - Everything else in the file stays, in its order. A file that cannot be read is refused, never replaced.
-  - The file is replaced in one step and is readable by its owner only. What it was before stands beside it,
-    in C(<path>.metalworks-backup). kubectl's own lock is honoured.
+  - The file is replaced in one step and is readable by its owner only. What it held before, without what
+    this module put in, stands beside it in C(<path>.metalworks-backup). kubectl's own lock is honoured.
+  - A file in which nothing is left when the context is taken out is removed.
 author: Metalworks
 requirements: [PyYAML]
 options:
@@ -79,9 +80,9 @@ path:
   type: str
   returned: always
 backup:
-  description: The file as it was before.
+  description: What the file held before, without this context.
   type: str
-  returned: when an existing file changed
+  returned: when an existing file changed that held something else
 current:
   description: Whether the context is the selected one.
   type: bool
@@ -89,8 +90,8 @@ current:
 """
 
 import contextlib
+import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,7 @@ ARGUMENTS: dict[str, Any] = {
     "current": {"type": "bool", "default": True},
 }
 LOCK_SECONDS = 10.0
+STALE_SECONDS = 10.0  # who edits holds the lock for milliseconds
 
 
 def plan(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +138,8 @@ def lock(path: Path) -> Iterator[None]:
             os.close(os.open(held, os.O_CREAT | os.O_EXCL, 0o600))
             break
         except FileExistsError as error:
+            if removed_as_stale(held):
+                continue
             if time.monotonic() > until:
                 sentence = f"{held} is there: another program edits the file. Remove it if none does"
                 raise kubeconfig.KubeconfigError(sentence) from error
@@ -146,13 +150,75 @@ def lock(path: Path) -> Iterator[None]:
         held.unlink(missing_ok=True)
 
 
+def removed_as_stale(held: Path) -> bool:
+    """Remove a lock that a killed program left. One at a time, so that nobody removes the next one's."""
+    folder = os.open(held.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        stale = time.time() - held.stat().st_mtime > STALE_SECONDS
+        if stale:
+            held.unlink()
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(folder)
+    return stale
+
+
+def backup_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.metalworks-backup")
+
+
+def without(name: str, kept: str | None) -> str | None:
+    """The backup without our context; None where nothing is left of it."""
+    try:
+        found = kubeconfig.parse(kept or "", "the backup")
+    except kubeconfig.KubeconfigError:
+        return kept
+    clean = kubeconfig.remove(found, name)
+    if kubeconfig.is_shell(clean):
+        return None
+    return kept if clean == found else kubeconfig.dump(clean)
+
+
+def plan_backup(text: str, found: dict[str, Any], kept: str | None, name: str) -> str | None:
+    """What is to stand beside the file: what is the operator's in it, never our keys."""
+    kept = without(name, kept)
+    clean = kubeconfig.remove(found, name)
+    if kubeconfig.is_shell(clean) or holds(kept, clean):
+        # It may be the operator's own writing, comments included: worth more than a copy of it.
+        return kept
+    return text if clean == found else kubeconfig.dump(clean)
+
+
+def holds(text: str | None, config: dict[str, Any]) -> bool:
+    try:
+        return bool(kubeconfig.same(kubeconfig.parse(text or "", "the backup"), config))
+    except kubeconfig.KubeconfigError:
+        return False
+
+
+def write(path: Path, text: str | None) -> None:
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_text(path, text, 0o600)
+
+
 def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Read, plan, and write what differs."""
-    text = read_text(path)
+    text, kept = read_text(path), read_text(backup_of(path))
     found = kubeconfig.parse(text or "", str(path))
     wanted = plan(found, params)
+    if params["state"] == "absent" and wanted != found and kubeconfig.is_shell(wanted):
+        wanted = {}
+    backup = kept
+    if wanted != found:
+        backup = plan_backup(text or "", found, kept, params["name"])
+    elif params["state"] == "absent":
+        backup = without(params["name"], kept)
     result: dict[str, Any] = {
-        "changed": wanted != found,
+        "changed": wanted != found or backup != kept,
         "path": str(path),
         "current": wanted.get("current-context") == params["name"],
         "diff": {
@@ -162,13 +228,13 @@ def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]
             "after": kubeconfig.masked(wanted) if wanted else "",
         },
     }
-    if result["changed"] and text:
-        result["backup"] = f"{path}.metalworks-backup"
+    if result["changed"] and text and backup is not None:
+        result["backup"] = str(backup_of(path))
     if result["changed"] and not check_mode:
-        if text:
-            shutil.copy2(path, result["backup"])
-            Path(result["backup"]).chmod(0o600)
-        write_text(path, kubeconfig.dump(wanted), 0o600)
+        if backup != kept:
+            write(backup_of(path), backup)
+        if wanted != found:
+            write(path, kubeconfig.dump(wanted) if wanted else None)
     return result
 
 
@@ -186,7 +252,8 @@ def main() -> None:
         module.fail_json(msg="state is present: give source, or server, ca, cert and key")
     path = Path(params["path"]).expanduser().resolve()
     try:
-        if module.check_mode or (params["state"] == "absent" and not path.exists()):
+        nothing = not path.exists() and not backup_of(path).exists()
+        if module.check_mode or (params["state"] == "absent" and nothing):
             module.exit_json(**edit(path, params, True))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with lock(path):

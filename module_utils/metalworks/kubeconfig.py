@@ -132,6 +132,16 @@ def remove(found: Mapping[str, Any], name: str) -> dict[str, Any]:
     return config
 
 
+def is_shell(config: Mapping[str, Any]) -> bool:
+    """Whether the kubeconfig holds nothing of anybody."""
+    return not _contents(config)
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two kubeconfigs hold the same, whatever is selected."""
+    return _contents(one) == _contents(other)
+
+
 def masked(config: Mapping[str, Any]) -> str:
     """The kubeconfig as text for a diff: no key, no certificate, no password, also of other contexts."""
     config = copy.deepcopy(dict(config))
@@ -148,6 +158,11 @@ def dump(config: Mapping[str, Any]) -> str:
     """The file's text, in the order that the keys have."""
     text: str = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False, width=1 << 20)
     return text
+
+
+def _contents(config: Mapping[str, Any]) -> dict[str, Any]:
+    shell = ("apiVersion", "kind", "current-context")
+    return {key: value for key, value in config.items() if key not in shell and value not in (None, [], {})}
 
 
 def _entry(config: Mapping[str, Any], kind: str, name: Any) -> dict[str, Any] | None:

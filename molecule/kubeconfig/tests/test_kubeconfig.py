@@ -43,6 +43,4 @@ def test_the_file_as_it_was_stands_beside_it() -> None:
 
 
 def test_a_context_that_was_taken_out_leaves_nothing() -> None:
-    fresh = yaml.safe_load((EPHEMERAL / "fresh" / "config").read_text())
-    assert not any(fresh[kind] for kind in ("clusters", "contexts", "users"))
-    assert not fresh["current-context"]
+    assert list((EPHEMERAL / "fresh").iterdir()) == []
