@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Machines to two Ready nodes: the playbooks against the floor, in one run; writes results.md beside itself.
+"""Machines to two Ready nodes: the playbooks against the floor, in one run; writes result.md beside itself.
 
 The floor (floor.sh) is what the same computer needs for the same nodes by hand, with keys made beforehand.
 """
@@ -110,7 +110,7 @@ def report(ours: list[float], floors: list[float], tasks: list[tuple[str, float]
         *[f"| {name} | {seconds:.1f} |" for name, seconds in tasks],
     ]
     text = "\n".join(lines) + "\n"
-    (HERE / "results.md").write_text(text)
+    (HERE / "result.md").write_text(text)
     print(text)
 
 
