@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAB = "test"
+LAB = "events"
+NETWORK = {"METALWORKS_LAB_SUBNET": "172.30.15"}  # beside any other lab
 
 
 def make(*goals: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -17,7 +18,7 @@ def make(*goals: str, check: bool = True, **environment: str) -> subprocess.Comp
     done = subprocess.run(
         ["make", *goals, f"LAB={LAB}"],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, **NETWORK, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

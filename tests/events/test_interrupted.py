@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from running import LAB, ROOT, make
+from running import LAB, NETWORK, ROOT, make
 
 # Each run goes on where the one before was killed: in the middle of this task, so long after it began.
 KILLS = [
@@ -28,7 +28,7 @@ def kill_in(task: str, seconds: float) -> None:
     with subprocess.Popen(
         ["make", "up", f"LAB={LAB}"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **NETWORK, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
