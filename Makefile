@@ -29,7 +29,7 @@ setup: .venv/.ready ## Make the Python environment; install and start Docker whe
 artifacts: setup ## Build what the lab cannot download (cached by content)
 	@python lab/build.py
 
-up: artifacts converge ## From nothing to a running platform in the lab
+up: $(if $(filter inventories/lab%,$(INVENTORY)),artifacts,setup) converge ## From nothing to a running platform in the lab
 
 converge: .venv/.ready
 	@$(PLAYBOOK) site.yml
