@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import testinfra
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -95,6 +96,25 @@ class TestLife:
             f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1"
         )
         assert after == before
+
+    @pytest.mark.parametrize("playbook", ["create.yml", "destroy.yml"])
+    def test_machines_of_another_checkout_are_left_alone(self, playbook: str, tmp_path: Path) -> None:
+        def state() -> str:
+            own = "cat /home/operator/.ssh/authorized_keys"
+            ids = "docker ps --all --no-trunc --format '{{.ID}} {{.State}}' --filter label=metalworks=" + LAB
+            return computer.check_output(f"docker exec {LAB}-server-1 {own} && {ids}")
+
+        before = state()
+        other = tmp_path / "other checkout"
+        refused = play(playbook, lab_machines_outdated="refuse", lab_machines_state_dir=str(other))
+        assert refused.returncode == 2
+        said = " ".join(refused.stdout.split())
+        made_by = (SHARED / "inventory" / ".state" / LAB).resolve()
+        assert f"another checkout made: its folder is {made_by}" in said
+        assert "LAB=" in said
+        assert "lab_machines_outdated=replace" in said
+        assert not other.exists()
+        assert state() == before
 
     def test_docker_that_does_not_answer_is_named_with_the_remedy(self) -> None:
         os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
