@@ -26,3 +26,18 @@ def make(*goals: str, check: bool = True, **environment: str) -> subprocess.Comp
     if check and done.returncode:
         pytest.fail(f"make {' '.join(goals)} failed:\n{done.stdout[-6000:]}{done.stderr[-3000:]}")
     return done
+
+
+def play(*arguments: str) -> str:
+    """Run one playbook on the tests' lab."""
+    done = subprocess.run(
+        ["ansible-playbook", "--inventory", "inventories/lab", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **NETWORK, "METALWORKS_LAB": LAB},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.fail(f"{' '.join(arguments)} failed:\n{done.stdout[-6000:]}{done.stderr[-3000:]}")
+    return done.stdout
