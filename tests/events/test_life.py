@@ -58,7 +58,10 @@ def kubectl(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     make("up")
-    yield Hub()
+    hub = Hub()
+    # The hub knows a user from the first login on.
+    requests.post(f"{hub.url}/users/{USER}", headers=hub.headers, timeout=30)
+    yield hub
     make("down")
 
 
