@@ -63,7 +63,7 @@ test-molecule: artifacts ## One scenario per role; one alone: make test-molecule
 test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then the browser
 	@molecule test --scenario-name default
 
-test-events: artifacts ## What takes long or destroys: kills, cold caches, three servers
+test-events: artifacts ## What takes long or destroys: kills, culling, restarts
 	@pytest tests/events
 
 verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job
