@@ -51,7 +51,12 @@ class Machine:
 
     def start(self) -> None:
         """Start k3s; systemd counts starts, and would take those of several tests for a fault."""
-        self.run(f"systemctl reset-failed {self.unit}; systemctl start {self.unit}")
+        self.run(f"systemctl reset-failed {self.unit}; systemctl start --no-block {self.unit}")
+        # systemd starts it anew when a first try fails, as it does where other machines are slow.
+        wait_for(
+            lambda: self.answer(f"systemctl is-active {self.unit}").rc == 0,
+            f"{self.unit} does not start",
+        )
 
     def read(self, path: str) -> str:
         return self.run(f"cat {path}")
