@@ -88,6 +88,14 @@ options:
   subnet:
     description: The network of the lab's machines, where the lab makes them.
     type: str
+  rehearsal:
+    description: Whether the lab's stand-ins may run outside of the lab (C(metalworks_rehearsal)).
+    type: bool
+    default: false
+  registry:
+    description: The registry to which own images are pushed (C(metalworks_registry)).
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Reads only.
@@ -159,6 +167,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "artifacts": {"type": "list", "elements": "str", "default": []},
     "node_ports": {"type": "dict", "default": {}},
     "subnet": {"type": "str"},
+    "rehearsal": {"type": "bool", "default": False},
+    "registry": {"type": "dict", "default": {}},
 }
 
 
@@ -205,6 +215,8 @@ def main() -> None:
         node_ports=params["node_ports"],
         subnet=params["subnet"],
         routes=routes(),
+        rehearsal=params["rehearsal"],
+        registry=params["registry"],
     )
     module.exit_json(changed=False, problems=problems(inventory))
 

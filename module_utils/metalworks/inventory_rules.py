@@ -15,12 +15,16 @@ from typing import Any
 
 from ansible.module_utils.metalworks import k3s_settings
 
-KINDS = ("lab", "multipass", "metal")
+KINDS = ("lab", "multipass", "metal", "existing")
+# Where the examples' passwords would let strangers in.
+REAL = ("metal", "existing")
 SOURCES = ("upstream", "bundle", "build")
 NODE_PORTS = range(30000, 32768)
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 SLUG = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
+REGISTRY_KEYS = {"address", "repository", "username", "password", "ca"}
+REGISTRY_ADDRESS = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 SHORTEST_TOKEN = 16
 SHORTEST_PASSWORD = 12
 # What the examples of this repository and of others use.
@@ -56,6 +60,8 @@ class Inventory:
     name: str = ""
     notebooks: Sequence[Mapping[str, Any]] = ()
     artifacts: Sequence[str] = ()
+    rehearsal: bool = False
+    registry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def servers(self) -> list[Machine]:
@@ -77,6 +83,7 @@ def problems(inventory: Inventory) -> list[str]:
         *_profile_problems(inventory),
         *_notebook_problems(inventory),
         *_port_problems(inventory),
+        *_registry_problems(inventory),
     ]
 
 
@@ -85,10 +92,11 @@ def _choice_problems(inventory: Inventory) -> Iterator[str]:
         yield f"metalworks_machines is {inventory.kind!r}: write one of {', '.join(KINDS)}"
     if inventory.source not in SOURCES:
         yield f"metalworks_artifact_source is {inventory.source!r}: write one of {', '.join(SOURCES)}"
-    if inventory.source == "build" and inventory.kind != "lab":
+    if inventory.source == "build" and inventory.kind != "lab" and not inventory.rehearsal:
         yield (
             f"metalworks_artifact_source is build on {inventory.kind}: what the lab builds is a stand-in for "
-            "k3s and runs in the lab only; write upstream, or bundle for a closed network"
+            "k3s and its charts; write upstream, or bundle for a closed network. On what is thrown away "
+            "afterwards, metalworks_rehearsal: true allows it"
         )
 
 
@@ -96,6 +104,14 @@ def _choice_problems(inventory: Inventory) -> Iterator[str]:
 
 
 def _group_problems(inventory: Inventory) -> Iterator[str]:
+    if inventory.kind == "existing":
+        if inventory.machines:
+            yield (
+                f"group k3s_cluster has hosts ({', '.join(sorted(machine.name for machine in inventory.machines))}), "
+                "but metalworks_machines is existing: no machine of a cluster that is already there is "
+                "touched; take the hosts out, or write metal"
+            )
+        return
     servers, agents = (list(inventory.groups.get(group, ())) for group in ("k3s_server", "k3s_agent"))
     if not servers:
         yield (
@@ -264,14 +280,14 @@ def _one_user_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
             f"{where} has neither password nor password_hash: without one anybody could log in; write one of "
             "them"
         )
-    elif kind == "metal" and (password.lower() in WELL_KNOWN_PASSWORDS or password.lower() == name.lower()):
+    elif kind in REAL and (password.lower() in WELL_KNOWN_PASSWORDS or password.lower() == name.lower()):
         yield (
             f"{where} has a password that everybody knows: that is for the lab; write one of at least "
             f"{SHORTEST_PASSWORD} characters"
         )
-    elif kind == "metal" and len(password) < SHORTEST_PASSWORD:
+    elif kind in REAL and len(password) < SHORTEST_PASSWORD:
         yield (
-            f"{where} has a password of {len(password)} characters: on metal write one of at least "
+            f"{where} has a password of {len(password)} characters: write one of at least "
             f"{SHORTEST_PASSWORD}, or a password_hash"
         )
 
@@ -320,6 +336,31 @@ def _notebook_problems(inventory: Inventory) -> Iterator[str]:
                 near = get_close_matches(str(image[key]), inventory.artifacts, 1)
                 hint = f"; do you mean {near[0]}?" if near else ""
                 yield f"metalworks_notebooks, choice {slug!r}: artifacts.yml has no {image[key]}{hint}"
+
+
+def _registry_problems(inventory: Inventory) -> Iterator[str]:
+    registry = inventory.registry
+    if not registry:
+        return
+    for key in sorted(set(registry) - REGISTRY_KEYS):
+        near = get_close_matches(str(key), REGISTRY_KEYS, 1)
+        hint = f"do you mean {near[0]}?" if near else f"known are {', '.join(sorted(REGISTRY_KEYS))}"
+        yield f"metalworks_registry has the unknown key {key!r}; {hint}"
+    address = str(registry.get("address") or "")
+    if not REGISTRY_ADDRESS.fullmatch(address):
+        yield (
+            f"metalworks_registry, address is {address!r}: write a host, and a port where it is not 443, "
+            "without https:// and without a path, as in registry.example:5000"
+        )
+    if bool(registry.get("username")) != bool(registry.get("password")):
+        given, missing = ("username", "password") if registry.get("username") else ("password", "username")
+        yield f"metalworks_registry has a {given} and no {missing}: write both, or neither"
+    ca = str(registry.get("ca") or "")
+    if ca and "-----BEGIN CERTIFICATE-----" not in ca:
+        yield (
+            "metalworks_registry, ca is not a PEM text: write the certificate itself, as in "
+            "\"{{ lookup('ansible.builtin.file', 'ca.pem') }}\""
+        )
 
 
 def _title_problems(inventory: Inventory) -> Iterator[str]:
