@@ -41,7 +41,7 @@ down: .venv/.ready ## Remove the lab: machines, volumes, network, kubeconfig con
 	@PYTHON="$(PYTHON)" lab/environment.sh
 
 ## The proofs
-.PHONY: test test-events lint test-unit test-stand-in test-negative test-molecule test-platform verify
+.PHONY: test test-events test-reach lint test-unit test-stand-in test-negative test-molecule test-platform verify
 test: artifacts ## All that proves the platform, in the order of cost
 	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-negative test-molecule test-platform
 
@@ -65,6 +65,9 @@ test-platform: artifacts ## The whole platform from nothing in a lab of its own,
 
 test-events: artifacts ## What takes long or destroys: kills, culling, restarts
 	@pytest tests/events
+
+test-reach: artifacts ## Lab, multipass, metal, existing cluster, upstream's layout: site.yml twice, then the tests; one: TARGETS=metal
+	@python tests/reach/run.py $(TARGETS)
 
 verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job
 	@pytest tests/platform tests/browser --inventory $(INVENTORY)
