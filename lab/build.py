@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make what the lab cannot download, once: `lab/build.py [NAME...]`, all by default."""
+"""Make what the lab cannot download, once: `lab/build.py [NAME...]`, by default all that a lab needs."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def main() -> int:
     if asked.prune:
         print("\n".join(f"  removed {what}" for what in prune(schedule, cache_root())))
         return 0
-    missing = schedule.missing(asked.names or known)
-    results = schedule.ensure(asked.names or known)
+    wanted = asked.names or schedule.usual
+    missing = schedule.missing(wanted)
+    results = schedule.ensure(wanted)
     if asked.json:
         told = {name: {**asdict(result), "changed": name in missing} for name, result in results.items()}
         print(json.dumps(told))

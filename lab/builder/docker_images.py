@@ -1,4 +1,4 @@
-"""The images of the hub, its proxy and a user's server, all FROM the lab's base, whose layer they share."""
+"""The images of hub, proxy, a user's server and a registry, FROM the lab's base, whose layer they share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ IMAGES = {
     "hub-image": ("hub", "hub"),
     "proxy-image": ("proxy", "proxy"),
     "notebook-minimal-image": ("notebook", "notebook-minimal"),
+    "registry-image": ("registry", "registry"),
 }
 
 

@@ -75,5 +75,6 @@ class Recipe:
     make: Callable[[Job], Result]
     inputs: Callable[[Fingerprint], object]
     needs: tuple[str, ...] = ()
+    on_demand: bool = False  # made when it is named, not when all is asked for
     lane: str = "net"  # "go" compiles use every core: one at a time; "net" mostly waits
     there: Callable[[Result], bool] = field(default=lambda result: True)

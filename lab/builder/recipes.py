@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from module_utils.metalworks.artifacts import Artifact, read_catalogue
 
@@ -73,4 +74,5 @@ def _recipe(artifact: Artifact, catalogue: dict[str, Artifact]) -> Recipe:
     if recipe == "airgap_images":
         parts = {part: catalogue[part].version("build") for part in airgap.PARTS}
         return airgap.recipe(artifact.name, version, parts)
-    return RECIPES[recipe](artifact.name, version)
+    made = RECIPES[recipe](artifact.name, version)
+    return replace(made, on_demand=bool(artifact.build.get("on_demand")))

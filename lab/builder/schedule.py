@@ -38,6 +38,11 @@ class Schedule:
         """Every artifact that can be made."""
         return tuple(self._recipes)
 
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """What is made when nothing is named."""
+        return tuple(name for name, recipe in self._recipes.items() if not recipe.on_demand)
+
     def key(self, name: str) -> str:
         """Return the key of an artifact: what it is made from, and the keys of what it needs."""
         if name not in self._keys:
