@@ -8,7 +8,6 @@ machines are asked over plain ssh.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,10 +100,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
     """The addresses and logins that playbooks/verify.yml recorded beside the inventory."""
-    inventory = ROOT / pytestconfig.option.inventory
-    name = os.environ.get("METALWORKS_LAB", "lab")
-    directory = inventory if inventory.is_dir() else inventory.parent
-    record = directory / ".state" / name / "platform.json"
+    hosts = resolved_inventory(None, str(ROOT / pytestconfig.option.inventory))["_meta"]["hostvars"]
+    record = Path(hosts["localhost"]["metalworks_state_dir"]) / "platform.json"
     if not record.exists():
         pytest.fail(f"No platform is recorded in {record}: run site.yml on that inventory first.")
     found: dict[str, Any] = json.loads(record.read_text())
