@@ -13,7 +13,10 @@ REASONS = (
         "its ssh host key is not the known one: compare it, then correct known_hosts",
     ),
     ("Permission denied", "it does not accept the key: check ansible_user and ansible_ssh_private_key_file"),
-    ("Could not resolve", "its name is not known: write its address as ansible_host"),
+    (
+        "Could not resolve",
+        "its name is not known: write its address as ansible_host, or make the machine (playbooks/machines.yml)",
+    ),
     ("No route to host", "it cannot be reached: check ansible_host, the cable, and that it is switched on"),
     ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
     ("Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
