@@ -13,6 +13,7 @@ import (
 	"metalworks/lab/k3s/internal/agent"
 	"metalworks/lab/k3s/internal/config"
 	"metalworks/lab/k3s/internal/layout"
+	"metalworks/lab/k3s/internal/registries"
 	"metalworks/lab/k3s/internal/server"
 	"metalworks/lab/k3s/internal/token"
 )
@@ -38,9 +39,8 @@ func runNode(ctx context.Context, role config.Role, arguments []string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("must run as root: start it with systemctl or sudo")
 	}
-	if _, err := os.Stat(layout.RegistriesFile); err == nil {
-		return fmt.Errorf("the stand-in does not honour %s: remove it, and deliver images to %s",
-			layout.RegistriesFile, layout.ImageFolder)
+	if settings.Registries, err = registries.Read(layout.RegistriesFile); err != nil {
+		return err
 	}
 	if err := agent.CheckTools(); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 
+	"metalworks/lab/k3s/internal/config"
 	"metalworks/lab/k3s/internal/kube"
 	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/pki"
@@ -28,6 +29,7 @@ import (
 const (
 	containerdConfig = layout.AgentDir + "/etc/containerd/config.toml"
 	cniFolder        = layout.AgentDir + "/etc/cni/net.d"
+	registriesFolder = layout.AgentDir + "/etc/containerd/certs.d"
 	importedFile     = layout.AgentDir + "/imported.json"
 )
 
@@ -59,7 +61,10 @@ snapshotter = "{{.Snapshotter}}"
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = "{{.Pause}}"
-`))
+
+[plugins.'io.containerd.cri.v1.images'.registry]
+config_path = "{{.Registries}}"
+{{.Logins}}`))
 
 // CheckTools refuses a machine that lacks the programs which the real k3s brings along and the stand-in does not.
 func CheckTools() error {
@@ -83,7 +88,7 @@ func pluginFolder() (string, error) {
 }
 
 // StartContainerd starts containerd and imports the images that lie beside it, before any pod can ask for them.
-func StartContainerd(ctx context.Context, snapshotter string, children *process.Group) error {
+func StartContainerd(ctx context.Context, s *config.Settings, children *process.Group) error {
 	plugins, err := pluginFolder()
 	if err != nil {
 		return err
@@ -91,10 +96,14 @@ func StartContainerd(ctx context.Context, snapshotter string, children *process.
 	if err := shim.Extract(layout.ProgramFolder); err != nil {
 		return err
 	}
+	if err := s.Registries.Write(registriesFolder); err != nil {
+		return err
+	}
 	var content bytes.Buffer
 	if err := containerdTemplate.Execute(&content, map[string]any{
 		"Root": layout.AgentDir + "/containerd", "Socket": layout.ContainerdSocket, "Limited": limited(),
-		"Plugins": plugins, "Networks": cniFolder, "Snapshotter": snapshotter, "Pause": layout.PauseImage,
+		"Plugins": plugins, "Networks": cniFolder, "Snapshotter": s.Snapshotter, "Pause": layout.PauseImage,
+		"Registries": registriesFolder, "Logins": s.Registries.Logins(),
 	}); err != nil {
 		return err
 	}
@@ -110,7 +119,7 @@ func StartContainerd(ctx context.Context, snapshotter string, children *process.
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	return importArchives(namespaces.WithNamespace(ctx, layout.ImagesOnNodes), client, snapshotter)
+	return importArchives(namespaces.WithNamespace(ctx, layout.ImagesOnNodes), client, s.Snapshotter)
 }
 
 func waitContainerd(ctx context.Context) (*containerd.Client, error) {

@@ -69,7 +69,7 @@ func start(ctx context.Context, s *config.Settings, children *process.Group) err
 	balancer := relay.NewBalancer(balancerFile, configured)
 	go balancer.Serve(listener)
 	images := make(chan error, 1)
-	go func() { images <- StartContainerd(ctx, s.Snapshotter, children) }()
+	go func() { images <- StartContainerd(ctx, s, children) }()
 
 	client := supervisor.NewClient(listener.Addr().String(), "node", given)
 	cluster, err := Join(ctx, s, client.Node)

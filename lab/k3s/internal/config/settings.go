@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"metalworks/lab/k3s/internal/registries"
 )
 
 // Settings are the configuration of one node, complete and checked.
@@ -30,6 +32,7 @@ type Settings struct {
 	APIServerArgs []string
 	ManagerArgs   []string
 	SchedulerArgs []string
+	Registries    registries.File // not of config.yaml, but of the file beside it
 }
 
 // Cluster holds the settings that must agree on all servers.

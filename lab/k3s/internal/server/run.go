@@ -73,7 +73,7 @@ func (l *launcher) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	go func() { images <- agent.StartContainerd(ctx, l.settings.Snapshotter, l.children) }()
+	go func() { images <- agent.StartContainerd(ctx, l.settings, l.children) }()
 	if err := l.startDatastore(ctx, joiner); err != nil {
 		return err
 	}
