@@ -9,7 +9,7 @@ short_description: Check and write the configuration of k3s
 description:
   - Checks the keys, types, networks and the agreement of all servers against the wanted version of k3s, and
     refuses what k3s would only refuse by not starting. Nothing is changed then.
-  - Writes C(config.yaml) and the token file, each readable by root only, and the unit.
+  - Writes C(config.yaml), C(registries.yaml) and the token file, each readable by root only, and the unit.
   - Says whether a restart is due, by what the running process was started with. The unit records that at each
     start.
   - Starts and restarts nothing itself.
@@ -27,6 +27,13 @@ options:
   token:
     description: The cluster's token. Written to the file that O(config) names as C(token-file).
     type: str
+  registries:
+    description:
+      - Where images are pulled from, in the format of k3s's C(registries.yaml), which is written beside
+        O(path). The key C(tls.ca) holds the text of a CA's certificate, which becomes a file and C(ca_file).
+      - Empty removes what this module wrote, and leaves a file of others alone. Without it nothing is looked
+        at.
+    type: dict
   version:
     description:
       - The version of k3s against which the keys are checked, like V(v1.34.4+k3s1).
@@ -72,7 +79,7 @@ attributes:
     description: Says what would change and whether a restart would be due.
     support: full
   diff_mode:
-    description: Shows the change of the file, secrets masked.
+    description: Shows the change of the files, secrets masked.
     support: full
   idempotent:
     description: Writes only what differs.
@@ -89,6 +96,13 @@ EXAMPLES = r"""
       token-file: /etc/rancher/k3s/token
       node-name: metal-1
       disable: [traefik]
+    registries:
+      mirrors:
+        quay.io: {endpoint: ["https://registry.example:5000"]}
+      configs:
+        registry.example:5000:
+          auth: {username: nodes, password: "{{ vault_registry_password }}"}
+          tls: {ca: "{{ lookup('ansible.builtin.file', 'registry-ca.crt') }}"}
 """
 
 RETURN = r"""
@@ -125,8 +139,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks import k3s_registries
 from ansible.module_utils.metalworks.files import read_text, write_text
 from ansible.module_utils.metalworks.k3s_config import (
+    HEADER,
     installed_version,
     mask,
     read_machine_network,
@@ -146,6 +162,7 @@ ARGUMENTS: dict[str, Any] = {
     "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
     "config": {"type": "dict", "required": True},
     "token": {"type": "str", "no_log": True},
+    "registries": {"type": "dict"},
     "version": {"type": "str"},
     "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
     "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
@@ -169,10 +186,13 @@ NEWEST = "v1.999.0+k3s1"  # no binary yet, none named: nothing is too new
 
 
 class File(NamedTuple):
-    """A file's content and rights, as they are or as they are to be."""
+    """A file's content and rights, as they are or as they are to be; without text there is none."""
 
     text: str | None
     mode: int | None
+
+
+ABSENT = File(None, None)
 
 
 def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
@@ -182,26 +202,50 @@ def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
         files[Path(params["config"]["token-file"])] = File(params["token"] + "\n", 0o600)
     if params["unit_text"]:
         files[UNIT_FOLDER / unit] = File(params["unit_text"], 0o644)
+    if params["registries"] is not None:
+        files.update(registry_files(params["registries"], Path(params["path"]).parent))
+    return files
+
+
+def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]:
+    """What belongs into registries.yaml and beside it, and what does no longer."""
+    file, authorities = folder / "registries.yaml", folder / "registries.d"
+    text, certificates = k3s_registries.render(registries, authorities)
+    files = dict.fromkeys(authorities.glob("*.crt"), ABSENT)
+    files.update({path: File(certificate, 0o600) for path, certificate in certificates.items()})
+    if text:
+        files[file] = File(HEADER + text, 0o600)
+    elif (read_text(file) or "").startswith(HEADER):
+        files[file] = ABSENT
     return files
 
 
 def plan(wanted: dict[Path, File], found: dict[Path, File]) -> dict[Path, File]:
-    """The files to write: those whose text or rights differ."""
+    """The files to write or remove: those whose text or rights differ."""
     return {path: file for path, file in wanted.items() if found[path] != file}
 
 
 def read(path: Path) -> File:
     text = read_text(path)
-    return File(text, None if text is None else path.stat().st_mode & 0o777)
+    return ABSENT if text is None else File(text, path.stat().st_mode & 0o777)
 
 
-def diff(path: Path, before: str | None, after: str) -> dict[str, str]:
+def diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:
     return {
         "before_header": str(path),
         "after_header": str(path),
-        "before": mask(before or ""),
-        "after": mask(after),
+        "before": shown(path, before),
+        "after": shown(path, after),
     }
+
+
+def shown(path: Path, text: str | None) -> str:
+    """A text without its secrets. Where others keep theirs in a file of registries is not known."""
+    if path.name != "registries.yaml":
+        return mask(text or "")
+    if text and not text.startswith(HEADER):
+        return "(written by others; it may hold logins)\n"
+    return str(k3s_registries.mask(text or ""))
 
 
 def check(module: AnsibleModule, version: str) -> None:
@@ -214,10 +258,16 @@ def check(module: AnsibleModule, version: str) -> None:
     if params["role"] == "server":
         other = token_problem(params["token"], read_text(Path(params["data"]) / "server" / "token"))
         found += [other] if other else []
+    found += [f"registries: {sentence}" for sentence in k3s_registries.problems(params["registries"] or {})]
     if found:
         module.fail_json(
             msg=f"The configuration of k3s ({params['role']}) is wrong:\n- " + "\n- ".join(found)
         )
+
+
+def shown_files(wanted: dict[Path, File], path: Path) -> list[Path]:
+    """The files whose change a person wants to see."""
+    return [each for each in wanted if each in (path, path.parent / "registries.yaml")]
 
 
 def secrets(*configs: dict[str, Any]) -> set[str]:
@@ -227,6 +277,9 @@ def secrets(*configs: dict[str, Any]) -> set[str]:
 
 def write(files: dict[Path, File]) -> None:
     for path, file in files.items():
+        if file.text is None or file.mode is None:
+            path.unlink(missing_ok=True)
+            continue
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_text(path, file.text, file.mode)
 
@@ -236,6 +289,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     params = module.params
     module.no_log_values.update(secrets(params["config"], *(peer["config"] for peer in params["peers"])))
+    module.no_log_values.update(k3s_registries.secrets(params["registries"]))
     binary, path = Path(params["binary"]), Path(params["path"])
     version = params["version"] or installed_version(binary) or NEWEST
     check(module, version)
@@ -259,7 +313,7 @@ def main() -> None:
         instance=unit.invocation,
         unit_installed=unit.load == "loaded",
         version=version,
-        diff=diff(path, found[path].text, wanted[path].text or ""),
+        diff=[diff(each, found[each].text, wanted[each].text) for each in shown_files(wanted, path)],
     )
 
 

@@ -71,10 +71,16 @@ def parse_record(text: str | None) -> Start | None:
     return Start(binary, {rest: first for first, rest in lines if first != "binary"})
 
 
-def read_wanted(binary: Path, watched: list[Path], written: Mapping[Path, str]) -> Start:
-    """What a start would now use. `written` are texts that are yet to be written (check mode)."""
-    files = {str(path): digest for path in watched if (digest := sha256(path))}
-    files.update({str(path): hashlib.sha256(text.encode()).hexdigest() for path, text in written.items()})
+def read_wanted(binary: Path, watched: list[Path], written: Mapping[Path, str | None]) -> Start:
+    """What a start would now use. `written` are the watched texts that are yet to be; None is to go."""
+    files = {str(path): digest for path in watched if path not in written and (digest := sha256(path))}
+    files.update(
+        {
+            str(path): hashlib.sha256(text.encode()).hexdigest()
+            for path, text in written.items()
+            if path in watched and text is not None
+        }
+    )
     return Start(_read_binary(binary), files)
 
 

@@ -95,3 +95,86 @@ def test_another_token_than_the_clusters_is_refused(
     answer = run_module("k3s_config", params, capsys)
     assert "made with another token" in answer["msg"]
     assert not (tmp_path / "token").exists()
+
+
+CA = (Path(__file__).parents[1] / "module_utils" / "ca.crt").read_text()
+REGISTRIES = {
+    "mirrors": {"quay.io": {"endpoint": ["https://r.example"]}},
+    "configs": {
+        "r.example": {"auth": {"username": "ada", "password": "correcthorse"}, "tls": {"ca": CA}},
+    },
+}
+
+
+@pytest.fixture
+def registries_file(machine: dict[str, Any]) -> Path:
+    return Path(machine["path"]).parent / "registries.yaml"
+
+
+def test_registries_are_written_for_root_only_and_told_to_nobody(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    params = {**machine, "config": {}, "registries": REGISTRIES}
+    checked = run_module("k3s_config", params, capsys, check=True)
+    assert checked["changed"] and not registries_file.exists()
+    answer = run_module("k3s_config", params, capsys)
+    assert (answer["changed"], answer["diff"]) == (True, checked["diff"])
+    (certificate,) = registries_file.parent.glob("registries.d/*.crt")
+    assert certificate.read_text() == CA
+    assert str(certificate) in registries_file.read_text()
+    assert [path.stat().st_mode & 0o777 for path in (registries_file, certificate)] == [0o600, 0o600]
+    assert "https://r.example" in json.dumps(answer["diff"])
+    assert "correcthorse" not in json.dumps(answer)
+    assert not run_module("k3s_config", params, capsys)["changed"]
+
+
+def test_registries_that_are_wanted_no_more_are_removed(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    run_module("k3s_config", {**machine, "config": {}, "registries": REGISTRIES}, capsys)
+    answer = run_module("k3s_config", {**machine, "config": {}, "registries": {}}, capsys)
+    assert answer["changed"]
+    assert answer["diff"][-1]["after"] == ""
+    assert not registries_file.exists()
+    assert list(registries_file.parent.glob("registries.d/*")) == []
+    assert not run_module("k3s_config", {**machine, "config": {}, "registries": {}}, capsys)["changed"]
+
+
+def test_another_ca_takes_the_place_of_the_former(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    run_module("k3s_config", {**machine, "config": {}, "registries": REGISTRIES}, capsys)
+    before = registries_file.read_text()
+    other = {"configs": {"r.example": {"tls": {"ca": CA + CA}}}}
+    run_module("k3s_config", {**machine, "config": {}, "registries": other}, capsys)
+    (certificate,) = registries_file.parent.glob("registries.d/*.crt")
+    assert certificate.read_text() == CA + CA
+    assert registries_file.read_text() != before
+
+
+@pytest.mark.parametrize("registries", [{}, None])
+def test_registries_of_others_are_left_alone(
+    machine: dict[str, Any], capsys: Any, registries_file: Path, registries: Any
+) -> None:
+    registries_file.parent.mkdir()
+    registries_file.write_text("mirrors: {}\n")
+    run_module("k3s_config", {**machine, "config": {}, "registries": registries}, capsys)
+    assert registries_file.read_text() == "mirrors: {}\n"
+
+
+def test_logins_that_others_wrote_are_not_shown(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    registries_file.parent.mkdir()
+    registries_file.write_text("configs: {r.example: {auth: {password:\n tr0ub4dor}}}\n")
+    answer = run_module("k3s_config", {**machine, "config": {}, "registries": REGISTRIES}, capsys)
+    assert "written by others" in answer["diff"][-1]["before"]
+    assert "tr0ub4dor" not in json.dumps(answer)
+
+
+def test_wrong_registries_change_nothing(machine: dict[str, Any], capsys: Any, registries_file: Path) -> None:
+    wrong = {"configs": {"r.example": {"auth": {"password": "correcthorse"}}}}
+    answer = run_module("k3s_config", {**machine, "config": {}, "registries": wrong}, capsys)
+    assert "registries: configs: r.example: auth: has a password and no username" in answer["msg"]
+    assert "correcthorse" not in json.dumps(answer)
+    assert not registries_file.parent.exists()

@@ -144,6 +144,12 @@ def test_a_text_yet_to_be_written_counts_as_written(tmp_path: Path) -> None:
     assert wanted == Start("", {str(config): hashlib.sha256(b"x").hexdigest()})
 
 
+def test_a_file_yet_to_be_removed_counts_as_gone(tmp_path: Path) -> None:
+    registries, beside = tmp_path / "registries.yaml", tmp_path / "beside.crt"
+    registries.write_text("mirrors: {}\n")
+    assert read_wanted(tmp_path / "k3s", [registries], {registries: None, beside: "x"}) == Start()
+
+
 def test_no_record_is_no_start() -> None:
     assert parse_record(None) is None
     assert parse_record("") is None
