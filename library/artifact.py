@@ -9,8 +9,8 @@ short_description: Have an artifact of the catalogue on the operator's computer
 description:
   - Looks an artifact up in C(artifacts.yml) and returns where it is; at once when it is in the cache.
   - Runs on the operator's computer, never on a machine of the inventory.
-  - With O(source=upstream) a file is fetched and verified against the checksum that its makers publish.
-    An image or a chart is returned as a reference, and pulled by whoever needs it.
+  - With O(source=upstream) a file or chart is fetched and verified against the checksum that is pinned or that
+    its makers publish. An image is returned as a reference, and pulled by whoever needs it.
   - With O(source=build) it is made by C(lab/build.py) from package registries. C(make up) does that before
     Ansible, with progress shown.
 author: Metalworks
@@ -25,10 +25,15 @@ options:
     choices: [upstream, bundle, build]
     default: upstream
   arch:
-    description: The architecture of the machine that it is for.
+    description: The architecture of the machine that it is for. Without it, this computer's.
     type: str
     choices: [amd64, arm64]
-    default: amd64
+  overrides:
+    description:
+      - What the inventory says otherwise (C(metalworks_artifacts)), merged deeply over the catalogue. Another
+        version, address or digest, a mirror, or artifacts of its own.
+    type: dict
+    default: {}
   catalogue:
     description:
       - The catalogue. Without it, C(artifacts.yml) in the folder of the playbook or the nearest above it.
@@ -49,15 +54,20 @@ EXAMPLES = r"""
 - name: Have k3s on this computer
   artifact:
     name: k3s
+    arch: arm64
     source: "{{ metalworks_artifact_source }}"
   register: k3s
   delegate_to: localhost
 
-- name: Have the hub's image
+- name: Have another version of it, from a mirror
   artifact:
-    name: hub-image
-    source: build
-  register: hub
+    name: k3s
+    overrides:
+      k3s:
+        upstream:
+          version: v1.34.5+k3s1
+          url: https://files.example/k3s/{version}/k3s
+          checksum_url: https://files.example/k3s/{version}/sha256sum-{arch}.txt
   delegate_to: localhost
 """
 
@@ -77,14 +87,10 @@ version:
   returned: always
   sample: v1.34.4+k3s1
 reference:
-  description: The name of an image for pods, or of a chart in its repository.
+  description: The name of an image for pods.
   type: str
   returned: always
   sample: quay.io/jupyterhub/k8s-hub:4.4.0
-repository:
-  description: The repository of a chart.
-  type: str
-  returned: always
 record:
   description: The image record that M(k3s_image) sends to nodes; empty when they pull the image themselves.
   type: str
@@ -94,13 +100,13 @@ record:
 import json
 import platform
 import sys
-import time
 from pathlib import Path
-from typing import IO, Any
-from urllib.error import HTTPError
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts import (
+    ARCHITECTURES,
+    SYSTEMS,
     Artifact,
     CatalogueError,
     find_catalogue,
@@ -109,51 +115,40 @@ from ansible.module_utils.metalworks.artifacts import (
 )
 from ansible.module_utils.metalworks.cache import cache_root
 from ansible.module_utils.metalworks.fetch import FetchError, fetch
-from ansible.module_utils.urls import open_url
+from ansible.module_utils.metalworks.web import Web
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "source": {"type": "str", "choices": ["upstream", "bundle", "build"], "default": "upstream"},
-    "arch": {"type": "str", "choices": ["amd64", "arm64"], "default": "amd64"},
+    "arch": {"type": "str", "choices": ["amd64", "arm64"]},
+    "overrides": {"type": "dict", "default": {}},
     "catalogue": {"type": "path"},
 }
-EMPTY = {"path": "", "sha256": "", "reference": "", "repository": "", "record": ""}
-HERE = {"x86_64": "amd64", "aarch64": "arm64"}
+EMPTY = {"path": "", "sha256": "", "reference": "", "record": ""}
+
+
+def here() -> str:
+    """Return this computer's architecture, as makers name it."""
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        raise CatalogueError(f"this computer is {machine}; there is something for amd64 and arm64 only")
+    return str(ARCHITECTURES[machine])
 
 
 def from_upstream(artifact: Artifact, arch: str) -> dict[str, Any]:
-    """Return what its makers publish: a verified file, or a reference."""
-    what = artifact.published(arch)
+    """Return what its makers publish: a verified file, or an image's reference."""
+    what = artifact.published(arch, SYSTEMS.get(platform.system(), "linux"))
     if artifact.kind == "image":
-        suffix = f"@{what.digest}" if what.digest else f":{what.version}"
-        return {"changed": False, "reference": what.reference + suffix}
-    if artifact.kind == "chart":
-        return {"changed": False, "reference": what.chart, "repository": what.repository}
-    found = fetch(artifact, arch, cache_root(), open_published)
+        return {"changed": False, "reference": what.image}
+    found = fetch(artifact, what, cache_root(), Web())
     return {"changed": found.changed, "path": str(found.path), "sha256": found.sha256}
-
-
-def open_published(url: str) -> IO[bytes]:
-    """Open an address as Ansible does, with the computer's proxies and certificates; be patient twice."""
-    for pause in (1, 3, 0):
-        try:
-            return open_url(url, timeout=30)  # type: ignore[no-any-return]
-        except OSError as error:
-            answered = isinstance(error, HTTPError) and error.code < 500
-            if answered or not pause:
-                raise FetchError(
-                    f"{url} cannot be fetched: {error}. On a closed network set "
-                    f"metalworks_artifact_source to build."
-                ) from error
-            time.sleep(pause)
-    raise AssertionError("the last try returns or raises")
 
 
 def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path) -> dict[str, Any]:
     """Return what the lab's builder makes."""
     if not artifact.build:
         raise CatalogueError(f"{artifact.name} cannot be built; it exists with source=upstream only")
-    if arch != HERE.get(platform.machine()):
+    if arch != here():
         raise CatalogueError(
             f"{artifact.name} is built for this computer's own architecture "
             f"({platform.machine()}), not for {arch}: use source=upstream"
@@ -170,13 +165,14 @@ def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path)
 def find(module: AnsibleModule) -> dict[str, Any]:
     """Return where the artifact is, from the source that was asked for."""
     params = module.params
-    catalogue = Path(params["catalogue"]) if params["catalogue"] else find_catalogue(Path.cwd())
-    artifact = look_up(read_catalogue(catalogue), params["name"])
+    path = Path(params["catalogue"]) if params["catalogue"] else find_catalogue(Path.cwd())
+    artifact = look_up(read_catalogue(path, params["overrides"]), params["name"])
+    arch = params["arch"] or here()
     version = {"version": artifact.version(params["source"])}
     if params["source"] == "upstream":
-        return {**EMPTY, **version, **from_upstream(artifact, params["arch"])}
+        return {**EMPTY, **version, **from_upstream(artifact, arch)}
     if params["source"] == "build":
-        return {**EMPTY, **version, **from_build(module, artifact, params["arch"], catalogue.parent)}
+        return {**EMPTY, **version, **from_build(module, artifact, arch, path.parent)}
     raise CatalogueError(
         f"{artifact.name}: source=bundle is not there yet. Possible today: {' and '.join(sources(artifact))}"
     )
@@ -198,6 +194,8 @@ def main() -> None:
         module.exit_json(**find(module))
     except (CatalogueError, FetchError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The cache in {cache_root()} cannot be filled: {error}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from urllib.parse import quote
 
 import yaml
 
+from .artifact_rules import entry_problems, merged, problems
+
 CATALOGUE = "artifacts.yml"
-KINDS = ("binary", "archive", "chart", "image", "docker", "part")
-SOURCES = ("upstream", "bundle", "build")
-ADDRESSES = ("url", "checksum_url")  # a + in a version is %2B there
+WEB_ADDRESSES = ("url", "checksum_url")  # a + in a version is %2B there
+# What makers call an architecture and a system, by what Python calls them.
+ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 
 
 class CatalogueError(ValueError):
@@ -33,6 +37,11 @@ class Upstream:
     repository: str = ""
     chart: str = ""
 
+    @property
+    def image(self) -> str:
+        """The image's name for pods: the tag is for people, the digest (where it is known) binds."""
+        return f"{self.reference}:{self.version}" + (f"@{self.digest}" if self.digest else "")
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -49,22 +58,16 @@ class Artifact:
         entry = self.build if source == "build" else self.upstream
         return str(entry.get("version", ""))
 
-    def published(self, arch: str) -> Upstream:
-        """Return what is published for this architecture, with the addresses filled in."""
+    def published(self, arch: str, system: str = "linux") -> Upstream:
+        """Return what is published for this architecture and system, with the addresses filled in."""
         if not self.upstream:
             raise CatalogueError(
                 f"{self.name} is not published by anybody: it only exists with source=build "
                 f"(metalworks_artifact_source: build)"
             )
         values = {key: _for_arch(self.name, key, value, arch) for key, value in self.upstream.items()}
-        version = values["version"]
-        filled = {
-            key: text.replace("{version}", quote(version) if key in ADDRESSES else version).replace(
-                "{arch}", arch
-            )
-            for key, text in values.items()
-        }
-        return Upstream(**filled)
+        words = {"version": values["version"], "arch": arch, "os": system}
+        return Upstream(**{key: _filled(key, text, words) for key, text in values.items()})
 
 
 def _for_arch(name: str, key: str, value: Any, arch: str) -> str:
@@ -76,6 +79,12 @@ def _for_arch(name: str, key: str, value: Any, arch: str) -> str:
     return str(value[arch])
 
 
+def _filled(key: str, text: str, words: Mapping[str, str]) -> str:
+    for word, value in words.items():
+        text = text.replace("{" + word + "}", quote(value) if key in WEB_ADDRESSES else value)
+    return text
+
+
 def find_catalogue(start: Path) -> Path:
     """Return the catalogue in this folder or the nearest one above it."""
     for folder in (start, *start.parents):
@@ -84,24 +93,21 @@ def find_catalogue(start: Path) -> Path:
     raise CatalogueError(f"no {CATALOGUE} in {start} or any folder above it; set `catalogue` to its path")
 
 
-def read_catalogue(path: Path) -> dict[str, Artifact]:
-    """Read the catalogue and refuse an entry that does not say what it is."""
+def read_catalogue(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Artifact]:
+    """Read the catalogue, with an inventory's entries over it; refuse what does not say what it is."""
     content = yaml.safe_load(path.read_text())
-    entries = content.get("artifacts", {}) if isinstance(content, dict) else {}
-    return {name: parse_artifact(name, entry) for name, entry in entries.items()}
+    entries = (content.get("artifacts") or {}) if isinstance(content, dict) else {}
+    wrong = problems(entries, overrides or {})
+    if wrong:
+        raise CatalogueError("; ".join(wrong))
+    return {name: parse_artifact(name, entry) for name, entry in merged(entries, overrides or {}).items()}
 
 
 def parse_artifact(name: str, entry: dict[str, Any]) -> Artifact:
     """Turn one entry into an Artifact, or say what is wrong with it."""
-    unknown = sorted(set(entry) - {"kind", "licence", "upstream", "build"})
-    if unknown:
-        raise CatalogueError(f"{name}: unknown key {unknown[0]}; known are kind, licence, upstream, build")
-    if entry.get("kind") not in KINDS:
-        raise CatalogueError(f"{name}: kind is {entry.get('kind')!r}; write one of {', '.join(KINDS)}")
-    if not entry.get("licence"):
-        raise CatalogueError(f"{name}: licence is missing; write its SPDX name")
-    if not entry.get("upstream") and not entry.get("build"):
-        raise CatalogueError(f"{name}: neither upstream nor build says where it comes from")
+    wrong = list(entry_problems(name, entry))
+    if wrong:
+        raise CatalogueError("; ".join(wrong))
     return Artifact(
         name, entry["kind"], entry["licence"], entry.get("upstream") or {}, entry.get("build") or {}
     )

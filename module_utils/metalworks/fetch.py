@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urljoin, urlsplit
 
+import yaml
+
+from .artifact_rules import SHA256
 from .artifacts import Artifact, CatalogueError, Upstream
 from .cache import CHUNK, Fingerprint, locked, remove_leftovers, sha256_of, staged_folder
+from .web import NotThereError, Web, WebError
 
-Open = Callable[[str], IO[bytes]]
 FETCHED = "fetched.json"
+PAGE = (b"<!doctype html", b"<html")
 
 
 class FetchError(RuntimeError):
@@ -29,10 +34,9 @@ class Fetched:
     changed: bool
 
 
-def fetch(artifact: Artifact, arch: str, cache: Path, opener: Open) -> Fetched:
-    """Return a published file from the cache, or fetch and verify it first."""
-    what = artifact.published(arch)
-    if not what.url:
+def fetch(artifact: Artifact, what: Upstream, cache: Path, web: Web) -> Fetched:
+    """Return a published file or chart from the cache, or fetch and verify it first."""
+    if not what.url and not what.repository:
         raise CatalogueError(f"{artifact.name} is a {artifact.kind}: it has no file to fetch")
     key = Fingerprint().text("upstream", repr(what)).hex
     folder = cache / "artifacts" / artifact.name / key
@@ -42,7 +46,7 @@ def fetch(artifact: Artifact, arch: str, cache: Path, opener: Open) -> Fetched:
             return found
         remove_leftovers(folder.parent)
         with staged_folder(folder) as stage:
-            _download(what, stage, opener)
+            _have(artifact, what, stage, web)
     found = _cached(folder)
     if not found:
         raise FetchError(f"{folder} is gone again: is something else emptying the cache?")
@@ -60,49 +64,132 @@ def _cached(folder: Path) -> Fetched | None:
     return None
 
 
-def _download(what: Upstream, stage: Path, opener: Open) -> None:
-    """Fetch into a stage, verify, and take out the one file that is wanted."""
-    name = what.url.rpartition("/")[2]
-    expected = what.sha256 or published_checksum(what, opener)
-    path = stage / name
-    with opener(what.url) as source, path.open("wb") as target:
-        while chunk := source.read(CHUNK):
-            target.write(chunk)
-    actual = sha256_of(path)
-    if actual != expected:
+def _have(artifact: Artifact, what: Upstream, stage: Path, web: Web) -> None:
+    """Fetch into a stage; what goes wrong is told with the artifact's name and version."""
+    try:
+        path = _download(what, stage, web)
+    except NotThereError as error:
         raise FetchError(
-            f"{what.url} has the sha256 {actual}, and should have {expected}: nothing is "
-            f"installed. A proxy may have answered in its place; look at what it sends."
-        )
-    if what.member:
-        path = take_member(path, what.member)
-    path.chmod(0o755)
+            f"{artifact.name} {what.version} is not there: {error}. Is it a version that was published? "
+            f"Another one: metalworks_artifacts: {{{artifact.name}: {{upstream: {{version: ...}}}}}}"
+        ) from error
+    except WebError as error:
+        raise FetchError(
+            f"{artifact.name} {what.version} cannot be fetched: {error}. Without internet, name a mirror in "
+            f"metalworks_artifacts; in the lab, metalworks_artifact_source: build needs none"
+        ) from error
+    except FetchError as error:
+        raise FetchError(f"{artifact.name} {what.version}: {error}") from error
+    path.chmod(0o755 if artifact.kind == "binary" else 0o644)
     (stage / FETCHED).write_text(json.dumps({"file": path.name, "sha256": sha256_of(path)}) + "\n")
 
 
-def published_checksum(what: Upstream, opener: Open) -> str:
-    """Return the checksum that the makers publish for the file."""
+def _download(what: Upstream, stage: Path, web: Web) -> Path:
+    """Fetch into a stage, verify, and return the one file that is wanted."""
+    url, expected = _in_repository(what, stage, web) if what.repository else _alone(what, stage, web)
+    path = stage / file_name(url)
+    actual = web.download(url, path)
+    if actual != expected:
+        why = (
+            "It is a web page: a proxy or a login page answered in its place"
+            if _is_page(path)
+            else "It is not what its makers published"
+        )
+        raise FetchError(f"{url} has the sha256 {actual}, and should have {expected}: not installed. {why}")
+    return take_member(path, what.member) if what.member else path
+
+
+def _alone(what: Upstream, stage: Path, web: Web) -> tuple[str, str]:
+    """Return a file's address, and the checksum that is pinned or published for it."""
+    if what.sha256:
+        return what.url, what.sha256
     if not what.checksum_url:
         raise CatalogueError(
-            f"{what.url} has neither sha256 nor checksum_url in artifacts.yml; "
-            f"what cannot be verified is not installed"
+            f"{what.url} has neither sha256 nor checksum_url; what cannot be verified is not installed"
         )
-    with opener(what.checksum_url) as source:
-        lines = source.read().decode().splitlines()
-    name = what.url.rpartition("/")[2]
-    for words in (line.split() for line in lines):
-        if len(words) == 2 and words[1].lstrip("*") == name:
-            return words[0]
-    raise FetchError(f"{what.checksum_url} has no line for {name}")
+    lines = _text(what.checksum_url, stage, web).splitlines()
+    found = checksum_in(lines, file_name(what.url))
+    if not found:
+        raise FetchError(f"{what.checksum_url} has no line for {file_name(what.url)}")
+    return what.url, found
+
+
+def checksum_in(lines: Iterable[str], name: str) -> str:
+    """Return the sha256 of a file in what sha256sum prints, or in a file that holds nothing but a sha256."""
+    rows = [line.split() for line in lines if line.strip()]
+    if len(rows) == 1 and len(rows[0]) == 1:
+        rows = [[rows[0][0], name]]
+    for words in rows:
+        if len(words) == 2 and PurePosixPath(words[1].lstrip("*")).name == name:
+            return words[0].lower() if SHA256.fullmatch(words[0].lower()) else ""
+    return ""
+
+
+def _in_repository(what: Upstream, stage: Path, web: Web) -> tuple[str, str]:
+    """Return a chart's address and checksum, as the index of its repository has them."""
+    index = urljoin(what.repository.rstrip("/") + "/", "index.yaml")
+    return chart_in(index, _text(index, stage, web), what)
+
+
+def chart_in(index: str, text: str, what: Upstream) -> tuple[str, str]:
+    """Return the address and sha256 of a chart's archive, from the text of an index."""
+    try:
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        charts = {name: list(entries) for name, entries in content["entries"].items()}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise FetchError(f"{index} is not the index of a chart repository") from error
+    if what.chart not in charts:
+        raise FetchError(f"{index} has no chart {what.chart}{_some(what.chart, charts)}")
+    versions = {str(entry.get("version")): entry for entry in charts[what.chart]}
+    if what.version not in versions:
+        raise FetchError(f"{index} has no {what.chart} {what.version}{_some(what.version, versions)}")
+    entry = versions[what.version]
+    published = str(entry.get("digest") or "").removeprefix("sha256:")
+    expected = what.sha256 or published
+    if not expected:
+        raise FetchError(f"{index} has no digest for {what.chart} {what.version}: pin it as sha256")
+    if not entry.get("urls"):
+        raise FetchError(f"{index} has no address for {what.chart} {what.version}")
+    return urljoin(index, entry["urls"][0]), expected
+
+
+def _some(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return f"; it has {', '.join(get_close_matches(word, names, 3, 0.4) or names[:3]) or 'nothing'}"
+
+
+def _text(url: str, stage: Path, web: Web) -> str:
+    """Return a small file's text."""
+    path = stage / ".text"
+    web.download(url, path)
+    try:
+        if _is_page(path):
+            raise FetchError(f"{url} is a web page: a proxy or a login page answered in its place")
+        return path.read_text(errors="replace")
+    finally:
+        path.unlink()
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(512).lstrip().lower().startswith(PAGE)
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file behind an address."""
+    return unquote(PurePosixPath(urlsplit(url).path).name)
 
 
 def take_member(archive: Path, member: str) -> Path:
     """Take one file out of an archive and remove the rest."""
-    target = archive.parent / member.rpartition("/")[2]
+    target = archive.parent / PurePosixPath(member).name
     with tarfile.open(archive) as tar:
-        stream = tar.extractfile(member)
+        try:
+            stream = tar.extractfile(member)
+        except KeyError:
+            stream = None
         if stream is None:
-            raise FetchError(f"{member} in {archive.name} is not a file")
+            raise FetchError(f"{archive.name} holds no file {member}")
         with target.open("wb") as out:
             while chunk := stream.read(CHUNK):
                 out.write(chunk)

@@ -8,13 +8,14 @@ from ansible.errors import AnsibleFilterError
 
 
 def split_reference(reference: str) -> dict[str, str]:
-    """An image reference as the chart takes it: a name and a tag."""
-    name, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag or "@" in reference:
+    """An image reference as the chart takes it: a name and a tag, with the digest that follows it."""
+    readable, at, digest = reference.partition("@")
+    name, colon, tag = readable.rpartition(":")
+    if not colon or "/" in tag:
         raise AnsibleFilterError(f"'{reference}' is no image reference with a tag, such as registry/name:1.0")
     if tag == "latest":
         raise AnsibleFilterError(f"'{reference}': the tag latest is pulled at each start; name a version")
-    return {"name": name, "tag": tag}
+    return {"name": name, "tag": tag + at + digest}
 
 
 def jupyterhub_image(reference: str) -> dict[str, str]:

@@ -20,14 +20,17 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.parametrize("case", cases(__file__))
 def test_an_entry(case: dict[str, Any]) -> None:
+    def published() -> Any:
+        place = (case.get("arch", "amd64"), case.get("system", "linux"))
+        return parse_artifact("thing", case["entry"]).published(*place)
+
     if "refused" in case:
         with pytest.raises(CatalogueError) as error:
-            parse_artifact("thing", case["entry"]).published(case.get("arch", "amd64"))
+            published()
         assert case["refused"] in str(error.value)
         return
-    published = parse_artifact("thing", case["entry"]).published(case.get("arch", "amd64"))
     for key, value in case["published"].items():
-        assert getattr(published, key) == value
+        assert getattr(published(), key) == value
 
 
 def test_the_nearest_catalogue_above_is_found(tmp_path: Path) -> None:
@@ -49,8 +52,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
-def test_what_is_published_can_be_verified(arch: str) -> None:
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_what_is_published_can_be_verified(arch: str, system: str) -> None:
     for artifact in read_catalogue(ROOT / "artifacts.yml").values():
-        published = artifact.published(arch) if artifact.upstream else None
+        published = artifact.published(arch, system) if artifact.upstream else None
         if published and published.url:
             assert published.checksum_url or published.sha256, artifact.name
+            assert "{" not in published.url + published.checksum_url + published.member

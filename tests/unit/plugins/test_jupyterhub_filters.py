@@ -17,6 +17,11 @@ def test_image_is_split_at_its_tag() -> None:
     }
 
 
+def test_digest_stays_with_the_tag() -> None:
+    found = FILTERS["jupyterhub_image"]("host:5000/hub:1.0@sha256:ab")
+    assert (found["name"], found["tag"]) == ("host:5000/hub", "1.0@sha256:ab")
+
+
 def test_no_image_leaves_the_chart_its_own() -> None:
     assert FILTERS["jupyterhub_image"]("") == {}
 
