@@ -9,8 +9,8 @@ short_description: Have an artifact of the catalogue on the operator's computer
 description:
   - Looks an artifact up in C(artifacts.yml) and returns where it is; at once when it is in the cache.
   - Runs on the operator's computer, never on a machine of the inventory.
-  - With O(source=upstream) a file or chart is fetched and verified against the checksum that is pinned or that
-    its makers publish. An image is returned as a reference, and pulled by whoever needs it.
+  - With O(source=upstream) a file or chart is fetched and verified against the checksum that is pinned or
+    that its makers publish. An image is returned as a reference, and pulled by whoever needs it.
   - With O(source=build) it is made by C(lab/build.py) from package registries. C(make up) does that before
     Ansible, with progress shown.
 author: Metalworks
