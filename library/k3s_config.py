@@ -242,7 +242,7 @@ def diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:
 def shown(path: Path, text: str | None) -> str:
     """A text without its secrets. Where others keep theirs in a file of registries is not known."""
     if path.name != "registries.yaml":
-        return mask(text or "")
+        return str(mask(text or ""))
     if text and not text.startswith(HEADER):
         return "(written by others; it may hold logins)\n"
     return str(k3s_registries.mask(text or ""))
