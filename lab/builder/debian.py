@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from .recipe import LAB, Job, Recipe, Result
 REGISTRY = "metalworks.local"  # never asked: these images only exist on this computer
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = Path("/etc/apt")
+RELEASES = ("bullseye", "bookworm", "trixie")
 DETERMINED = ("--numeric-owner", "--sort=name")
 # What is mounted while a system is installed is seen by nobody else, and gone when it ends or is killed.
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
@@ -119,18 +121,25 @@ def as_root() -> list[str | Path]:
 
 
 def computers_mirror(suite: str, sources: Path = SOURCES) -> str:
-    """Return the mirror that this computer's apt takes the suite from; nothing when it takes none."""
+    """Return the mirror that this computer's apt takes the suite from; nothing when it takes none.
+
+    Another release of Debian is taken from where apt takes its own: an archive holds them all.
+    """
+    mirrors = dict(reversed(list(apt_suites(sources))))
+    return next((mirrors[name] for name in (suite, *RELEASES) if name in mirrors), "")
+
+
+def apt_suites(sources: Path) -> Iterator[tuple[str, str]]:
+    """Yield each suite whose `main` this computer's apt takes, and from where."""
     for path in sorted(sources.glob("sources.list.d/*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text()):
             fields = dict(re.findall(r"^([\w-]+):\s*(.+)$", stanza, flags=re.MULTILINE))
-            if suite in fields.get("Suites", "").split() and "main" in fields.get("Components", "").split():
-                return str(fields["URIs"].split()[0])
+            if "main" in fields.get("Components", "").split():
+                yield from ((name, fields["URIs"].split()[0]) for name in fields.get("Suites", "").split())
     for path in [sources / "sources.list", *sorted(sources.glob("sources.list.d/*.list"))]:
         text = path.read_text() if path.is_file() else ""
-        found = re.search(rf"^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+{suite}\s+.*\bmain\b", text, flags=re.MULTILINE)
-        if found:
-            return found[1]
-    return ""
+        found = re.findall(r"^deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+.*\bmain\b", text, flags=re.MULTILINE)
+        yield from ((name, mirror) for mirror, name in found)
 
 
 def changes(what: System) -> list[str]:

@@ -19,7 +19,7 @@ def test_the_mirror_is_the_one_of_this_computers_apt(case: dict[str, Any], tmp_p
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)
-    assert computers_mirror("bookworm", tmp_path) == case["mirror"]
+    assert computers_mirror(case.get("suite", "bookworm"), tmp_path) == case["mirror"]
 
 
 def test_every_artifact_that_is_built_has_a_recipe() -> None:
