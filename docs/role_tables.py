@@ -31,7 +31,7 @@ def kind(option: dict[str, Any]) -> str:
     if name == "list" and "elements" in option:
         name = f"list of {option['elements']}"
     if "choices" in option:
-        name += ": " + ", ".join(f"`{choice}`" for choice in option["choices"])
+        name += ": " + ", ".join(f"`{choice}`" for choice in option["choices"] if choice)
     return name
 
 
