@@ -72,10 +72,13 @@ options:
     elements: dict
     default: []
   artifacts:
-    description: The names in the catalogue of artifacts.
-    type: list
-    elements: str
-    default: []
+    description: The catalogue of artifacts, as artifacts.yml has it.
+    type: dict
+    default: {}
+  artifact_overrides:
+    description: What the inventory says over it, C(metalworks_artifacts).
+    type: raw
+    default: {}
   profiles:
     description: The choices of the hub's spawn page, each with C(display_name), C(image) and C(default).
     type: list
@@ -164,7 +167,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "profiles": {"type": "list", "elements": "dict", "default": []},
     "name": {"type": "str", "default": ""},
     "notebooks": {"type": "list", "elements": "dict", "default": []},
-    "artifacts": {"type": "list", "elements": "str", "default": []},
+    "artifacts": {"type": "dict", "default": {}},
+    "artifact_overrides": {"type": "raw", "default": {}},
     "node_ports": {"type": "dict", "default": {}},
     "subnet": {"type": "str"},
     "rehearsal": {"type": "bool", "default": False},
@@ -212,6 +216,7 @@ def main() -> None:
         name=params["name"],
         notebooks=params["notebooks"],
         artifacts=params["artifacts"],
+        artifact_overrides=params["artifact_overrides"],
         node_ports=params["node_ports"],
         subnet=params["subnet"],
         routes=routes(),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from ansible.module_utils.metalworks import k3s_settings
+from ansible.module_utils.metalworks import artifact_rules, k3s_settings
 
 KINDS = ("lab", "multipass", "metal", "existing")
 # Where the examples' passwords would let strangers in.
@@ -59,7 +59,8 @@ class Inventory:
     routes: Sequence[str] = ()
     name: str = ""
     notebooks: Sequence[Mapping[str, Any]] = ()
-    artifacts: Sequence[str] = ()
+    artifacts: Mapping[str, Any] = field(default_factory=dict)
+    artifact_overrides: Any = field(default_factory=dict)
     rehearsal: bool = False
     registry: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,6 +82,7 @@ def problems(inventory: Inventory) -> list[str]:
         *_token_problems(inventory),
         *_user_problems(inventory),
         *_profile_problems(inventory),
+        *artifact_rules.problems(inventory.artifacts, inventory.artifact_overrides),
         *_notebook_problems(inventory),
         *_port_problems(inventory),
         *_registry_problems(inventory),
@@ -315,6 +317,7 @@ def _profile_problems(inventory: Inventory) -> Iterator[str]:
 
 
 def _notebook_problems(inventory: Inventory) -> Iterator[str]:
+    artifacts = {*inventory.artifacts, *inventory.artifact_overrides}
     slugs = [str(notebook.get("slug", "")) for notebook in inventory.notebooks]
     for slug, count in Counter(slugs).items():
         if not SLUG.fullmatch(slug):
@@ -332,8 +335,8 @@ def _notebook_problems(inventory: Inventory) -> Iterator[str]:
                 "artifacts.yml) or context (a folder with a Dockerfile)"
             )
         for key in ("artifact", "base_artifact"):
-            if key in image and image[key] not in inventory.artifacts:
-                near = get_close_matches(str(image[key]), inventory.artifacts, 1)
+            if key in image and image[key] not in artifacts:
+                near = get_close_matches(str(image[key]), artifacts, 1)
                 hint = f"; do you mean {near[0]}?" if near else ""
                 yield f"metalworks_notebooks, choice {slug!r}: artifacts.yml has no {image[key]}{hint}"
 
