@@ -7,7 +7,10 @@ SHELL := /bin/bash
 INVENTORY ?= inventories/lab
 # Which lab: `make up LAB=test` lives beside `make up` (other names: also set METALWORKS_LAB_SUBNET).
 LAB ?= lab
+# Where the lab's k3s, helm, chart and images come from: build makes them here, upstream fetches what their makers publish.
+SOURCE ?= build
 export METALWORKS_LAB := $(LAB)
+export METALWORKS_ARTIFACT_SOURCE := $(SOURCE)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_FORCE_COLOR ?= $(if $(CI),0,$(shell test -t 1 && echo 1 || echo 0))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -27,7 +30,7 @@ setup: .venv/.ready ## Make the Python environment; install and start Docker whe
 	@python lab/setup.py
 
 artifacts: setup ## Build what the lab cannot download (cached by content)
-	@python lab/build.py
+	@python lab/build.py $(if $(filter upstream,$(SOURCE)),node-image)
 
 up: $(if $(filter inventories/lab%,$(INVENTORY)),artifacts,setup) converge ## From nothing to a running platform in the lab
 
