@@ -16,7 +16,7 @@ import (
 )
 
 // startNetwork keeps the pods' network as the API describes it.
-func startNetwork(ctx context.Context, node string, cluster config.Cluster, servers func([]string) error) error {
+func startNetwork(ctx context.Context, s *config.Settings, cluster config.Cluster, servers func([]string) error) error {
 	for _, setting := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"} {
 		if err := writeSysctl(setting, "1"); err != nil {
 			return err
@@ -34,7 +34,7 @@ func startNetwork(ctx context.Context, node string, cluster config.Cluster, serv
 	if err != nil {
 		return err
 	}
-	go network.Watch(ctx, client, node, cniFolder, cluster.ClusterCIDR)
+	go network.Watch(ctx, client, s.NodeName, cniFolder, cluster.ClusterCIDR, s.FlannelIface)
 	if servers != nil {
 		go network.WatchServers(ctx, client, servers)
 	}
@@ -42,7 +42,7 @@ func startNetwork(ctx context.Context, node string, cluster config.Cluster, serv
 		log.Print("NetworkPolicies are not enforced: disable-network-policy is set")
 		return policy.Remove()
 	}
-	go policy.Enforce(ctx, client, node)
+	go policy.Enforce(ctx, client, s.NodeName)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"metalworks/lab/k3s/internal/config"
@@ -38,12 +39,51 @@ func Identify(s *config.Settings) error {
 		}
 		s.NodeName = strings.ToLower(hostname)
 	}
+	if s.FlannelIface != "" {
+		return useInterface(s)
+	}
 	if s.NodeIP != "" {
 		return checkLocal(s.NodeIP)
 	}
-	address, err := defaultAddress(s.FlannelIface)
+	address, err := defaultAddress()
 	s.NodeIP = address
 	return err
+}
+
+// useInterface takes the node's address from the interface, or sees to it that the interface has it.
+func useInterface(s *config.Settings) error {
+	found, err := net.InterfaceByName(s.FlannelIface)
+	if err != nil {
+		return fmt.Errorf("flannel-iface %q: %w: write one of %v", s.FlannelIface, err, interfaceNames())
+	}
+	addresses, err := found.Addrs()
+	if err != nil {
+		return err
+	}
+	var own []string
+	for _, address := range addresses {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil && prefix.Addr().Is4() {
+			own = append(own, prefix.Addr().String())
+		}
+	}
+	switch {
+	case len(own) == 0:
+		return fmt.Errorf("flannel-iface %q has no IPv4 address", s.FlannelIface)
+	case s.NodeIP == "":
+		s.NodeIP = own[0]
+	case !slices.Contains(own, s.NodeIP):
+		return fmt.Errorf("node-ip %s is not an address of flannel-iface %q: write one of %v", s.NodeIP, s.FlannelIface, own)
+	}
+	return nil
+}
+
+func interfaceNames() []string {
+	var names []string
+	interfaces, _ := net.Interfaces() // only for the sentence: without them it is shorter
+	for _, found := range interfaces {
+		names = append(names, found.Name)
+	}
+	return names
 }
 
 func checkLocal(ip string) error {
@@ -59,30 +99,14 @@ func checkLocal(ip string) error {
 	return fmt.Errorf("node-ip %s is not an address of this machine: write one of %v", ip, addresses)
 }
 
-// defaultAddress is the first address of the interface, or the one that the default route leaves from.
-func defaultAddress(name string) (string, error) {
-	if name == "" {
-		connection, err := net.Dial("udp", "192.0.2.1:9") // a documentation address: nothing is sent
-		if err != nil {
-			return "", fmt.Errorf("no default route, so node-ip must be written into the configuration: %w", err)
-		}
-		defer func() { _ = connection.Close() }()
-		return connection.LocalAddr().(*net.UDPAddr).IP.String(), nil
-	}
-	found, err := net.InterfaceByName(name)
+// defaultAddress is the address that the default route leaves from.
+func defaultAddress() (string, error) {
+	connection, err := net.Dial("udp", "192.0.2.1:9") // a documentation address: nothing is sent
 	if err != nil {
-		return "", fmt.Errorf("flannel-iface %q: %w", name, err)
+		return "", fmt.Errorf("no default route, so node-ip must be written into the configuration: %w", err)
 	}
-	addresses, err := found.Addrs()
-	if err != nil {
-		return "", err
-	}
-	for _, address := range addresses {
-		if prefix, err := netip.ParsePrefix(address.String()); err == nil && prefix.Addr().Is4() {
-			return prefix.Addr().String(), nil
-		}
-	}
-	return "", fmt.Errorf("flannel-iface %q has no IPv4 address", name)
+	defer func() { _ = connection.Close() }()
+	return connection.LocalAddr().(*net.UDPAddr).IP.String(), nil
 }
 
 // nodePassword is made once; it proves to the servers that this machine is the one that first had its name.

@@ -92,7 +92,7 @@ func Start(
 	if err := StartKubelet(s, cluster, children); err != nil {
 		return err
 	}
-	if err := startNetwork(ctx, s.NodeName, cluster, servers); err != nil {
+	if err := startNetwork(ctx, s, cluster, servers); err != nil {
 		return err
 	}
 	if err := kube.WaitKubelet(ctx); err != nil {

@@ -31,8 +31,9 @@ const conflist = `{"cniVersion": "0.4.0", "name": "cbr0", "plugins": [
 ]}
 `
 
-// Watch keeps the CNI configuration and the routes of this node as the nodes of the API say.
-func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clusterCIDR string) {
+// Watch keeps the CNI configuration and the routes of this node as the nodes of the API say. The routes leave through
+// the given interface; without one the machine's own routes say which.
+func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clusterCIDR, through string) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	nodes := factory.Core().V1().Nodes()
 	changed := make(chan struct{}, 1)
@@ -66,7 +67,7 @@ func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clust
 		case <-changed:
 		}
 		list := nodes.Informer().GetStore().List()
-		if err := settle(self, folder, list); err != nil {
+		if err := settle(self, folder, through, list); err != nil {
 			log.Printf("network: %v", err)
 			time.AfterFunc(time.Second, poke)
 		}
@@ -106,7 +107,7 @@ func gateway(node *corev1.Node) [2]string {
 	return [2]string{node.Spec.PodCIDR, ""}
 }
 
-func settle(self, folder string, nodes []any) error {
+func settle(self, folder, through string, nodes []any) error {
 	wanted := map[string]string{}
 	for _, item := range nodes {
 		node := item.(*corev1.Node)
@@ -121,7 +122,7 @@ func settle(self, folder string, nodes []any) error {
 			wanted[way[0]] = way[1]
 		}
 	}
-	return setRoutes(wanted)
+	return setRoutes(wanted, through)
 }
 
 func writeConflist(folder, subnet string) error {
@@ -139,7 +140,7 @@ func writeConflist(folder, subnet string) error {
 	return os.Rename(path+".new", path)
 }
 
-func setRoutes(wanted map[string]string) error {
+func setRoutes(wanted map[string]string, through string) error {
 	output, err := exec.Command("ip", "-4", "route", "show", "proto", routeProtocol).Output()
 	if err != nil {
 		return fmt.Errorf("ip route show: %w", err)
@@ -153,7 +154,11 @@ func setRoutes(wanted map[string]string) error {
 		}
 	}
 	for subnet, via := range wanted {
-		if err := ip("route", "replace", subnet, "via", via, "proto", routeProtocol); err != nil {
+		way := []string{"route", "replace", subnet, "via", via, "proto", routeProtocol}
+		if through != "" {
+			way = append(way, "dev", through)
+		}
+		if err := ip(way...); err != nil {
 			return err
 		}
 	}
