@@ -74,6 +74,11 @@ options:
     type: str
     choices: [refuse, recover, purge]
     default: refuse
+  adopt:
+    description: Whether an instance that is there already may be used. Otherwise it is refused, whatever
+      its state.
+    type: bool
+    default: true
   purge:
     description: Whether O(state=absent) destroys the instance's data.
     type: bool
@@ -116,6 +121,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+memory_bytes:
+  description: The memory that the instance is to have, in bytes; 0 when none is asked for.
+  type: int
+  returned: always
+host_memory_bytes:
+  description: The memory of this computer, in bytes; 0 where it does not tell.
+  type: int
+  returned: always
 actions:
   description: What was done, or in check mode would be done.
   type: list
@@ -136,6 +149,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.multipass import (
+    LOG,
     PASSING,
     Instance,
     Multipass,
@@ -145,6 +159,7 @@ from ansible.module_utils.metalworks.multipass import (
     has_bin,
     read_info,
     read_setting,
+    size_in_bytes,
 )
 from ansible.module_utils.metalworks.multipass_plan import Refused, Step, Wanted, check, plan
 from ansible.module_utils.metalworks.multipass_run import host_memory, runner
@@ -172,6 +187,7 @@ ARGUMENTS: dict[str, Any] = {
     "networks": {"type": "list", "elements": "str", "default": []},
     "resize": {"type": "str", "default": "refuse", "choices": ["refuse", "keep", "restart"]},
     "deleted": {"type": "str", "default": "refuse", "choices": ["refuse", "recover", "purge"]},
+    "adopt": {"type": "bool", "default": True},
     "purge": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 600},
@@ -238,7 +254,7 @@ def wait_until_booted(multipass: Multipass, wanted: Wanted) -> str:
     if not found:
         raise MultipassError(
             f"{wanted.name} has no address after {wanted.timeout} s. A VPN or firewall on this computer "
-            f"often holds it back; `multipass info {wanted.name}` and `sudo snap logs multipass` tell more"
+            f"often holds it back; `multipass info {wanted.name}` and {LOG} tell more"
         )
     status = poll(lambda: finished(multipass, wanted.name), end - time.monotonic())
     if not status:
@@ -250,7 +266,10 @@ def wait_until_booted(multipass: Multipass, wanted: Wanted) -> str:
         raise MultipassError(
             f"cloud-init of {wanted.name} failed. Its end: {last_words(multipass, wanted.name)}"
         )
-    return f"cloud-init of {wanted.name} finished with recoverable errors" if status == "degraded" else ""
+    if status == "degraded":
+        said = judgement(multipass, wanted.name)
+        return f"cloud-init of {wanted.name} finished with errors that it recovered from: {said}"
+    return ""
 
 
 def finished(multipass: Multipass, name: str) -> str:
@@ -268,6 +287,12 @@ def last_words(multipass: Multipass, name: str) -> str:
         ["exec", name, "--", "sudo", "tail", "-n", "15", "/var/log/cloud-init-output.log"], ""
     )
     return (out or err).strip() or "nothing was written"
+
+
+def judgement(multipass: Multipass, name: str) -> str:
+    """What cloud-init's own schema says of the user data: it names the key. Else the end of its log."""
+    code, out, err = multipass(["exec", name, "--", "sudo", "cloud-init", "schema", "--system"], "")
+    return " ".join((err + out).split()) if code else last_words(multipass, name)
 
 
 def describe(instance: Instance) -> str:
@@ -312,7 +337,7 @@ def main() -> None:
     multipass = runner(module, module.params["executable"])
     try:
         check(wanted)
-        found = read(multipass, wanted) if module.check_mode else settled(multipass, wanted)
+        found = settled(multipass, wanted)
         asks_for_bin = wanted.state == "absent" and not wanted.purge and found.state != "absent"
         steps = plan(
             wanted,
@@ -337,6 +362,8 @@ def main() -> None:
         changed=bool(steps),
         actions=[step.sentence for step in steps],
         instance=asdict(instance),
+        memory_bytes=size_in_bytes(wanted.memory) if wanted.memory else 0,
+        host_memory_bytes=host_memory() or 0,
         diff={"before": describe(found), "after": describe(expected(wanted, found, steps))},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,11 @@ NOT_FOUND = 127
 HOME = "/home/ubuntu"  # where multipass puts a mount whose target is relative
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+LOG = "multipass's log (Linux: `sudo snap logs multipass`; macOS: /Library/Logs/Multipass/multipassd.log)"
+# What some versions draw while they work, also where nobody watches: colours, and a wheel of backspaces.
+DRAWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08.")
+# What a daemon says of an instance that runs and has no address yet, instead of all else.
+NO_ADDRESS = "IP not available"
 # States that pass by themselves, and what comes of them.
 PASSING = {
     "starting": "running",
@@ -66,7 +72,8 @@ def same_size(one: str, other: str) -> bool:
 
 
 def mount_target(path: str) -> str:
-    return path if path.startswith("/") else f"{HOME}/{path}"
+    """A mount's target as multipass tells it afterwards; since 1.17 without a slash at the end."""
+    return posixpath.normpath(posixpath.join(HOME, path))
 
 
 def parse_json(text: str) -> dict[str, Any] | None:
@@ -102,9 +109,12 @@ def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
 
 def explain(doing: str, code: int, out: str, err: str) -> str:
     """What went wrong in the operator's words."""
-    said = " ".join(f"{err}\n{out}".split()) or f"exit code {code}, and not a word"
+    said = " ".join(DRAWN.sub("", f"{err}\n{out}").split()) or f"exit code {code}, and not a word"
     if code == NOT_FOUND:
-        return f"{doing}: multipass is not installed on this computer. `sudo snap install multipass` does it."
+        return (
+            f"{doing}: multipass is not installed on this computer. Linux: `sudo snap install "
+            "multipass`; macOS: `brew install --cask multipass`."
+        )
     if "cannot connect to the multipass socket" in said:
         return (
             f"{doing}: multipass's service does not answer. Start it (Linux: `sudo snap restart multipass`; "
@@ -147,13 +157,18 @@ def read_list(multipass: Multipass) -> list[Instance]:
 
 
 def read_info(multipass: Multipass, name: str) -> Instance:
-    """One instance; its state is `absent` when there is none. An answer counts whatever the exit code."""
+    """One instance; its state is `absent` when there is none. An answer counts whatever the exit code.
+
+    An instance without an address makes some versions refuse the whole answer: it counts as starting.
+    """
     code, out, err = multipass(["info", name, "--format", "json"], "")
     entry = ((parse_json(out) or {}).get("info") or {}).get(name)
     if entry:
         return instance_from(name, entry)
     if f'instance "{name}" does not exist' in err + out:
         return Instance(name)
+    if NO_ADDRESS in err + out:
+        return Instance(name, "starting")
     raise MultipassError(explain(f"Reading the instance {name}", code, out, err))
 
 

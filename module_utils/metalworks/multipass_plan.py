@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ansible.module_utils.metalworks.cloud_config import problem
 from ansible.module_utils.metalworks.multipass import (
+    LOG,
     PASSING,
     Instance,
     mount_target,
@@ -39,6 +41,7 @@ class Wanted:
     networks: Sequence[str] = field(default_factory=tuple)
     resize: str = "refuse"
     deleted: str = "refuse"
+    adopt: bool = True
     purge: bool = False
     timeout: int = 600
 
@@ -71,8 +74,9 @@ def check(wanted: Wanted) -> None:
             raise Refused(f"{setting} of {wanted.name} is {text}; multipass takes {least} or more")
     if wanted.cpus is not None and wanted.cpus < 1:
         raise Refused(f"cpus of {wanted.name} is {wanted.cpus}; an instance has 1 or more")
-    if wanted.cloud_init and not wanted.cloud_init.startswith("#cloud-config"):
-        raise Refused(f"cloud_init of {wanted.name} has to begin with the line #cloud-config")
+    wrong = problem(wanted.cloud_init) if wanted.cloud_init else None
+    if wrong:
+        raise Refused(f"cloud_init of {wanted.name} {wrong}")
 
 
 def plan(
@@ -83,6 +87,11 @@ def plan(
     found = replace(found, state=PASSING.get(found.state, found.state))
     if wanted.state == "absent":
         return remove(wanted, found, has_bin=has_bin)
+    if found.state != "absent" and not wanted.adopt:
+        raise Refused(
+            f"multipass already has an instance {found.name} ({found.state}), which was not made here. Give "
+            "this machine another name, or set adopt: true when that instance is meant"
+        )
     if found.state == "deleted":
         steps, found = take_back(wanted, found)
     else:
@@ -170,11 +179,16 @@ def launch(wanted: Wanted) -> list[Step]:
 
 
 def refuse_what_cannot_change(wanted: Wanted, found: Instance) -> None:
-    if found.state in ("unknown", "unavailable"):
+    if found.state == "unknown":
         raise Refused(
-            f"multipass calls the state of {found.name} {found.state.capitalize()}, so nothing is changed. "
+            f"multipass calls the state of {found.name} Unknown, so nothing is changed. "
             f"`multipass stop --force {found.name}` and `multipass start {found.name}` often bring it back; "
-            "`sudo snap logs multipass` tells why it was lost"
+            f"{LOG} tells why it was lost"
+        )
+    if found.state == "unavailable":
+        raise Refused(
+            f"{found.name} is Unavailable: its availability zone is disabled (`multipass zones`). It starts "
+            "by itself after `multipass enable-zones`"
         )
     release = re.fullmatch(r"\d\d\.\d\d", wanted.image or "")
     if release and found.image and not found.image.startswith(release[0]):
@@ -230,7 +244,7 @@ def mounts(wanted: Wanted, found: Instance) -> list[Step]:
     new = [(target, source) for target, source in targets.items() if found.mounts.get(target) != source]
     return [
         *(
-            Step(f"unmount {target} of {found.name}", ("umount", f"{found.name}:{target}"))
+            Step(f"unmount {target} of {found.name}", ("unmount", f"{found.name}:{target}"))
             for target in sorted(gone)
         ),
         *(

@@ -15,7 +15,8 @@ REASONS = (
     ("Permission denied", "it does not accept the key: check ansible_user and ansible_ssh_private_key_file"),
     (
         "Could not resolve",
-        "its name is not known: write its address as ansible_host, or make the machine (playbooks/machines.yml)",
+        "its name is not known: write its address as ansible_host, or make the machine first "
+        "(playbooks/machines.yml)",
     ),
     ("No route to host", "it cannot be reached: check ansible_host, the cable, and that it is switched on"),
     ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),

@@ -58,6 +58,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.multipass import (
+    NO_ADDRESS,
     Instance,
     Multipass,
     MultipassError,
@@ -73,19 +74,9 @@ def read(multipass: Multipass, names: list[str]) -> dict[str, Instance]:
     try:
         return {instance.name: instance for instance in read_list(multipass)}
     except MultipassError as error:
-        if "IP not available" not in str(error):
+        if NO_ADDRESS not in str(error):
             raise
-    return {name: found for name in names if (found := read_one(multipass, name))}
-
-
-def read_one(multipass: Multipass, name: str) -> Instance | None:
-    """One instance; that its address is not there yet is no error here."""
-    try:
-        return read_info(multipass, name)
-    except MultipassError as error:
-        if "IP not available" not in str(error):
-            raise
-    return None
+    return {name: read_info(multipass, name) for name in names}
 
 
 class InventoryModule(BaseInventoryPlugin):

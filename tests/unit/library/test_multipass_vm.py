@@ -173,17 +173,56 @@ def test_failed_cloud_init_shows_its_end(multipass: Answers, capsys: Any) -> Non
     assert "cloud-init of vm failed. Its end: no such package: kurl" in answer["msg"]
 
 
-def test_cloud_init_that_recovered_is_a_warning(
-    multipass: Answers, capsys: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [
+        # Exit code and words of cloudinit/config/schema.py of canonical/cloud-init (handle_schema_args).
+        (
+            [1, "", "Error: Cloud config schema errors: : Additional properties are not allowed ('x')\n"],
+            "('x')",
+        ),
+        ([0, "Valid schema user-data\n", ""], "mirror not found"),
+    ],
+)
+def test_cloud_init_that_recovered_is_a_warning_that_names_the_fault(
+    multipass: Answers, capsys: Any, monkeypatch: pytest.MonkeyPatch, schema: list[Any], names: str
 ) -> None:
     warnings: list[str] = []
     monkeypatch.setattr("library.multipass_vm.AnsibleModule.warn", lambda _, words: warnings.append(words))
     multipass.give(
-        {"info vm --format json": [info("Running", "10.1.2.3")], STATUS: [[2, "status: done\n", ""]]}
+        {
+            "info vm --format json": [info("Running", "10.1.2.3")],
+            STATUS: [[2, "status: done\n", ""]],
+            "exec vm -- sudo cloud-init schema --system": [schema],
+            "exec vm -- sudo tail -n 15 /var/log/cloud-init-output.log": [[0, "mirror not found\n", ""]],
+        }
     )
     answer = run(multipass, capsys)
     assert not answer["failed"]
-    assert "recoverable errors" in warnings[0]
+    assert "errors that it recovered from" in warnings[0]
+    assert names in warnings[0]
+
+
+def test_instance_whose_address_is_not_known_yet_is_waited_for(multipass: Answers, capsys: Any) -> None:
+    no_address = [2, "", "info failed: IP not available\n"]
+    multipass.give(
+        {
+            "info vm --format json": [MISSING, no_address, no_address, info("Running", "10.1.2.3")],
+            STATUS: [[0, "status: done\n", ""]],
+        }
+    )
+    answer = run(multipass, capsys)
+    assert not answer["failed"], answer
+    assert answer["instance"]["ipv4"] == ["10.1.2.3"]
+
+
+def test_memory_is_told_so_that_all_machines_of_a_computer_can_be_added_up(
+    multipass: Answers, capsys: Any
+) -> None:
+    multipass.give({"info vm --format json": [MISSING]})
+    answer = run(multipass, capsys, check=True, memory="512M")
+    assert answer["memory_bytes"] == 512 << 20
+    assert answer["host_memory_bytes"] > 512 << 20
 
 
 def test_instance_that_gets_no_address_is_named(multipass: Answers, capsys: Any) -> None:

@@ -93,6 +93,12 @@ def test_version_of_command_and_service() -> None:
         (1, 'Source path "/opt/x" does not exist', "below your home folder"),
         (2, 'launch failed: Remote "" is unknown or unreachable.', "unknown or unreachable"),
         (2, "", "exit code 2"),
+        # The wheel of src/client/cli/cmd/animated_spinner.cpp, which early versions turn whoever watches.
+        (
+            2,
+            "\x1b[2K\x1b[0A\x1b[0ECreating vm  \b/\b-\b\\\b| launch failed: no",
+            "Creating vm launch failed: no",
+        ),
     ],
 )
 def test_refusal_is_told_with_its_remedy(code: int, err: str, words: str) -> None:
