@@ -12,9 +12,15 @@ import yaml
 KNOWN = {"hostname", "users", "ssh_authorized_keys", "ssh_pwauth", "write_files", "runcmd", "bootcmd"}
 DEFAULT_USER = {"name": "ubuntu", "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": True}
 RESULT = "/var/lib/cloud-init-status"  # on the volume: it outlives a boot
+COMPLAINT = "/var/lib/cloud-init-complaint"
 # What a guest asks: exit code 2 means done, with errors that cloud-init recovered from.
 STATUS_COMMAND = f"""#!/bin/sh
-[ "$1" = status ] || {{ echo "the lab's stand-in for cloud-init knows: status [--wait]" >&2; exit 1; }}
+if [ "$*" = "schema --system" ]; then
+  [ -s {COMPLAINT} ] || {{ echo "Valid schema user-data"; exit 0; }}
+  cat {COMPLAINT} >&2
+  exit 1
+fi
+[ "$1" = status ] || {{ echo "the lab's cloud-init knows: status [--wait], schema --system" >&2; exit 1; }}
 while :; do
   result=$(cat {RESULT} 2>/dev/null || echo running)
   case "$*:$result" in *--wait*:running) sleep 1 ;; *) break ;; esac
@@ -63,11 +69,22 @@ def script(data: dict[str, Any], *, name: str) -> str:
         lines += write_file(file)
     for command in [*(data.get("bootcmd") or []), *(data.get("runcmd") or [])]:
         lines.append(f"{run(command)} || failed=error")
-    for key in unknown_keys(data):
-        lines.append(f"echo {shlex.quote(f'Invalid cloud-config provided: unknown key {key}')}")
+    if unknown_keys(data):
+        lines += put(COMPLAINT, complaint(unknown_keys(data)), "0644")
+        lines.append(f"cat {COMPLAINT}")
     ending = "degraded" if unknown_keys(data) else "done"
     lines.append(f"echo ${{failed:-{ending}}} > {RESULT}")
     return "\n".join(lines) + "\n"
+
+
+def complaint(keys: list[str]) -> str:
+    """What cloud-init's schema says of keys that it does not know."""
+    listed = ", ".join(f"'{key}'" for key in keys)
+    verb = "was" if len(keys) == 1 else "were"
+    return (
+        "Invalid user-data /var/lib/cloud/instance/cloud-config.txt\nError: Cloud config schema errors: "
+        f": Additional properties are not allowed ({listed} {verb} unexpected)\n"
+    )
 
 
 def account_of_the_image() -> list[str]:

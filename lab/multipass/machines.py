@@ -15,7 +15,7 @@ from lab.multipass.records import Record, service_name
 ROOT = Path(__file__).resolve().parents[2]
 BOOT = ROOT / "roles" / "lab_machines" / "files" / "boot.sh"
 LABEL = "metalworks.multipass"
-SUBNET = os.environ.get("METALWORKS_MULTIPASS_SUBNET", "172.30.10.0/24")
+SUBNET = os.environ.get("METALWORKS_MULTIPASS_SUBNET", "172.30.12.0/24")
 STATES = {"running": "Running", "paused": "Suspended", "restarting": "Restarting"}
 FIRST_HOST = 10
 

@@ -17,6 +17,8 @@ import pytest
 
 STAND_IN = Path(__file__).resolve().parents[2] / "lab" / "multipass" / "bin" / "multipass"
 COMMAND = os.environ.get("METALWORKS_MULTIPASS_COMMAND", str(STAND_IN))
+# The stand-in's service of these tests: beside a person's instances, and those of other tests.
+SERVICE = {"METALWORKS_MULTIPASS": "contract-multipass", "METALWORKS_MULTIPASS_SUBNET": "172.30.13.0/24"}
 USER_DATA = """#cloud-config
 users:
   - default
@@ -30,7 +32,14 @@ runcmd:
 
 
 def multipass(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *words], input=stdin, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [COMMAND, *words],
+        env={**SERVICE, **os.environ},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def done(*words: str, stdin: str = "") -> str:
@@ -159,3 +168,16 @@ def test_failed_command_of_cloud_init_is_told() -> None:
     finally:
         done("delete", "--purge", name)
     assert "does not exist" in refused("info", name)[1]
+
+
+def test_key_that_cloud_init_does_not_know_is_named() -> None:
+    name = f"contract-{uuid.uuid4().hex[:6]}"
+    try:
+        done("launch", "--name", name, "--cloud-init", "-", stdin="#cloud-config\nflavour: mint\n")
+        status = multipass("exec", name, "--", "cloud-init", "status", "--wait")
+        assert "status: done" in status.stdout
+        schema = multipass("exec", name, "--", "sudo", "cloud-init", "schema", "--system")
+        assert schema.returncode == 1
+        assert "'flavour' was unexpected" in schema.stdout + schema.stderr
+    finally:
+        done("delete", "--purge", name)
