@@ -54,8 +54,9 @@ lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
 test-unit: .venv/.ready ## Modules, plugins, conventions: seconds
 	@pytest tests/unit
 
-test-stand-in: artifacts ## The k3s stand-in's Go packages: seconds
+test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass (its command line): seconds
 	@tests/stand_in.sh
+	@pytest tests/multipass
 
 test-negative: artifacts ## What must be refused, each with its message
 	@pytest tests/negative
