@@ -99,6 +99,10 @@ options:
     description: The registry to which own images are pushed (C(metalworks_registry)).
     type: dict
     default: {}
+  registries:
+    description: Where nodes pull images from (C(k3s_registries)).
+    type: raw
+    default: {}
 attributes:
   check_mode:
     description: Reads only.
@@ -173,6 +177,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "subnet": {"type": "str"},
     "rehearsal": {"type": "bool", "default": False},
     "registry": {"type": "dict", "default": {}},
+    "registries": {"type": "raw", "default": {}},
 }
 
 
@@ -222,6 +227,7 @@ def main() -> None:
         routes=routes(),
         rehearsal=params["rehearsal"],
         registry=params["registry"],
+        registries=params["registries"],
     )
     module.exit_json(changed=False, problems=problems(inventory))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from ansible.module_utils.metalworks import artifact_rules, k3s_settings
+from ansible.module_utils.metalworks import artifact_rules, k3s_registries, k3s_settings
 
 KINDS = ("lab", "multipass", "metal", "existing")
 # Where the examples' passwords would let strangers in.
@@ -63,6 +63,7 @@ class Inventory:
     artifact_overrides: Any = field(default_factory=dict)
     rehearsal: bool = False
     registry: Mapping[str, Any] = field(default_factory=dict)
+    registries: Any = field(default_factory=dict)
 
     @property
     def servers(self) -> list[Machine]:
@@ -86,6 +87,7 @@ def problems(inventory: Inventory) -> list[str]:
         *_notebook_problems(inventory),
         *_port_problems(inventory),
         *_registry_problems(inventory),
+        *(f"k3s_registries: {sentence}" for sentence in k3s_registries.problems(inventory.registries)),
     ]
 
 
@@ -358,12 +360,8 @@ def _registry_problems(inventory: Inventory) -> Iterator[str]:
     if bool(registry.get("username")) != bool(registry.get("password")):
         given, missing = ("username", "password") if registry.get("username") else ("password", "username")
         yield f"metalworks_registry has a {given} and no {missing}: write both, or neither"
-    ca = str(registry.get("ca") or "")
-    if ca and "-----BEGIN CERTIFICATE-----" not in ca:
-        yield (
-            "metalworks_registry, ca is not a PEM text: write the certificate itself, as in "
-            "\"{{ lookup('ansible.builtin.file', 'ca.pem') }}\""
-        )
+    if registry.get("ca"):
+        yield from (f"metalworks_registry, ca {said}" for said in k3s_registries.ca_problems(registry["ca"]))
 
 
 def _title_problems(inventory: Inventory) -> Iterator[str]:
