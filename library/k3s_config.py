@@ -285,8 +285,7 @@ def write(files: dict[Path, File]) -> None:
 
 
 def main() -> None:
-    # no_log: the configuration may hold secrets, which must not reach the machine's own log.
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     module.no_log_values.update(secrets(params["config"], *(peer["config"] for peer in params["peers"])))
     module.no_log_values.update(k3s_registries.secrets(params["registries"]))
