@@ -8,11 +8,13 @@ machines are asked over plain ssh.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import testinfra.backend.ssh
 import testinfra.utils.ansible_runner
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
@@ -20,6 +22,8 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.vars.manager import VariableManager
+from testinfra.backend.base import CommandResult
+from testinfra.backend.ssh import SshBackend
 
 ROOT = Path(__file__).resolve().parent
 
@@ -30,6 +34,28 @@ EXPLANATIONS = {
     "events": "test -S /run/k3s/containerd/containerd.sock"
     " && /usr/local/bin/k3s kubectl get events --all-namespaces --sort-by .lastTimestamp | tail -n 30",
 }
+
+# What sudo asks for on a machine, by its address.
+PASSWORD = {"ansible_host", "ansible_become_password"}
+SUDO_PASSWORDS: dict[str, str] = {}
+
+
+class Ssh(SshBackend):
+    """ssh to a machine whose sudo may ask for a password: standard input shows it to no list of processes."""
+
+    def get_sudo_command(self, command: str, sudo_user: str | None) -> str:
+        asked: str = super().get_sudo_command(command, sudo_user)
+        return (
+            asked.replace("sudo ", "sudo --stdin --prompt= ", 1)
+            if self.host.name in SUDO_PASSWORDS
+            else asked
+        )
+
+    def run_local(self, command: str, *args: str) -> CommandResult:
+        line = self.encode(self.quote(command, *args))
+        given = SUDO_PASSWORDS.get(self.host.name, "") if self.sudo else ""
+        done = subprocess.run(line, shell=True, input=f"{given}\n".encode(), capture_output=True, check=False)
+        return self.result(done.returncode, line, done.stdout, done.stderr)
 
 
 def resolved_inventory(_config: object, source: str | None) -> dict[str, Any]:
@@ -47,6 +73,13 @@ def resolved_inventory(_config: object, source: str | None) -> dict[str, Any]:
     hostvars = {
         host.name: _connection(loader, variables.get_vars(host=host)) for host in inventory.get_hosts()
     }
+    SUDO_PASSWORDS.update(
+        {
+            its["ansible_host"]: its["ansible_become_password"]
+            for its in hostvars.values()
+            if its.keys() >= PASSWORD
+        }
+    )
     return {"_meta": {"hostvars": hostvars}, **groups}
 
 
@@ -75,6 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # testinfra's own option, so that `ansible://` hosts come from the same inventory.
     config.option.ansible_inventory = config.option.ansible_inventory or config.option.inventory
     testinfra.utils.ansible_runner.get_ansible_inventory = resolved_inventory
+    testinfra.backend.ssh.SshBackend = Ssh
 
 
 def explanation(host: Any, command: str) -> str:

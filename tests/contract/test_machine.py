@@ -32,6 +32,7 @@ def test_the_unit_is_ready_by_notification_and_leaves_pods_alone(machine: Machin
         ("cluster-cird: 10.0.0.0/16", "cluster-cird"),
         ("write-kubeconfig-mode: [1, 2]", "write-kubeconfig-mode"),
         ("cluster-cidr: 10.43.0.0/16", "overlap"),
+        ("flannel-iface: no-such-card", "no-such-card"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name(machine: Machine, written: str, told: str) -> None:
