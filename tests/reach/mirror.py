@@ -12,6 +12,8 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import platform
 import shutil
 import ssl
 import subprocess
@@ -30,6 +32,8 @@ import yaml
 import zstandard
 
 ROOT = Path(__file__).resolve().parents[2]
+# As the makers name them in their files' names.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 Page = bytes | Path
 Fault = Callable[["Visit", bytes], None]
 
@@ -244,9 +248,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8480)
-    parser.add_argument("--arch", default="amd64")
+    parser.add_argument("--pid-file", type=Path, help="where its process id is written")
     asked = parser.parse_args()
-    site = Site(the_labs_pages(asked.arch), (asked.address, asked.port))
+    site = Site(the_labs_pages(ARCHITECTURES[platform.machine()]), (asked.address, asked.port))
+    if asked.pid_file:
+        asked.pid_file.write_text(f"{os.getpid()}\n")
     print(f"{site.url} serves\n" + "\n".join(f"  {path}" for path in site.pages), flush=True)
     with suppress(KeyboardInterrupt):
         site.serve_forever()

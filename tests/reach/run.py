@@ -57,7 +57,12 @@ TARGETS = (
     Target("existing", str(HERE / "inventories/existing"), within="lab"),
     Target("multipass", "inventories/multipass", variables=(f"@{HERE}/rehearsal.yml",)),
     Target("metal", str(HERE / "inventories/metal")),
-    Target("upstream", str(HERE / "inventories/upstream")),
+    Target(
+        "upstream",
+        str(HERE / "inventories/upstream"),
+        before=(str(HERE / "upstream_sites.yml"),),
+        after=(str(HERE / "upstream_sites_gone.yml"), "playbooks/down.yml"),
+    ),
 )
 
 
