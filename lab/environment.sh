@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 PATH=${PATH//$PWD\/.venv\/bin:/} # not the environment's own Python: it is about to go
 python=${PYTHON:-python3}
 exec 9>.venv.lock
-flock 9
+! command -v flock >/dev/null || flock 9 # macOS has none
 [ .venv/.ready -nt requirements.txt ] && exit 0
 echo "Making the Python environment (.venv) from requirements.txt"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is "
