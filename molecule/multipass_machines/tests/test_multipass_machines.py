@@ -15,11 +15,13 @@ STATE = SCENARIO / "inventory" / ".state" / "molecule"
 computer = testinfra.get_host("local://")
 
 
-def play(playbook: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def play(
+    playbook: str, *options: str, inventory: str = "inventory", **variables: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook of the scenario as a person would."""
     return subprocess.run(
         [
-            *("ansible-playbook", "--inventory", SCENARIO / "inventory", SCENARIO / playbook),
+            *("ansible-playbook", "--inventory", SCENARIO / inventory, SCENARIO / playbook),
             *("--extra-vars", json.dumps(variables), *options),
         ],
         env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
@@ -70,6 +72,12 @@ class TestLife:
         done = play("converge.yml")
         assert done.returncode == 0, done.stdout
         assert states() == {"vm-1": "Running", "vm-2": "Running"}
+
+    def test_machine_whose_address_nobody_tells_is_refused(self) -> None:
+        refused = play("converge.yml", inventory="inventory/hosts.yml")  # without the plugin's file
+        assert refused.returncode == 2
+        assert "vm-1 runs, but the inventory has no address for vm-1" in told(refused)
+        assert "address_in" in told(refused)
 
     def test_running_machine_of_another_size_is_refused_and_left_alone(self) -> None:
         refused = play("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
