@@ -56,7 +56,12 @@ TARGETS = (
     Target("lab", "inventories/lab", variables=("lab_machines_outdated=replace",)),
     Target("existing", str(HERE / "inventories/existing"), within="lab"),
     Target("multipass", "inventories/multipass", variables=(f"@{HERE}/rehearsal.yml",)),
-    Target("metal", str(HERE / "inventories/metal")),
+    Target(
+        "metal",
+        str(HERE / "inventories/metal"),
+        before=(f"{HERE}/metal_machines.yml",),
+        after=("playbooks/down.yml", f"{HERE}/metal_machines_gone.yml"),
+    ),
     Target(
         "upstream",
         str(HERE / "inventories/upstream"),
