@@ -8,6 +8,7 @@ short_description: Addresses of multipass instances
 description:
   - Sets C(ansible_host) of the hosts that the inventory names already, from C(multipass list --format json).
     Adds no host. A host whose instance is missing, deleted or without address stays as it is.
+  - A host's instance is named by the host's own variable C(multipass_machines_instance), else by the host.
   - Beside a static inventory in one folder it has to come later by name; its file's name ends in
     C(multipass.yml).
 author: Metalworks
@@ -22,7 +23,7 @@ options:
     type: str
     default: all
   prefix:
-    description: What an instance's name has before the host's.
+    description: What an instance's name has before the host's, where the host does not name it.
     type: str
     default: ""
   address_in:
@@ -68,6 +69,8 @@ from ansible.module_utils.metalworks.multipass import (
 )
 from ansible.module_utils.metalworks.multipass_run import plain_runner
 
+NAMED_BY = "multipass_machines_instance"
+
 
 def read(multipass: Multipass, names: list[str]) -> dict[str, Instance]:
     """The instances by name. Some versions refuse the whole list when one instance has no address yet."""
@@ -90,25 +93,29 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        hosts = self.hosts(path)
-        prefix = self.get_option("prefix")
+        names = self.names(path)
         try:
-            found = read(plain_runner(self.get_option("executable")), [f"{prefix}{host}" for host in hosts])
+            found = read(plain_runner(self.get_option("executable")), list(names.values()))
         except MultipassError as error:
             # Without multipass there are no machines yet; playbooks that need one say which.
             self.display.warning(str(error))
             return
-        for host in hosts:
-            self.give_address(host, found.get(f"{prefix}{host}"), path)
+        for host, name in names.items():
+            self.give_address(host, found.get(name), path)
 
-    def hosts(self, path: str) -> list[str]:
+    def names(self, path: str) -> dict[str, str]:
+        """The instance of each host."""
         group = self.get_option("group")
         if group not in self.inventory.groups:
             raise AnsibleParserError(
                 f"{path}: there is no group {group} (yet). Name a group of the inventory; the file with its "
                 "hosts has to come before this one, which Ansible reads in the order of names"
             )
-        return [host.name for host in self.inventory.groups[group].get_hosts()]
+        prefix = self.get_option("prefix")
+        return {
+            host.name: str(host.vars.get(NAMED_BY) or f"{prefix}{host.name}")
+            for host in self.inventory.groups[group].get_hosts()
+        }
 
     def give_address(self, host: str, instance: Instance | None, path: str) -> None:
         if instance is None or instance.state != "running":

@@ -88,6 +88,14 @@ def test_prefix_tells_labs_apart(folder: Folder) -> None:
     assert folder.read(prefix="mine-")["metalworks-1"] == "10.97.0.76"
 
 
+def test_host_may_name_its_instance(folder: Folder) -> None:
+    (folder.inventory / "hosts.yml").write_text(
+        HOSTS.replace("metalworks-1:", "metalworks-1: {multipass_machines_instance: sparrow}")
+    )
+    folder.answer(listed(running("sparrow", "10.97.0.76"), running("metalworks-1", "10.97.0.9")))
+    assert folder.read()["metalworks-1"] == "10.97.0.76"
+
+
 def test_address_lies_in_the_network_that_is_asked_for(folder: Folder) -> None:
     folder.answer(listed(running("metalworks-1", "10.97.0.76", "192.168.1.20")))
     assert folder.read(address_in=["192.168.1.0/24"])["metalworks-1"] == "192.168.1.20"
