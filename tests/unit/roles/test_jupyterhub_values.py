@@ -1,0 +1,108 @@
+"""The role hands the chart names and types that zero-to-jupyterhub knows; the lab's chart takes no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from in_process import ROOT
+from jupyterhub_values import values
+
+KNOWN: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+SCHEMA = json.loads((ROOT / "lab" / "charts" / "jupyterhub" / "values.schema.json").read_text())
+
+each_kind = pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="as_it_is_by_default"),
+        pytest.param(
+            {"jupyterhub_storage_class": "fast", "jupyterhub_cull_enabled": False}, id="said_otherwise"
+        ),
+        pytest.param({"jupyterhub_images": {"hub": "", "proxy": ""}}, id="images_of_the_chart"),
+    ],
+)
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Each value with its name; what is free ends the way there."""
+    name = known_name(path)
+    if name in KNOWN:
+        yield name, value
+    elif isinstance(value, dict) and (value or not path):
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif value != {}:  # an empty dictionary sets nothing
+        yield name, value
+
+
+def known_name(path: tuple[str, ...]) -> str:
+    """The name in the table, where * stands for a name that is free."""
+    name = ".".join(path)
+    for number in range(len(path)):
+        starred = ".".join((*path[:number], "*", *path[number + 1 :]))
+        if any(known == starred or known.startswith(f"{starred}.") for known in KNOWN):
+            return starred
+    return name
+
+
+@each_kind
+def test_names_and_types_are_upstreams(given: dict[str, Any]) -> None:
+    found = list(leaves(values(**given)))
+    assert len(found) > 30
+    for name, value in found:
+        assert name in KNOWN, f"{name}: zero-to-jupyterhub has no such value"
+        if KNOWN[name] != "free":
+            jsonschema.validate(value, {"type": KNOWN[name]})
+
+
+def test_every_value_of_the_table_is_set() -> None:
+    assert {name for name, _ in leaves(values())} == set(KNOWN)
+
+
+@each_kind
+def test_the_labs_chart_takes_them(given: dict[str, Any]) -> None:
+    jsonschema.validate(values(**given), SCHEMA)
+
+
+def test_an_unknown_value_would_be_found() -> None:
+    wrong = values() | {"singleuser": {"memory": {"guarante": "1G"}}}
+    assert "singleuser.memory.guarante" in dict(leaves(wrong))
+    with pytest.raises(jsonschema.ValidationError, match="guarante"):
+        jsonschema.validate(wrong, SCHEMA)
+
+
+# A null is left out: Helm takes it for "unset" before it looks at the schema.
+SAMPLES = {
+    "string": "text",
+    "integer": 1,
+    "number": 1.5,
+    "boolean": True,
+    "array": ["text"],
+    "object": {"a": "b"},
+}
+
+
+def refused() -> Iterator[Any]:
+    """Each value with a type that upstream does not take."""
+    for name, types in KNOWN.items():
+        taken = {types} if isinstance(types, str) else set(types)
+        taken |= {"integer"} if "number" in taken else set()
+        for kind in SAMPLES.keys() - taken if types != "free" else ():
+            yield pytest.param(name, SAMPLES[kind], id=f"{name}-{kind}")
+
+
+@pytest.mark.parametrize(("name", "value"), list(refused()))
+def test_a_type_that_upstream_refuses_is_refused_by_the_labs_chart(name: str, value: Any) -> None:
+    wrong = values()
+    *way, last = name.replace("*", "hub_users").split(".")
+    place = wrong
+    for key in way:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, SCHEMA)
