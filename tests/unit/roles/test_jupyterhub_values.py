@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from in_process import ROOT
 from jupyterhub_values import values
 
+VALUES = values()
 KNOWN: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 SCHEMA = json.loads((ROOT / "lab" / "charts" / "jupyterhub" / "values.schema.json").read_text())
 
@@ -61,7 +63,7 @@ def test_names_and_types_are_upstreams(given: dict[str, Any]) -> None:
 
 
 def test_every_value_of_the_table_is_set() -> None:
-    assert {name for name, _ in leaves(values())} == set(KNOWN)
+    assert {name for name, _ in leaves(VALUES)} == set(KNOWN)
 
 
 @each_kind
@@ -70,7 +72,7 @@ def test_the_labs_chart_takes_them(given: dict[str, Any]) -> None:
 
 
 def test_an_unknown_value_would_be_found() -> None:
-    wrong = values() | {"singleuser": {"memory": {"guarante": "1G"}}}
+    wrong = VALUES | {"singleuser": {"memory": {"guarante": "1G"}}}
     assert "singleuser.memory.guarante" in dict(leaves(wrong))
     with pytest.raises(jsonschema.ValidationError, match="guarante"):
         jsonschema.validate(wrong, SCHEMA)
@@ -98,7 +100,7 @@ def refused() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "value"), list(refused()))
 def test_a_type_that_upstream_refuses_is_refused_by_the_labs_chart(name: str, value: Any) -> None:
-    wrong = values()
+    wrong = copy.deepcopy(VALUES)
     *way, last = name.replace("*", "hub_users").split(".")
     place = wrong
     for key in way:
