@@ -44,9 +44,9 @@ down: .venv/.ready ## Remove the lab: machines, volumes, network, kubeconfig con
 	@PYTHON="$(PYTHON)" lab/environment.sh
 
 ## The proofs
-.PHONY: test test-events test-reach lint test-unit test-stand-in test-negative test-molecule test-platform verify
+.PHONY: test test-events test-reach lint test-unit test-stand-in test-upstream test-negative test-molecule test-platform verify
 test: artifacts ## All that proves the platform, in the order of cost
-	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-negative test-molecule test-platform
+	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-upstream test-negative test-molecule test-platform
 
 lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
 	@tests/lint.sh
@@ -57,6 +57,9 @@ test-unit: .venv/.ready ## Modules, plugins, conventions: seconds
 test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass (its command line): seconds
 	@tests/stand_in.sh
 	@pytest tests/multipass
+
+test-upstream: artifacts ## The chart by repository, file and folder, through helm; what it makes is upstream's
+	@pytest tests/upstream
 
 test-negative: artifacts ## What must be refused, each with its message
 	@pytest tests/negative

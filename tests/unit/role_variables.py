@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
@@ -10,10 +11,10 @@ from in_process import ROOT
 
 
 def resolved(role: str, name: str, **given: Any) -> Any:
-    """One variable of a role, with its defaults below what is given."""
+    """One variable of a role, with its defaults below what is given, as plain data."""
     folder = ROOT / "roles" / role
     variables: dict[str, Any] = {}
     for part in ("defaults", "vars"):
         variables |= DataLoader().load_from_file(str(folder / part / "main.yml"), trusted_as_template=True)
     templar = Templar(loader=DataLoader(), variables={**variables, "role_path": str(folder), **given})
-    return templar.template(trust_as_template("{{ " + name + " }}"))
+    return json.loads(json.dumps(templar.template(trust_as_template("{{ " + name + " }}"))))
