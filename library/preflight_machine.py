@@ -18,9 +18,9 @@ options:
     required: true
     choices: [server, agent]
   architecture:
-    description: The architecture of the artifacts.
+    description: The architecture of the artifacts. Empty means that each machine gets those of its own.
     type: str
-    default: amd64
+    default: ''
   k3s_version:
     description: The version of k3s that is to be installed.
     type: str
@@ -40,6 +40,27 @@ options:
     default: 10.0
   etcd:
     description: Whether this server keeps the data in etcd, which needs two more ports.
+    type: bool
+    default: false
+  flannel_interface:
+    description: The interface that pods' traffic takes (C(flannel-iface)). Empty leaves the choice to k3s.
+    type: str
+    default: ''
+  flannel_backend:
+    description: How pods' traffic travels (C(flannel-backend)). V(vxlan) needs a port of its own.
+    type: str
+    default: vxlan
+  peers:
+    description: The addresses of the other nodes. The machine's firewall must let them in.
+    type: list
+    elements: str
+    default: []
+  pod_network:
+    description: The network of the pods (C(cluster-cidr)). The machine's firewall must let it in.
+    type: str
+    default: 10.42.0.0/16
+  swap_refused:
+    description: Whether the kubelet is told not to start while swap is on (C(fail-swap-on)).
     type: bool
     default: false
   operator_time:
@@ -78,6 +99,12 @@ problems:
   elements: str
   returned: always
   sample: ["port 6443 is in use by nginx (pid 812): stop that, k3s needs the port"]
+notes:
+  description: What is no reason to refuse the machine, and good to know. Each is a warning, too.
+  type: list
+  elements: str
+  returned: always
+  sample: ["Its swap is on. ..."]
 facts:
   description: What was seen, for comparison with the other machines.
   type: dict
@@ -86,6 +113,7 @@ facts:
 """
 
 import dataclasses
+import json
 import os
 import platform
 import shutil
@@ -97,7 +125,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.machine_rules import Facts, Wanted, problems
+from ansible.module_utils.metalworks.firewall_rules import Firewall, Packet, closed_by_nftables, closed_by_ufw
+from ansible.module_utils.metalworks.machine_rules import Facts, Wanted, notes, problems
 
 DATA = Path("/var/lib/rancher/k3s")
 K3S = "/usr/local/bin/k3s"
@@ -106,12 +135,17 @@ UNITS = ("/k3s.service", "/k3s-agent.service", "/kubepods")
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
-    "architecture": {"type": "str", "default": "amd64"},
+    "architecture": {"type": "str", "default": ""},
     "k3s_version": {"type": "str", "required": True},
     "node_addresses": {"type": "list", "elements": "str", "default": []},
     "memory_mib": {"type": "int", "default": 1024},
     "disk_gib": {"type": "float", "default": 10.0},
     "etcd": {"type": "bool", "default": False},
+    "flannel_interface": {"type": "str", "default": ""},
+    "flannel_backend": {"type": "str", "default": "vxlan"},
+    "peers": {"type": "list", "elements": "str", "default": []},
+    "pod_network": {"type": "str", "default": "10.42.0.0/16"},
+    "swap_refused": {"type": "bool", "default": False},
     "operator_time": {"type": "float", "required": True},
     "clock_tolerance_seconds": {"type": "float", "default": 30.0},
 }
@@ -212,6 +246,28 @@ def strangers(ports: tuple[int, ...]) -> dict[int, str]:
     return owners
 
 
+def cards(module: AnsibleModule) -> dict[str, list[str]]:
+    """Each network interface with its addresses; without addresses where the machine has no iproute2."""
+    found: dict[str, list[str]] = {entry.name: [] for entry in Path("/sys/class/net").iterdir()}
+    for card in answer(module, "ip", "-json", "address"):
+        found[card["ifname"]] = [address["local"] for address in card["addr_info"] if "local" in address]
+    return found
+
+
+def answer(module: AnsibleModule, program: str, *arguments: str) -> Any:
+    """What a program says in JSON; nothing when it is missing or fails."""
+    path = module.get_bin_path(program, opt_dirs=["/usr/sbin", "/sbin"])
+    code, said, _ = module.run_command([path, *arguments]) if path else (1, "", "")
+    return json.loads(said) if code == 0 and said.strip() else []
+
+
+def firewall(module: AnsibleModule, wanted: list[Packet]) -> Firewall | None:
+    """The firewall that is on. ufw is asked itself: its rules hold matches that nftables cannot name."""
+    ufw = module.get_bin_path("ufw", opt_dirs=["/usr/sbin"])
+    by_ufw = closed_by_ufw(module.run_command([ufw, "status", "verbose"])[1], wanted) if ufw else None
+    return by_ufw or closed_by_nftables(dict(answer(module, "nft", "--json", "list", "ruleset")), wanted)
+
+
 def installed_version(module: AnsibleModule) -> str:
     if not Path(K3S).exists():
         return ""
@@ -221,6 +277,7 @@ def installed_version(module: AnsibleModule) -> str:
 
 def look(module: AnsibleModule, wanted: Wanted) -> Facts:
     place = existing(DATA)
+    found_cards = cards(module)
     return Facts(
         hostname=socket.gethostname(),
         machine_id=text("/etc/machine-id"),
@@ -238,6 +295,9 @@ def look(module: AnsibleModule, wanted: Wanted) -> Facts:
         clock_ahead_seconds=time.time() - module.params["operator_time"],
         listeners=strangers(wanted.ports),
         k3s_version=installed_version(module),
+        cards=found_cards,
+        swap=len(text("/proc/swaps").splitlines()) > 1,
+        firewall=firewall(module, wanted.incoming(found_cards)),
     )
 
 
@@ -245,7 +305,11 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     wanted = Wanted(**{name: value for name, value in module.params.items() if name != "operator_time"})
     found = look(module, wanted)
-    module.exit_json(changed=False, problems=problems(wanted, found), facts=dataclasses.asdict(found))
+    for note in notes(found):
+        module.warn(note)
+    module.exit_json(
+        changed=False, problems=problems(wanted, found), notes=notes(found), facts=dataclasses.asdict(found)
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible.module_utils.metalworks.firewall_rules import Firewall, Packet, packets, sentence
+
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 OLDEST_PYTHON = (3, 9)
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
@@ -20,6 +22,7 @@ KERNEL_FEATURES = {
 SERVER_PORTS = (6443, 10250)
 ETCD_PORTS = (2379, 2380)
 AGENT_PORTS = (10250,)
+NOT_CARDS = ("lo", "veth", "cni", "flannel")  # the loopback, and what k3s makes
 VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)[^+]*\+(?:k3s|lab)(\d+)")
 
 
@@ -43,6 +46,9 @@ class Facts:
     listeners: Mapping[int, str] = field(default_factory=dict)
     k3s_version: str = ""
     root: bool = True
+    cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    swap: bool = False
+    firewall: Firewall | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,19 @@ class Wanted:
     disk_gib: float
     clock_tolerance_seconds: float
     etcd: bool = False
+    flannel_interface: str = ""
+    flannel_backend: str = "vxlan"
+    peers: Sequence[str] = ()
+    pod_network: str = "10.42.0.0/16"
+    swap_refused: bool = False
+
+    def incoming(self, cards: Mapping[str, Sequence[str]]) -> list[Packet]:
+        """What the other nodes and the pods must be able to send here."""
+        own = [card for card, addresses in cards.items() if set(addresses) & set(self.node_addresses)]
+        card = self.flannel_interface or (own[0] if own else "")
+        vxlan = self.flannel_backend == "vxlan"
+        wanted: list[Packet] = packets(self.role, self.etcd, self.peers, self.pod_network, vxlan, card)
+        return wanted
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -71,6 +90,8 @@ def problems(wanted: Wanted, found: Facts) -> list[str]:
         *_system_problems(wanted, found),
         *_size_problems(wanted, found),
         *_network_problems(wanted, found),
+        *_card_problems(wanted, found),
+        *([sentence(found.firewall)] if found.firewall and found.firewall.closed else []),
         *_version_problems(wanted.k3s_version, found.k3s_version),
     ]
 
@@ -89,10 +110,10 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         yield (
             f"its processor is {found.architecture}, for which there is no k3s: use a machine of {supported}"
         )
-    elif architecture != wanted.architecture:
+    elif wanted.architecture not in ("", architecture):
         yield (
-            f"its processor is {architecture}, but the artifacts are for {wanted.architecture}: set "
-            f"preflight_architecture to {architecture} where the source has it, or use another machine"
+            f"its processor is {architecture}, but k3s_binary_arch is {wanted.architecture}: take "
+            "k3s_binary_arch out of the inventory (each machine is then asked), or use another machine"
         )
     if not found.systemd:
         yield "systemd is not its init: k3s runs as a systemd service here; use a system with systemd"
@@ -115,6 +136,21 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             f"computer (tolerated: {wanted.clock_tolerance_seconds:g} s), so certificates would not be "
             "valid: switch on time synchronisation (timedatectl set-ntp true)"
         )
+    if found.swap and wanted.swap_refused:
+        yield (
+            f"its swap is on, and k3s_{wanted.role}_config has fail-swap-on=true, with which the kubelet "
+            'does not start: write node_swap: "off", or take that argument out (k3s itself runs with swap)'
+        )
+
+
+def notes(found: Facts) -> list[str]:
+    """What is no reason to refuse the machine, and good to know."""
+    if not found.swap:
+        return []
+    return [
+        "Its swap is on. k3s runs with it and pods do not use it; a node that swaps is slow when memory is "
+        'short. `node_swap: "off"` turns it off for good.'
+    ]
 
 
 def _size_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
@@ -147,6 +183,28 @@ def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         owner = found.listeners.get(port)
         if owner:
             yield f"port {port} is in use by {owner}: stop that, k3s needs the port"
+
+
+def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """k3s sends the pods' traffic through flannel-iface, and all else of the node through node-ip."""
+    name = wanted.flannel_interface
+    if not name:
+        return
+    config = f"k3s_{wanted.role}_config"
+    if name not in found.cards:
+        others = ", ".join(sorted(card for card in found.cards if not card.startswith(NOT_CARDS)))
+        yield (
+            f"it has no network interface {name}, which flannel-iface of {config} names: write one of "
+            f"{others}"
+        )
+        return
+    for address in wanted.node_addresses:
+        if address in found.local_addresses and address not in found.cards[name]:
+            there = ", ".join(found.cards[name]) or "no address"
+            yield (
+                f"its node-ip {address} is not on {name}, which flannel-iface of {config} names and which "
+                f"has {there}: write an address and an interface of one network"
+            )
 
 
 def _version_problems(wanted: str, installed: str) -> Iterator[str]:

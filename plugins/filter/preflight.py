@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+ADDRESS = re.compile(r"[0-9.]+\Z")
 # The first that fits what Ansible says of a machine on which no module could run.
 REASONS = (
     (
@@ -22,8 +24,14 @@ REASONS = (
     ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
     ("Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
     (
-        "sudo password",
-        "{user} may not become root without a password: allow it in sudoers, or use --ask-become-pass",
+        "Missing sudo password",
+        "{user} may not become root without a password: use --ask-become-pass, keep ansible_become_password "
+        "in a vault, or allow it in sudoers",
+    ),
+    (
+        "Incorrect sudo password",
+        "sudo does not take the password of {user}, or {user} may not become root: correct what was typed at "
+        "--ask-become-pass, or ansible_become_password; or allow it in sudoers",
     ),
     ("not in the sudoers file", "{user} may not become root: allow it in sudoers"),
     ("python", "it has no usable Python 3: install python3, or set ansible_python_interpreter"),
@@ -36,6 +44,23 @@ def pick(hosts: Iterable[str], hostvars: Mapping[str, Any], keys: Mapping[str, s
         {"name": host, **{new: hostvars[host][key] for new, key in keys.items() if key in hostvars[host]}}
         for host in hosts
     ]
+
+
+def node_addresses(
+    hosts: Iterable[str], hostvars: Mapping[str, Any], servers: Iterable[str]
+) -> dict[str, list[str]]:
+    """The addresses that the roles k3s_server and k3s_agent give to each node; none where k3s chooses."""
+    chosen = list(servers)
+    return {host: _addresses("server" if host in chosen else "agent", hostvars[host]) for host in hosts}
+
+
+def _addresses(role: str, variables: Mapping[str, Any]) -> list[str]:
+    config = variables.get(f"k3s_{role}_config") or {}
+    reached = str(variables.get("ansible_host", ""))
+    default = reached if ADDRESS.match(reached) else ""
+    said = config.get("node-ip", variables.get(f"k3s_{role}_node_ip", default))
+    parts = said if isinstance(said, list) else [said]
+    return [address for part in parts for address in str(part).split(",") if address]
 
 
 def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
@@ -80,4 +105,4 @@ class FilterModule:
     """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
-        return {"pick": pick, "preflight_problems": preflight_problems}
+        return {"node_addresses": node_addresses, "pick": pick, "preflight_problems": preflight_problems}
