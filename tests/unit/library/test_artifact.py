@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from in_process import cases, run_module
+from in_process import ROOT, cases, run_module
 from tests.reach import mirror
 
 
@@ -68,3 +68,34 @@ def test_a_computer_that_nobody_publishes_for_is_refused(
     answer = run_module("artifact", {"name": "x", "source": "build", "catalogue": str(catalogue)}, capsys)
     assert answer["failed"]
     assert "this computer is riscv64" in answer["msg"]
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_the_catalogues_addresses_are_those_of_a_release(
+    arch: str, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """k3s, its images and the chart, with nothing changed in artifacts.yml but the sites' names."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    written = (ROOT / "artifacts.yml").read_text()
+    entries = yaml.safe_load(written)["artifacts"]
+    version = entries["k3s"]["upstream"]["version"]
+    chart = entries["jupyterhub-chart"]["upstream"]["version"]
+    pages = {
+        **mirror.k3s_release(version, arch, f"k3s for {arch}".encode(), f"images for {arch}".encode()),
+        **mirror.chart_repository({chart: b"the chart"}),
+    }
+    with mirror.serving(mirror.Site(pages)) as site:
+        for maker in ("https://github.com", "https://hub.jupyter.org"):
+            assert maker in written
+            written = written.replace(maker, site.url)
+        (tmp_path / "artifacts.yml").write_text(written)
+        params = {"arch": arch, "catalogue": str(tmp_path / "artifacts.yml")}
+        found = {
+            name: run_module("artifact", {"name": name, **params}, capsys)
+            for name in ("k3s", "k3s-airgap-images", "jupyterhub-chart")
+        }
+    assert {name: Path(answer["path"]).read_text() for name, answer in found.items()} == {
+        "k3s": f"k3s for {arch}",
+        "k3s-airgap-images": f"images for {arch}",
+        "jupyterhub-chart": "the chart",
+    }

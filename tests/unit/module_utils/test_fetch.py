@@ -119,6 +119,41 @@ def test_what_goes_wrong_once_is_tried_again_from_the_start(
     assert site.asked["/1.0/thing"] == 2
 
 
+# By the computer's own settings.
+
+
+def test_a_proxy_of_the_computer_is_asked(
+    site: mirror.Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", site.url)
+    monkeypatch.setenv("no_proxy", "")
+    address = "http://files.example/1.0/thing"  # a name that nobody has
+    site.pages[address] = CONTENT
+    assert get(tmp_path, site, url=address, sha256=mirror.sha256(CONTENT)).path.read_bytes() == CONTENT
+
+
+def test_a_login_comes_from_netrc_and_is_not_handed_on(
+    site: mirror.Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login ada password s3cret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen: list[str | None] = []
+
+    def elsewhere(visit: mirror.Visit, page: bytes) -> None:
+        seen.append(visit.headers["Authorization"])
+        mirror.leads_to(f"http://localhost:{site.server_port}/elsewhere")(visit, page)
+
+    def there(visit: mirror.Visit, page: bytes) -> None:
+        seen.append(visit.headers["Authorization"])
+        visit.answer(200, CONTENT)
+
+    site.faults = {"/1.0/thing": [elsewhere], "/elsewhere": [there]}
+    assert get(tmp_path / "cache", site).path.read_bytes() == CONTENT
+    assert seen == ["Basic YWRhOnMzY3JldA==", None]
+
+
 # What can go wrong.
 
 ONCE, AGAIN = 1, 2
