@@ -53,28 +53,18 @@ def overrides(site: mirror.Site, **k3s: str) -> dict[str, Any]:
     }
 
 
-def playbook(folder: Path, **what: Any) -> Path:
-    """A play that hands the inventory's artifacts over, as playbooks/ do."""
-    defaults = {
-        "artifact": {"overrides": "{{ metalworks_artifacts }}", "catalogue": str(ROOT / "artifacts.yml")}
-    }
-    path = folder / "play.yml"
-    path.write_text(yaml.safe_dump([{"gather_facts": False, "module_defaults": defaults, **what}]))
-    return path
-
-
 def kept(cache: Path) -> list[str]:
     return [path.name for path in cache.rglob("*") if path.is_file()]
 
 
-def install(machines: dict[str, Machine], inventory: Path, folder: Path, artifacts: Any) -> Outcome:
-    """Put k3s on a machine; what is refused must have changed nothing there."""
-    role = {"role": "k3s_binary", "k3s_binary_source": "upstream"}
-    machines["server-1"].run("touch /run/marker")
-    outcome = play(
-        playbook(folder, hosts="server-1", roles=[role]), inventory, metalworks_artifacts=artifacts
-    )
-    assert machines["server-1"].files_changed_since("/run/marker") == []
+def install(machines: dict[str, Machine], inventory: Path, artifacts: Any) -> Outcome:
+    """Make the cluster; what is refused must have changed nothing on a machine."""
+    for machine in machines.values():
+        machine.run("touch /run/marker")
+    chosen = {"metalworks_artifact_source": "upstream", "metalworks_artifacts": artifacts}
+    outcome = play(ROOT / "playbooks" / "cluster.yml", inventory, **chosen)
+    for machine in machines.values():
+        assert machine.files_changed_since("/run/marker") == []
     return outcome
 
 
@@ -96,11 +86,10 @@ def test_a_release_that_is_not_whole_is_refused(
     site: mirror.Site,
     machines: dict[str, Machine],
     inventory: Path,
-    tmp_path: Path,
     cache: Path,
 ) -> None:
     site.faults[page] = [fault]
-    outcome = install(machines, inventory, tmp_path, overrides(site))
+    outcome = install(machines, inventory, overrides(site))
     assert outcome.code == 2, outcome.said
     assert says in outcome.said
     assert VERSION in outcome.said
@@ -109,9 +98,9 @@ def test_a_release_that_is_not_whole_is_refused(
 
 
 def test_a_version_that_nobody_published_is_refused(
-    site: mirror.Site, machines: dict[str, Machine], inventory: Path, tmp_path: Path, cache: Path
+    site: mirror.Site, machines: dict[str, Machine], inventory: Path, cache: Path
 ) -> None:
-    outcome = install(machines, inventory, tmp_path, overrides(site, version="v1.34.99+k3s1"))
+    outcome = install(machines, inventory, overrides(site, version="v1.34.99+k3s1"))
     assert outcome.code == 2, outcome.said
     assert "k3s v1.34.99+k3s1 is not there" in outcome.said
     assert "Is it a version that was published?" in outcome.said
@@ -137,9 +126,12 @@ def test_a_chart_is_refused(
     if fault:
         site.faults[CHART] = [fault]
     chart = {"jupyterhub-chart": {"upstream": {"version": version, "repository": f"{site.url}/helm-chart/"}}}
-    tasks = [{"name": "Have the chart", "artifact": {"name": "jupyterhub-chart"}}]
-    play_file = playbook(tmp_path, hosts="localhost", tasks=tasks)
-    outcome = play(play_file, inventory, metalworks_artifacts=chart)
+    ask = {"name": "jupyterhub-chart", "overrides": chart, "catalogue": str(ROOT / "artifacts.yml")}
+    tasks = [{"name": "Have the chart", "artifact": ask}]
+    (tmp_path / "play.yml").write_text(
+        yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+    )
+    outcome = play(tmp_path / "play.yml", inventory)
     assert outcome.code == 2, outcome.said
     assert says in outcome.said
     assert kept(cache) == []
