@@ -246,13 +246,16 @@ def the_labs_pages(arch: str) -> dict[str, Page]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8480)
-    parser.add_argument("--pid-file", type=Path, help="where its process id is written")
+    parser.add_argument("--state", type=Path, help="a folder for mirror.pid and mirror.key")
     asked = parser.parse_args()
-    site = Site(the_labs_pages(ARCHITECTURES[platform.machine()]), (asked.address, asked.port))
-    if asked.pid_file:
-        asked.pid_file.write_text(f"{os.getpid()}\n")
+    pages = the_labs_pages(ARCHITECTURES[platform.machine()])
+    # Who fetches keeps a file by its address: another content needs another one.
+    key = sha256(sums(pages))[:8]
+    site = Site({f"/{key}{path}": page for path, page in pages.items()}, ("127.0.0.1", asked.port))
+    if asked.state:
+        (asked.state / "mirror.pid").write_text(f"{os.getpid()}\n")
+        (asked.state / "mirror.key").write_text(key)
     print(f"{site.url} serves\n" + "\n".join(f"  {path}" for path in site.pages), flush=True)
     with suppress(KeyboardInterrupt):
         site.serve_forever()
