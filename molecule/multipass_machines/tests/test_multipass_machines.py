@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import testinfra
+from lab.multipass import machines, records
 
 SCENARIO = Path(__file__).parents[1]
 STATE = SCENARIO / "inventory" / ".state" / "molecule"
@@ -38,6 +39,17 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
 def states() -> dict[str, str]:
     listed = json.loads(computer.check_output("multipass list --format json"))["list"]
     return {instance["name"]: instance["state"] for instance in listed}
+
+
+def give_another_address(name: str) -> None:
+    """As a lease that ran out; the stand-in's machines have an address for life otherwise."""
+    record = records.read_all(records.state_folder())[name]
+    first, _, last = record.address.rpartition(".")
+    record.address = f"{first}.{int(last) + 100}"
+    container, network = machines.container(name), machines.network()
+    machines.docker("network", "disconnect", network, container)
+    machines.docker("network", "connect", "--ip", record.address, network, container)
+    records.write(records.state_folder(), record)
 
 
 def test_machine_is_reached_by_an_operator_who_becomes_root(host: Any) -> None:
@@ -72,6 +84,13 @@ class TestLife:
         done = play("converge.yml")
         assert done.returncode == 0, done.stdout
         assert states() == {"vm-1": "Running", "vm-2": "Running"}
+
+    def test_machine_that_comes_back_with_another_address_is_followed(self) -> None:
+        computer.check_output("multipass stop vm-2")
+        give_another_address("vm-2")
+        done = play("converge.yml")
+        assert done.returncode == 0, done.stdout
+        assert computer.check_output(f"ssh -F {STATE}/ssh/config vm-2 hostname") == "vm-2"
 
     def test_machine_whose_address_nobody_tells_is_refused(self) -> None:
         refused = play("converge.yml", inventory="inventory/hosts.yml")  # without the plugin's file
