@@ -24,6 +24,10 @@ options:
     type: list
     elements: dict
     default: []
+  architectures:
+    description: What each image is built for, by its reference. Filled in by the action plugin.
+    type: dict
+    default: {}
   archive:
     description: What was sent, on the node. Filled in by the action plugin.
     type: path
@@ -74,6 +78,7 @@ seconds:
   returned: always
 """
 
+import platform
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -85,6 +90,7 @@ from ansible.module_utils.metalworks.run import Run, runner
 ARGUMENTS: dict[str, Any] = {
     "images": {"type": "list", "elements": "path", "required": True},
     "records": {"type": "list", "elements": "dict", "default": []},
+    "architectures": {"type": "dict", "default": {}},
     "archive": {"type": "path"},
 }
 
@@ -120,6 +126,7 @@ def main() -> None:
         module.fail_json(msg="k3s_image works through its action plugin: set action_plugins in ansible.cfg")
     run, archive = runner(module), module.params["archive"]
     try:
+        node_images.refuse_foreign(module.params["architectures"], platform.machine())
         found = read(run, module.check_mode)
         what = node_images.plan(records, found)
         told = answer(records, found, what)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .oci import Blob, Record
 from .run import NOT_FOUND, Run
 
 CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection leaves such an image alone
 
 
@@ -45,6 +46,18 @@ class Plan:
     def bytes(self) -> int:
         """What has to be sent."""
         return sum(blob.size for blob in self.lacking)
+
+
+def refuse_foreign(architectures: Mapping[str, str], machine: str) -> None:
+    """Refuse images that this node cannot run."""
+    here = ARCHITECTURES.get(machine, machine)
+    foreign = [f"{reference} ({kind})" for reference, kind in architectures.items() if kind not in ("", here)]
+    if foreign:
+        raise NodeError(
+            f"this node is {here}, and {', '.join(foreign)} cannot run on it: images are built for the kind "
+            f"of computer that Ansible runs on. Run it on one that is {here}, or let metalworks_notebooks "
+            "name images that are published for both"
+        )
 
 
 def read(run: Run) -> Found:

@@ -86,6 +86,10 @@ class BlobStore:
         """Tell whether every blob is there whole."""
         return all(self._size(blob.digest) == blob.size for blob in blobs)
 
+    def architecture(self, record: Record) -> str:
+        """Return what kind of machine an image runs on: amd64, arm64."""
+        return str(json.loads(self.path(record.config_digest).read_text()).get("architecture", ""))
+
     def put(self, content: bytes, media_type: str) -> Blob:
         """Keep some bytes."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()

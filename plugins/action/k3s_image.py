@@ -37,7 +37,9 @@ class ActionModule(ActionBase):
         records = [self._load(path) for path in paths]
         told_paths = [str(path) for path in paths]
         content = [asdict(record) for record in records]
-        arguments = {**self._task.args, "images": told_paths, "records": content}
+        architectures = {record.reference: self._store.architecture(record) for record in records}
+        told_of = {"images": told_paths, "records": content, "architectures": architectures}
+        arguments = {**self._task.args, **told_of}
         told: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         arriving = [image["reference"] for image in told.get("images", []) if image["sent"]]
         if told.get("failed") or self._task.check_mode or not arriving:
@@ -58,11 +60,15 @@ class ActionModule(ActionBase):
                 f"images: there is no image record {path}; oci_image and artifact "
                 f"return the path of one as `record`"
             ) from error
-        if not BlobStore(cache_root() / "blobs").has(record.blobs):
+        if not self._store.has(record.blobs):
             raise AnsibleActionFail(
-                f"{record.reference}: layers are missing from {cache_root() / 'blobs'}; build the image again"
+                f"{record.reference}: layers are missing from {self._store.root}; build the image again"
             )
         return record
+
+    @property
+    def _store(self) -> BlobStore:
+        return BlobStore(cache_root() / "blobs")
 
     def _deliver(
         self,
@@ -78,7 +84,7 @@ class ActionModule(ActionBase):
         remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "images.tar")
         try:
             with tempfile.NamedTemporaryFile(prefix=".send.", dir=cache_root() / ARCHIVES) as archive:
-                write_archive(BlobStore(cache_root() / "blobs"), records, Path(archive.name), lacking)
+                write_archive(self._store, records, Path(archive.name), lacking)
                 self._transfer_file(archive.name, remote)
             self._fixup_perms2((self._connection._shell.tmpdir, remote))
             done: dict[str, Any] = self._execute_module(

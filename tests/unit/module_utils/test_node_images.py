@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 from in_process import cases
-from module_utils.metalworks.node_images import Found, NodeError, Plan, apply, parse, plan, read, report
+from module_utils.metalworks.node_images import (
+    Found,
+    NodeError,
+    Plan,
+    apply,
+    parse,
+    plan,
+    read,
+    refuse_foreign,
+    report,
+)
 from module_utils.metalworks.oci import Blob, Record
 
 TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -87,3 +97,9 @@ def test_an_import_is_followed_by_the_pins() -> None:
 def test_a_node_that_cannot_says_why(answer: tuple[int, str, str], sentence: str) -> None:
     with pytest.raises(NodeError, match=sentence):
         read(Node(*answer))
+
+
+def test_an_image_for_another_kind_of_machine_is_named() -> None:
+    refuse_foreign({"r/one:1": "amd64", "r/old:1": ""}, "x86_64")
+    with pytest.raises(NodeError, match=r"this node is arm64, and r/one:1 \(amd64\) cannot run on it"):
+        refuse_foreign({"r/one:1": "amd64", "r/two:1": "arm64"}, "aarch64")
