@@ -34,7 +34,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- define "jupyterhub.pullSecrets" -}}
-{{- with concat (.root.Values.imagePullSecrets | default list) (.image.pullSecrets | default list) }}
+{{- $made := .root.Values.imagePullSecret }}
+{{- $own := and $made.create $made.automaticReferenceInjection | ternary (list "image-pull-secret") list }}
+{{- with concat $own (.root.Values.imagePullSecrets | default list) (.image.pullSecrets | default list) }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "name") . }}

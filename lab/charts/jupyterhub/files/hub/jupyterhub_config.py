@@ -71,9 +71,12 @@ def configure_servers() -> None:
     spawner.namespace = os.environ.get("POD_NAMESPACE", "default")
     image, tag = get_config("singleuser.image.name"), get_config("singleuser.image.tag")
     spawner.image = f"{image}:{tag}" if tag else image
-    spawner.image_pull_secrets = get_config("imagePullSecrets", []) + get_config(
-        "singleuser.image.pullSecrets", []
-    )
+    made = get_config("imagePullSecret.create") and get_config("imagePullSecret.automaticReferenceInjection")
+    spawner.image_pull_secrets = [
+        *(["image-pull-secret"] if made else []),
+        *get_config("imagePullSecrets", []),
+        *get_config("singleuser.image.pullSecrets", []),
+    ]
     for trait, key in {
         "pod_name_template": "podNameTemplate",
         "image_pull_policy": "image.pullPolicy",
