@@ -31,6 +31,7 @@ NEEDED = {
 }
 KEYS = {"kind", "licence", "upstream", "build"}
 ADDRESSES = ("url", "checksum_url", "repository")
+ARCHITECTURES = ("amd64", "arm64")
 PINS = ("sha256", "digest")
 PLACEHOLDERS = ("version", "arch", "os")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -94,15 +95,16 @@ def entry_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
         inside = any(key in known for known in KINDS.values())
         hint = f"; write upstream: {{{key}: ...}}" if inside else _nearest(key, KEYS)
         yield f"{name}: unknown key {key}{hint}; known are {', '.join(sorted(KEYS))}"
-    if entry.get("kind") not in KINDS:
-        yield f"{name}: kind is {entry.get('kind')!r}; write one of {', '.join(KINDS)}"
+    kind = entry.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        yield f"{name}: kind is {kind!r}; write one of {', '.join(KINDS)}"
         return
     if not entry.get("licence"):
         yield f"{name}: licence is missing; write its SPDX name"
     if not entry.get("upstream") and not entry.get("build"):
         yield f"{name}: neither upstream nor build says where it comes from"
     if entry.get("upstream"):
-        yield from _upstream_problems(f"{name}, upstream", entry["kind"], entry["upstream"])
+        yield from _upstream_problems(f"{name}, upstream", kind, entry["upstream"])
 
 
 def _upstream_problems(where: str, kind: str, upstream: Mapping[str, Any]) -> Iterator[str]:
@@ -112,6 +114,9 @@ def _upstream_problems(where: str, kind: str, upstream: Mapping[str, Any]) -> It
     for key in NEEDED.get(kind, ()):
         if not upstream.get(key):
             yield f"{where}: {key} is missing"
+    for key, value in upstream.items():
+        for arch in sorted(set(value) - set(ARCHITECTURES)) if isinstance(value, Mapping) else ():
+            yield f"{where}: {key} has the unknown architecture {arch}; write {' or '.join(ARCHITECTURES)}"
     for key, text in _texts(upstream):
         if key not in KINDS[kind] or not text:
             continue
@@ -142,7 +147,11 @@ def _unpinned_problems(where: str, upstream: Mapping[str, Any]) -> Iterator[str]
 
 
 def _address_problems(where: str, text: str) -> Iterator[str]:
-    address = urlsplit(text)
+    try:
+        address = urlsplit(text)
+    except ValueError as error:
+        yield f"{where} is {text!r}: {error}"
+        return
     if address.username or address.password:
         # The address itself is not shown: it holds a secret.
         yield f"{where} holds a login: take it out, and write it into ~/.netrc (mode 0600)"
