@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra.backend.ssh
 import testinfra.utils.ansible_runner
+from ansible import constants as C
+from ansible.cli import CLI
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
@@ -58,9 +61,16 @@ class Ssh(SshBackend):
         return self.result(done.returncode, line, done.stdout, done.stderr)
 
 
+@cache
+def vault_secrets() -> Any:
+    """A vault's password, as Ansible's own settings say (ANSIBLE_VAULT_PASSWORD_FILE); nobody is asked."""
+    return CLI.setup_vault_secrets(DataLoader(), C.DEFAULT_VAULT_IDENTITY_LIST, auto_prompt=False)
+
+
 def resolved_inventory(_config: object, source: str | None) -> dict[str, Any]:
     """The inventory in the form of `ansible-inventory --list`, connection variables resolved."""
     loader = DataLoader()
+    loader.set_vault_secrets(vault_secrets())
     inventory = InventoryManager(loader=loader, sources=[source] if source else None)
     variables = VariableManager(loader=loader, inventory=inventory)
     groups: dict[str, Any] = {

@@ -19,6 +19,8 @@ KINDS = ("lab", "multipass", "metal", "existing")
 # Where the examples' passwords would let strangers in.
 REAL = ("metal", "existing")
 SOURCES = ("upstream", "bundle", "build")
+# RFC 5737: 192.0.2.0 and so on belong to nobody; the examples have them.
+DOCUMENTATION = [ipaddress.ip_network(f"{start}.0/24") for start in ("192.0.2", "198.51.100", "203.0.113")]
 NODE_PORTS = range(30000, 32768)
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 SLUG = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -110,8 +112,9 @@ def _choice_problems(inventory: Inventory) -> Iterator[str]:
 def _group_problems(inventory: Inventory) -> Iterator[str]:
     if inventory.kind == "existing":
         if inventory.machines:
+            names = ", ".join(sorted(machine.name for machine in inventory.machines))
             yield (
-                f"group k3s_cluster has hosts ({', '.join(sorted(machine.name for machine in inventory.machines))}), "
+                f"group k3s_cluster has hosts ({names}), "
                 "but metalworks_machines is existing: no machine of a cluster that is already there is "
                 "touched; take the hosts out, or write metal"
             )
@@ -161,6 +164,24 @@ def _address_problems(inventory: Inventory) -> Iterator[str]:
         {machine.name: machine.address for machine in inventory.machines},
         "have the same address {value}: give each its own ansible_host",
     )
+    if inventory.kind in REAL:
+        yield from _example_problems(inventory.machines)
+
+
+def _example_problems(machines: Sequence[Machine]) -> Iterator[str]:
+    """The example of inventories/metal has addresses that no machine has."""
+    left = [machine for machine in machines if _is_documentation(machine.address)]
+    if left:
+        yield (
+            f"hosts {', '.join(machine.name for machine in left)} have addresses of documentation "
+            f"({', '.join(machine.address for machine in left)}), so this inventory is not filled in: write "
+            "the machines' own as ansible_host (docs/how-to/bare-metal.md)"
+        )
+
+
+def _is_documentation(text: str) -> bool:
+    address = _address(text)
+    return address is not None and any(address in network for network in DOCUMENTATION)
 
 
 def _duplicates(values: Mapping[str, str], sentence: str) -> Iterator[str]:

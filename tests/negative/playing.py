@@ -12,10 +12,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "molecule" / "shared"
-# Machines of their own, so that neither a scenario nor a person's lab is in the way.
+# Machines of their own, so that no scenario and no person's lab is in the way; by another name, no second run.
+NAME = os.environ.get("METALWORKS_NEGATIVE", "negative")
 ENVIRONMENT = {
     **os.environ,
-    "METALWORKS_MOLECULE": "negative",
+    "METALWORKS_MOLECULE": NAME,
     "METALWORKS_MOLECULE_NETWORK": os.environ.get("METALWORKS_NEGATIVE_NETWORK", "172.30.10"),
     "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
     "ANSIBLE_FORCE_COLOR": "0",
@@ -53,7 +54,7 @@ class Machine:
     """A lab machine, brought into a state through Docker: also when ssh is what is broken."""
 
     def __init__(self, name: str) -> None:
-        self.container = f"negative-{name}"
+        self.container = f"{NAME}-{name}"
 
     def run(self, command: str) -> str:
         done = subprocess.run(

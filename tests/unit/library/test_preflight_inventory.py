@@ -12,7 +12,7 @@ GIVEN: dict[str, Any] = {
     "source": "upstream",
     "k3s_version": "v1.34.4+k3s1",
     "groups": {"k3s_cluster": ["a", "b"], "k3s_server": ["a"], "k3s_agent": ["b"]},
-    "machines": [{"name": "a", "address": "192.0.2.1"}, {"name": "b", "address": "192.0.2.2"}],
+    "machines": [{"name": "a", "address": "198.18.0.1"}, {"name": "b", "address": "198.18.0.2"}],
 }
 
 

@@ -13,12 +13,12 @@ RIGHT: dict[str, Any] = {
     "source": "upstream",
     "version": "v1.34.4+k3s1",
     "groups": {"k3s_cluster": ["a", "b"], "k3s_server": ["a"], "k3s_agent": ["b"]},
-    "machines": {"a": {}, "b": {"config": {"server": "https://192.0.2.1:6443"}}},
+    "machines": {"a": {}, "b": {"config": {"server": "https://198.18.0.1:6443"}}},
 }
 
 
 def machine(name: str, number: int, given: dict[str, Any]) -> Machine:
-    return Machine(**{"name": name, "address": f"192.0.2.{number}", "node_name": name, **given})
+    return Machine(**{"name": name, "address": f"198.18.0.{number}", "node_name": name, **given})
 
 
 @pytest.mark.parametrize("case", cases(__file__))
