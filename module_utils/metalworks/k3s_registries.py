@@ -130,7 +130,8 @@ def _tls(place: str, tls: Any) -> Iterator[str]:
 def ca_problems(text: Any) -> Iterator[str]:
     """What is wrong with the PEM text of a CA, as sentences that follow its name."""
     if not isinstance(text, str) or "-----BEGIN CERTIFICATE-----" not in text:
-        yield f"is not the text of a certificate: {CERTIFICATE}; a file's text is lookup('ansible.builtin.file', PATH)"
+        hint = "a file's text is lookup('ansible.builtin.file', PATH)"
+        yield f"is not the text of a certificate: {CERTIFICATE}; {hint}"
     elif "PRIVATE KEY-----" in text:
         yield "holds a private key, which belongs to the registry only; take it out"
     else:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Bring the platform up wherever it is to run, twice, ask it, remove it; one row of a table for each target.
 
-`make test-reach` runs all targets, `make test-reach TARGETS=metal` one; the output is kept in test-output/reach/.
+`make test-reach` runs all targets, `make test-reach TARGETS=metal` one; test-output/reach/ keeps the output.
 Nothing differs between the targets but the inventory, and what must be there before site.yml: the machines of
 metal, the cluster of somebody else.
 """
@@ -55,6 +55,7 @@ class Target:
 TARGETS = (
     Target("lab", "inventories/lab", variables=("lab_machines_outdated=replace",)),
     Target("existing", str(HERE / "inventories/existing"), within="lab"),
+    Target("single", str(HERE / "inventories/single")),
     Target("multipass", "inventories/multipass", variables=(f"@{HERE}/rehearsal.yml",)),
     Target(
         "metal",
