@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "molecule" / "shared"
-# Machines of their own, so that no scenario and no person's lab is in the way; by another name, no second run.
+# Machines of their own, so that no scenario and no lab is in the way; by another name, no second run.
 NAME = os.environ.get("METALWORKS_NEGATIVE", "negative")
 ENVIRONMENT = {
     **os.environ,
