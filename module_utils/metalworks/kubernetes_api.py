@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import ssl
+import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -22,6 +23,7 @@ import yaml
 
 Object = dict[str, Any]
 
+FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path"},
     "context": {"type": "str"},
@@ -43,8 +45,14 @@ class KubernetesApi:
         path = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
         cluster, user = read_context(path, context)
         self.server = str(cluster["server"]).rstrip("/")
+        user = with_credentials(user)
         self._token = user.get("token")
-        self._ssl = make_ssl_context(cluster, user)
+        try:
+            self._ssl = make_ssl_context(cluster, user)
+        except (OSError, ValueError) as error:
+            raise ApiError(
+                f"The kubeconfig file {path}: a certificate or key cannot be read: {error}"
+            ) from error
         # A proxy of the operator's computer leads to the internet, not to the cluster.
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._ssl)
@@ -114,7 +122,46 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     context = contexts[name]
     clusters = {item["name"]: item["cluster"] for item in config.get("clusters") or []}
     users = {item["name"]: item["user"] for item in config.get("users") or []}
-    return clusters[context["cluster"]], users[context["user"]]
+    try:
+        found = clusters[context["cluster"]], users[context["user"]]
+    except KeyError as error:
+        raise ApiError(
+            f"The kubeconfig file {path}: its context '{name}' names {error}, which it lacks."
+        ) from error
+    return beside(path, found[0]), beside(path, found[1])
+
+
+def beside(path: Path, entry: Object) -> Object:
+    """An entry whose files are found from the folder of its kubeconfig, as kubectl finds them."""
+    files = {key: str(path.parent / Path(entry[key]).expanduser()) for key in FILES if entry.get(key)}
+    return {**entry, **files}
+
+
+def with_credentials(user: Object) -> Object:
+    """A user with what a file holds or a program gives, as clusters of cloud providers want it."""
+    if user.get("tokenFile") and not user.get("token"):
+        return {**user, "token": Path(user["tokenFile"]).read_text(encoding="utf-8").strip()}
+    plugin = user.get("exec")
+    if not plugin:
+        return user
+    variables = {item["name"]: item["value"] for item in plugin.get("env") or []}
+    asked = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
+    command = [plugin["command"], *(plugin.get("args") or [])]
+    environment = {**os.environ, **variables, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        status = json.loads(done.stdout)["status"]
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+        raise ApiError(f"The kubeconfig asks {command[0]} for a login, which gives none: {why}") from error
+    pair = {
+        f"{theirs}-data": base64.b64encode(status[ours].encode()).decode()
+        for ours, theirs in (("clientCertificateData", "client-certificate"), ("clientKeyData", "client-key"))
+        if ours in status
+    }
+    return {**user, "token": status.get("token"), **pair}
 
 
 def make_ssl_context(cluster: Object, user: Object) -> ssl.SSLContext:

@@ -1,0 +1,116 @@
+"""A cluster that is already there is refused with its reason, before an image is built or pushed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playing import ROOT, Outcome, play
+
+sys.path.append(str(ROOT / "tests" / "unit"))
+from a_cluster import CLASSES, SERVICES, answers, kubeconfig, serving
+
+PLAYBOOK = ROOT / "playbooks" / "check_cluster.yml"
+REGISTRY = {"address": "registry.example:5000"}
+
+
+def judged(folder: Path, path: Path, **variables: Any) -> Outcome:
+    """The example's inventory, its cluster being the one of this kubeconfig."""
+    given = {
+        "kubeconfig_path": str(path),
+        "kubeconfig_context": "test",
+        "metalworks_state_dir": str(folder / "state"),
+        "metalworks_registry": REGISTRY,
+        "jupyterhub_namespace": "hub",
+        **variables,
+    }
+    return play(PLAYBOOK, ROOT / "inventories" / "existing", **given)
+
+
+def assert_refused(outcome: Outcome, *says: str) -> None:
+    assert outcome.code == 2, outcome.said
+    assert outcome.changed_nothing
+    for part in says:
+        assert part in outcome.said
+
+
+def test_a_fit_cluster_is_accepted(tmp_path: Path) -> None:
+    with serving(answers(), tmp_path) as path:
+        outcome = judged(tmp_path, path)
+    assert outcome.code == 0, outcome.said
+    assert outcome.changed_nothing
+
+
+def test_missing_kubeconfig(tmp_path: Path) -> None:
+    assert_refused(judged(tmp_path, tmp_path / "gone"), "gone cannot be read: No such file or directory")
+
+
+def test_unknown_context(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "https://192.0.2.1:6443")
+    outcome = judged(tmp_path, path, kubeconfig_context="prod")
+    assert_refused(outcome, "has no context 'prod'. It has: test.")
+
+
+def test_unreachable_api(tmp_path: Path) -> None:
+    outcome = judged(tmp_path, kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    assert_refused(outcome, "the API of the context test cannot be reached", "Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("changed", "variables", "says"),
+    [
+        ({CLASSES: {"items": []}}, {}, "no default storage class: name one in jupyterhub_storage_class"),
+        (
+            {},
+            {"metalworks_registry": {}},
+            "images are built here (datascience), and only a registry brings them",
+        ),
+        (
+            {},
+            {"jupyterhub_values": {"proxy": {"service": {"type": "LoadBalancer"}}}},
+            "its service is a LoadBalancer), so its address is not known here: write it into jupyterhub_url",
+        ),
+        ({"denied": ["secrets"]}, {}, "this user may not create secrets for the namespace hub"),
+        ({"/version": {"gitVersion": "v1.27.3"}}, {}, "runs Kubernetes v1.27.3"),
+    ],
+    ids=["no_storage_class", "no_registry", "no_address", "no_rights", "old_version"],
+)
+def test_unfit_cluster(changed: dict[str, Any], variables: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with serving(answers(**changed), tmp_path) as path:
+        assert_refused(judged(tmp_path, path, **variables), says)
+
+
+def test_node_port_taken(tmp_path: Path) -> None:
+    ports = [{"port": 80, "nodePort": 30080}]
+    service = {"metadata": {"namespace": "other", "name": "web"}, "spec": {"ports": ports}}
+    with serving(answers(**{SERVICES: {"items": [service]}}), tmp_path) as path:
+        assert_refused(judged(tmp_path, path), "node port 30080 is taken by the service other/web")
+
+
+def test_the_example_of_this_repository_passes_the_rules_of_inventories(tmp_path: Path) -> None:
+    outcome = play(
+        ROOT / "playbooks" / "check_inventory.yml",
+        ROOT / "inventories" / "existing",
+        metalworks_state_dir=str(tmp_path),
+        metalworks_registry=REGISTRY,
+    )
+    assert outcome.code == 0, outcome.said
+
+
+def test_the_operator_s_context_stays(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "https://192.0.2.1:6443")
+    before = path.read_text()
+    outcome = play(
+        ROOT / "playbooks" / "down.yml",
+        ROOT / "inventories" / "existing",
+        kubeconfig_path=str(path),
+        kubeconfig_context="test",
+        metalworks_state_dir=str(tmp_path / "state"),
+    )
+    assert outcome.code == 0, outcome.said
+    assert outcome.changed_nothing
+    assert "kubectl --context test delete namespace jupyterhub" in outcome.said
+    assert yaml.safe_load(path.read_text()) == yaml.safe_load(before)
