@@ -119,3 +119,9 @@ def core(request: pytest.FixtureRequest) -> Any:
     from kubernetes import client
 
     return client.CoreV1Api(request.getfixturevalue("api"))
+
+
+@pytest.fixture(scope="session")
+def namespace(request: pytest.FixtureRequest) -> str:
+    """Where the hub and its users' servers are."""
+    return str(request.getfixturevalue("platform")["namespace"])

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from visitor import User, Visitor
 
-NAMESPACE = "jupyterhub"
 CUSTOM_IMAGE = "datascience"
 PROGRAM = """\
 import pandas, dvc
@@ -86,7 +85,7 @@ def test_user_cannot_open_the_server_of_another(
 
 
 def test_notebook_outlives_its_pod(
-    new_visitor: Callable[[], Visitor], users: list[User], core: Any, hub_url: str
+    new_visitor: Callable[[], Visitor], users: list[User], core: Any, namespace: str
 ) -> None:
     user, name, mark = users[0], f"kept-{secrets.token_hex(4)}.ipynb", secrets.token_hex(8)
     before = new_visitor()
@@ -95,10 +94,10 @@ def test_notebook_outlives_its_pod(
     lab.save_as(name)
     lab.log_out()
 
-    uid = delete_pod(core, user)
+    uid = delete_pod(core, namespace, user)
     after = new_visitor()
     lab = after.start_server(user, CUSTOM_IMAGE)
-    assert core.read_namespaced_pod(user.pod, NAMESPACE).metadata.uid != uid, "it is still the same pod"
+    assert core.read_namespaced_pod(user.pod, namespace).metadata.uid != uid, "it is still the same pod"
     lab.open_notebook(name)
     after.album.take(after.page, "found-again")
     assert lab.source(0) == f"print('{mark}')"
@@ -106,12 +105,12 @@ def test_notebook_outlives_its_pod(
     assert lab.stored(name)["cells"][0]["outputs"][0]["text"].strip() == mark
 
 
-def delete_pod(core: Any, user: User) -> str:
+def delete_pod(core: Any, namespace: str, user: User) -> str:
     """Take the user's pod away behind the hub's back, and wait until it is gone."""
-    uid: str = core.read_namespaced_pod(user.pod, NAMESPACE).metadata.uid
-    core.delete_namespaced_pod(user.pod, NAMESPACE, grace_period_seconds=1)
+    uid: str = core.read_namespaced_pod(user.pod, namespace).metadata.uid
+    core.delete_namespaced_pod(user.pod, namespace, grace_period_seconds=1)
     deadline = time.monotonic() + 60
-    while any(pod.metadata.name == user.pod for pod in core.list_namespaced_pod(NAMESPACE).items):
+    while any(pod.metadata.name == user.pod for pod in core.list_namespaced_pod(namespace).items):
         assert time.monotonic() < deadline, f"pod {user.pod} does not go away"
         time.sleep(0.5)
     return uid

@@ -18,10 +18,11 @@ WAIT_SECONDS = 120
 class Sandbox:
     """One namespace; makes pods, waits for them and runs commands in them."""
 
-    def __init__(self, api: Any, image: str) -> None:
+    def __init__(self, api: Any, platform: dict[str, Any]) -> None:
         self.core = client.CoreV1Api(api)
         self.networking = client.NetworkingV1Api(api)
-        self.image = image
+        self.image = platform["test_image"]
+        self.hub, self.pull_secret = platform["namespace"], platform["pull_secret"]
         self.namespace = f"test-{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> Sandbox:
@@ -29,10 +30,18 @@ class Sandbox:
         wait_for(
             lambda: self._has_default_account(), f"no default service account appeared in {self.namespace}"
         )
+        if self.pull_secret:  # a registry's login, as the hub's own pods have it
+            secret = self.core.read_namespaced_secret(self.pull_secret, self.hub)
+            copy = {"metadata": {"name": self.pull_secret}, "type": secret.type, "data": secret.data}
+            self.core.create_namespaced_secret(self.namespace, copy)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.core.delete_namespace(self.namespace, grace_period_seconds=0)
+
+    @property
+    def pull_secrets(self) -> list[dict[str, str]]:
+        return [{"name": self.pull_secret}] if self.pull_secret else []
 
     def _has_default_account(self) -> bool:
         try:
@@ -54,6 +63,7 @@ class Sandbox:
                 "spec": {
                     "nodeName": node,
                     "terminationGracePeriodSeconds": 0,
+                    "imagePullSecrets": self.pull_secrets,
                     "containers": [
                         {
                             "name": "main",
