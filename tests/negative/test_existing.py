@@ -11,6 +11,7 @@ import yaml
 from playing import ROOT, Outcome, play
 
 sys.path.append(str(ROOT / "tests" / "unit"))
+import a_registry
 from a_cluster import CLASSES, SERVICES, answers, kubeconfig, serving
 
 PLAYBOOK = ROOT / "playbooks" / "check_cluster.yml"
@@ -88,6 +89,32 @@ def test_node_port_taken(tmp_path: Path) -> None:
     service = {"metadata": {"namespace": "other", "name": "web"}, "spec": {"ports": ports}}
     with serving(answers(**{SERVICES: {"items": [service]}}), tmp_path) as path:
         assert_refused(judged(tmp_path, path), "node port 30080 is taken by the service other/web")
+
+
+@pytest.mark.parametrize(
+    ("login", "says"),
+    [
+        (
+            {"username": "ada", "password": "not-it"},
+            "does not let ada in: username or password in metalworks_registry",
+        ),
+        ({}, "wants a login: write username and password into metalworks_registry"),
+    ],
+    ids=["wrong_password", "no_login"],
+)
+def test_registry_s_login(login: dict[str, str], says: str, tmp_path: Path) -> None:
+    with a_registry.serving(auth="basic") as state:
+        outcome = play(
+            ROOT / "playbooks" / "images.yml",
+            ROOT / "inventories" / "existing",
+            metalworks_artifact_source="build",
+            metalworks_state_dir=str(tmp_path),
+            metalworks_registry={"address": state.address, **login},
+        )
+        assert state.blobs == {}
+    assert outcome.code == 2, outcome.said
+    assert says in outcome.said
+    assert "not-it" not in outcome.said
 
 
 def test_the_example_of_this_repository_passes_the_rules_of_inventories(tmp_path: Path) -> None:

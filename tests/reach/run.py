@@ -54,7 +54,13 @@ class Target:
 
 TARGETS = (
     Target("lab", "inventories/lab", variables=("lab_machines_outdated=replace",)),
-    Target("existing", str(HERE / "inventories/existing"), within="lab"),
+    Target(
+        "existing",
+        str(HERE / "inventories/existing"),
+        before=(f"{HERE}/existing_registry.yml",),
+        after=("playbooks/down.yml", f"{HERE}/existing_registry_gone.yml"),
+        within="lab",
+    ),
     Target("single", str(HERE / "inventories/single")),
     Target("multipass", "inventories/multipass", variables=(f"@{HERE}/rehearsal.yml",)),
     Target(
