@@ -13,10 +13,11 @@ import testinfra
 
 SHARED = Path(__file__).parents[2] / "shared"
 LAB = os.environ.get("METALWORKS_MOLECULE", "molecule")
+NETWORK = os.environ.get("METALWORKS_MOLECULE_NETWORK", "172.30.8")
 computer = testinfra.get_host("local://")
 
 
-def play(playbook: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def play(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
     """Run a shared playbook as a person would."""
     inventory = SHARED / "inventory" / "two_machines.yml"
     return subprocess.run(
@@ -115,6 +116,24 @@ class TestLife:
         assert "lab_machines_outdated=replace" in said
         assert not other.exists()
         assert state() == before
+
+    def test_machine_has_the_default_route_in_a_further_network(self) -> None:
+        third = NETWORK.split(".")[2]
+        further = {"name": f"a-{LAB}", "subnet": f"198.18.{third}.0/24", "isolated": True}
+        address = {"address": "{{ ansible_host | replace('" + NETWORK + ".', '198.18." + third + ".') }}"}
+        done = play("create.yml", lab_machines_networks=[further | address])
+        assert done.returncode == 0, done.stdout
+        inside = f"docker exec {LAB}-server-1"
+        assert f"default via 198.18.{third}.1 " in computer.check_output(f"{inside} ip route")
+        own, other = (
+            computer.check_output(f"docker exec {LAB}-{name} hostname -I").split()
+            for name in ("server-1", "agent-1")
+        )
+        assert len(own) == len(other) == 2
+        answers = [
+            computer.run(f"{inside} timeout 3 bash -c 'exec 3<>/dev/tcp/{it}/22'").rc == 0 for it in other
+        ]
+        assert answers == [it.startswith(f"{NETWORK}.") for it in other]
 
     def test_docker_that_does_not_answer_is_named_with_the_remedy(self) -> None:
         os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
