@@ -161,11 +161,10 @@ def main() -> None:
     try:
         records = load(params["images"], store, module.check_mode)
         targets = [target(record, params["repository"]) for record in records]
-        registry = Registry(*(params[key] for key in ("address", "username", "password", "ca")))
-        steps = plan(targets, *read(registry, targets))
-        told = answer(params, targets, steps)
-        if not module.check_mode:
-            for step in steps:
+        with Registry(*(params[key] for key in ("address", "username", "password", "ca"))) as registry:
+            steps = plan(targets, *read(registry, targets))
+            told = answer(params, targets, steps)
+            for step in steps if not module.check_mode else ():
                 registry.take(step, store)
     except (RegistryError, FileNotFoundError) as error:
         module.fail_json(msg=str(error))

@@ -116,6 +116,15 @@ class Registry:
         retry = Retry(2, status_forcelist=(502, 503, 504), allowed_methods=("HEAD", "GET"), backoff_factor=1)
         self._session.mount(self._base, HTTPAdapter(max_retries=retry))
 
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections, and remove the CA's file."""
+        self._session.close()
+        if hasattr(self._ca, "close"):
+            self._ca.close()
+
     def digest(self, repository: str, tag: str) -> str:
         """Return the digest of the manifest that a tag means; empty where there is none."""
         accept = {"Accept": f"{MANIFEST}, {INDEX}"}

@@ -1,16 +1,18 @@
-"""A registry in this process: the OCI distribution API's few requests that a push makes, over plain HTTP."""
+"""A registry in this process: the OCI distribution API's few requests that a push makes, over HTTP or TLS."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -122,10 +124,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(**behaviour: Any) -> Iterator[State]:
-    """Run a registry on a free port of this computer."""
+def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[State]:
+    """Run a registry on a free port of this computer; with TLS, given a certificate and its key."""
     state = State(**behaviour)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": state}))
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     state.address = f"127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 from pathlib import Path
 
 import pytest
 from a_registry import serving
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from module_utils.metalworks import registry as module
 from module_utils.metalworks.oci import LAYER, MANIFEST, BlobStore, Record, store_image
 from module_utils.metalworks.registry import (
     Registry,
@@ -142,3 +149,40 @@ def test_nobody_there_is_told_from_a_registry_that_refuses() -> None:
 def test_a_ca_that_is_none_is_refused_before_anybody_is_asked() -> None:
     with pytest.raises(RegistryError, match=r"metalworks_registry\.ca is no certificate in PEM"):
         Registry("registry.invalid:5000", ca="-----BEGIN CERTIFICATE-----\njunk\n-----END CERTIFICATE-----\n")
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate that signs itself, with its key, for this computer's address."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(here, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / f"{name}.pem"
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    return path
+
+
+def test_who_signed_the_registrys_certificate_has_to_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "is_loopback", lambda _: False)
+    right, wrong = certificate(tmp_path, "right"), certificate(tmp_path, "wrong")
+    says = "is not trusted: write the PEM text of the CA that signed it into metalworks_registry.ca"
+    with serving(right) as state:
+        with Registry(state.address, ca=right.read_text()) as registry:
+            assert not registry.has("m/one", "sha256:1")
+        for ca in (wrong.read_text(), ""):
+            with Registry(state.address, ca=ca) as registry, pytest.raises(RegistryError, match=says):
+                registry.has("m/one", "sha256:1")
+    with serving() as state, pytest.raises(RegistryError, match="does not speak TLS"):
+        Registry(state.address).has("m/one", "sha256:1")
