@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible.module_utils.metalworks.kubernetes_api import ApiError, KubernetesApi
@@ -11,6 +12,26 @@ Object = dict[str, Any]
 KINDS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
 # Waiting does not mend these: the image is not on the node and may not be pulled, or its name is no name.
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName"}
+# What is said of a pull -> what it means and what to do. Waiting mends none of these either.
+PULLS: tuple[tuple[str, str], ...] = (
+    (
+        r"401 Unauthorized|403 Forbidden|authorization failed|insufficient_scope|no basic auth credentials",
+        "the registry refuses the login, or got none: see k3s_registries and metalworks_registry",
+    ),
+    (
+        r"x509: certificate signed by unknown authority",
+        "the node does not trust the registry's certificate: give the CA that signed it in k3s_registries, "
+        "as tls.ca of this registry",
+    ),
+    (
+        r"x509: .*(is valid for|not valid for|IP SANs)",
+        "the registry's certificate is for another name: write the name that is in it",
+    ),
+    (
+        r"server gave HTTP response to HTTPS client",
+        "the registry speaks no TLS: write its endpoint with http:// in k3s_registries",
+    ),
+)
 LOG_LINES = 15
 EVENTS = 8
 
@@ -69,12 +90,20 @@ def container_states(pod: Object) -> list[Object]:
 def hopeless(api: KubernetesApi, namespace: str, workloads: list[str]) -> bool:
     """Whether a pod waits for what will not come."""
     waiting = (
-        ((state.get("state") or {}).get("waiting") or {}).get("reason")
+        (state.get("state") or {}).get("waiting") or {}
         for name in workloads
         for pod in pods_of(api, namespace, name)
         for state in container_states(pod)
     )
-    return any(reason in HOPELESS for reason in waiting)
+    return any(each.get("reason") in HOPELESS or pull_cause(each) for each in waiting)
+
+
+def pull_cause(waiting: Object) -> str:
+    """Why an image cannot be pulled, where the message tells."""
+    if "Image" not in waiting.get("reason", ""):
+        return ""
+    message = waiting.get("message", "")
+    return next((meaning for pattern, meaning in PULLS if re.search(pattern, message)), "")
 
 
 def describe_container(state: Object) -> str:
@@ -83,6 +112,8 @@ def describe_container(state: Object) -> str:
     last = (state.get("lastState") or {}).get("terminated")
     if "waiting" in now:
         text = f"waits: {now['waiting'].get('reason')} {now['waiting'].get('message', '')}".rstrip()
+        if cause := pull_cause(now["waiting"]):
+            text += f" (likely cause: {cause})"
     elif "terminated" in now:
         text = f"ended with {now['terminated'].get('exitCode')} ({now['terminated'].get('reason')})"
     else:

@@ -42,6 +42,19 @@ def test_other_kinds_are_refused(name: str) -> None:
         ),
         (
             {
+                "state": {
+                    "waiting": {
+                        "reason": "ImagePullBackOff",
+                        "message": "ErrImagePull: r.example/a: 401 Unauthorized",
+                    }
+                }
+            },
+            "container hub waits: ImagePullBackOff ErrImagePull: r.example/a: 401 Unauthorized "
+            "(likely cause: the registry refuses the login, or got none: see k3s_registries and "
+            "metalworks_registry); 0 restarts",
+        ),
+        (
+            {
                 "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                 "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
                 "restartCount": 3,
