@@ -211,11 +211,12 @@ def table(rows: Sequence[Row]) -> Table:
 
 def main() -> int:
     names = [target.name for target in TARGETS]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "targets", nargs="*", default=names, choices=names, metavar="target", help=", ".join(names)
-    )
-    chosen = parser.parse_args().targets
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(names))
+    chosen = parser.parse_args().targets or names
+    for name in chosen:
+        if name not in names:
+            parser.error(f"no target is called {name}; there are {', '.join(names)}")
     LOGS.mkdir(parents=True, exist_ok=True)
     grounds = [target for target in TARGETS if not target.within]
     wanted = {target.within or target.name for target in TARGETS if target.name in chosen}
