@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from playing import ENVIRONMENT, ROOT, Machine, Outcome, play
 
 sys.path.insert(0, str(ROOT))
@@ -19,14 +18,17 @@ ARCH = mirror.ARCHITECTURES[platform.machine()]
 VERSION = "v1.34.4+k3s1"
 RELEASE = f"/k3s-io/k3s/releases/download/{VERSION}"
 BINARY = f"{RELEASE}/k3s" if ARCH == "amd64" else f"{RELEASE}/k3s-{ARCH}"
+HELM = "v3.19.5"
 CHART = "/helm-chart/jupyterhub-4.4.0.tgz"
 
 
 @pytest.fixture
-def site() -> Iterator[mirror.Site]:
-    """A release whose files are small, and a chart repository."""
+def site(tmp_path: Path) -> Iterator[mirror.Site]:
+    """Releases whose files are small, and a chart repository."""
+    (tmp_path / "helm").write_bytes(b"helm" * 100)
     pages = {
         **mirror.k3s_release(VERSION, ARCH, b"k3s" * 100, b"images" * 100),
+        **mirror.helm_release(HELM, ARCH, tmp_path / "helm"),
         **mirror.chart_repository({"4.4.0": b"chart" * 100}),
     }
     with mirror.serving(mirror.Site(pages)) as site:
@@ -120,18 +122,17 @@ def test_a_chart_is_refused(
     says: str,
     site: mirror.Site,
     inventory: Path,
-    tmp_path: Path,
     cache: Path,
 ) -> None:
     if fault:
         site.faults[CHART] = [fault]
-    chart = {"jupyterhub-chart": {"upstream": {"version": version, "repository": f"{site.url}/helm-chart/"}}}
-    ask = {"name": "jupyterhub-chart", "overrides": chart, "catalogue": str(ROOT / "artifacts.yml")}
-    tasks = [{"name": "Have the chart", "artifact": ask}]
-    (tmp_path / "play.yml").write_text(
-        yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
-    )
-    outcome = play(tmp_path / "play.yml", inventory)
+    helm = f"{site.url}/helm-{{version}}-{{os}}-{{arch}}.tar.gz"
+    artifacts = {
+        "helm": {"upstream": {"version": HELM, "url": helm, "checksum_url": f"{helm}.sha256sum"}},
+        "jupyterhub-chart": {"upstream": {"version": version, "repository": f"{site.url}/helm-chart/"}},
+    }
+    chosen = {"metalworks_artifact_source": "upstream", "metalworks_artifacts": artifacts}
+    outcome = play(ROOT / "playbooks" / "fetch.yml", inventory, **chosen)
     assert outcome.code == 2, outcome.said
     assert says in outcome.said
-    assert kept(cache) == []
+    assert set(kept(cache)) == {"helm", "fetched.json"}
