@@ -6,9 +6,9 @@ SHELL := /bin/bash
 # Which machines: another inventory is the only difference between the lab and real metal.
 INVENTORY ?= inventories/lab
 # Which lab: `make up LAB=test` lives beside `make up` (other names: also set METALWORKS_LAB_SUBNET).
-LAB ?= lab
+LAB ?= $(or $(METALWORKS_LAB),lab)
 # Where the lab's k3s, helm, chart and images come from: build makes them here, upstream fetches what their makers publish.
-SOURCE ?= build
+SOURCE ?= $(or $(METALWORKS_ARTIFACT_SOURCE),build)
 export METALWORKS_LAB := $(LAB)
 export METALWORKS_ARTIFACT_SOURCE := $(SOURCE)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -37,7 +37,7 @@ up: $(if $(filter inventories/lab%,$(INVENTORY)),artifacts,setup) converge ## Fr
 converge: .venv/.ready
 	@$(PLAYBOOK) site.yml
 
-down: .venv/.ready ## Remove the lab: machines, volumes, network, kubeconfig context
+down: .venv/.ready ## Remove the machines that were made for it, and the kubeconfig context; metal and clusters keep theirs
 	@$(PLAYBOOK) playbooks/down.yml
 
 .venv/.ready: requirements.txt

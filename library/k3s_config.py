@@ -102,7 +102,7 @@ EXAMPLES = r"""
       configs:
         registry.example:5000:
           auth: {username: nodes, password: "{{ vault_registry_password }}"}
-          tls: {ca: "{{ lookup('ansible.builtin.file', 'registry-ca.crt') }}"}
+          tls: {ca: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/registry-ca.crt') }}"}
 """
 
 RETURN = r"""

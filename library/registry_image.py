@@ -58,7 +58,7 @@ EXAMPLES = r"""
     address: registry.example:5000
     username: robot
     password: "{{ vault_registry_password }}"
-    ca: "{{ lookup('ansible.builtin.file', 'registry-ca.pem') }}"
+    ca: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/registry-ca.crt') }}"
 """
 
 RETURN = r"""
