@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from .architectures import PUBLISHED
+
 OVERRIDES = "metalworks_artifacts"
 FILE = {"version", "url", "checksum_url", "sha256", "member"}
 # What each kind of artifact says about where it is published.
@@ -29,28 +31,51 @@ NEEDED = {
     "chart": ("version", "repository", "chart"),
     "image": ("version", "reference"),
 }
-KEYS = {"kind", "licence", "upstream", "build"}
+KEYS = {"kind", "licence", "follows", "upstream", "build"}
 ADDRESSES = ("url", "checksum_url", "repository")
-ARCHITECTURES = ("amd64", "arm64")
 PINS = ("sha256", "digest")
 PLACEHOLDERS = ("version", "arch", "os")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# On the way to this computer itself there is nobody.
+OPEN = re.compile(r"http://(?!(127[.]0[.]0[.]1|localhost)[:/])", re.IGNORECASE)
 
 
 def merged(entries: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the catalogue's entries with the inventory's merged deeply over them.
 
-    A pinned checksum belongs to the version that it was written for: another version drops it.
+    An entry that `follows` another has its version, where neither says otherwise. A pinned checksum belongs
+    to the version that it was written for: another version drops it.
     """
-    result = dict(entries)
-    for name, given in overrides.items():
-        known = dict(entries.get(name) or {})
-        ours, theirs = known.get("upstream") or {}, given.get("upstream") or {}
-        if theirs.get("version", ours.get("version")) != ours.get("version"):
-            known["upstream"] = {key: value for key, value in ours.items() if key not in PINS}
-        result[name] = _deep(known, given)
-    return result
+    before = _complete(entries)
+    after = _complete(
+        {name: _deep(entries.get(name) or {}, overrides.get(name) or {}) for name in {**entries, **overrides}}
+    )
+    for name, entry in after.items():
+        if name in before and _version(entry) != _version(before[name]):
+            said = (overrides.get(name) or {}).get("upstream") or {}
+            kept = {key: value for key, value in (entry.get("upstream") or {}).items() if key not in PINS}
+            entry["upstream"] = {**kept, **{key: said[key] for key in PINS if key in said}}
+    return after
+
+
+def _complete(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return entries of which those that follow another have its version."""
+    return {name: {**entry, **_followed(entries, entry)} for name, entry in entries.items()}
+
+
+def _followed(entries: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return upstream and build of an entry, each with the version of the entry that it follows."""
+    leader = entries.get(str(entry.get("follows"))) or {}
+    return {
+        source: {"version": leader[source]["version"], **entry[source]}
+        for source in ("upstream", "build")
+        if entry.get(source) and (leader.get(source) or {}).get("version")
+    }
+
+
+def _version(entry: Mapping[str, Any]) -> Any:
+    return (entry.get("upstream") or {}).get("version")
 
 
 def _deep(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,9 +88,7 @@ def _deep(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def problems(entries: Mapping[str, Any], overrides: Any) -> list[str]:
     """Say all that is wrong with an inventory's entries; `entries` are those of artifacts.yml as written."""
-    if not isinstance(overrides, Mapping):
-        return [f"{OVERRIDES} is no dictionary: write names of artifacts.yml, each with what differs"]
-    shapeless = list(_shape_problems(entries, overrides))
+    shapeless = list(shape_problems(entries, overrides))
     if shapeless:
         return shapeless
     whole = merged(entries, overrides)
@@ -74,7 +97,11 @@ def problems(entries: Mapping[str, Any], overrides: Any) -> list[str]:
     ]
 
 
-def _shape_problems(entries: Mapping[str, Any], overrides: Mapping[str, Any]) -> Iterator[str]:
+def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
+    """Say why what an inventory says cannot be merged at all."""
+    if not isinstance(overrides, Mapping):
+        yield f"{OVERRIDES} is no dictionary: write names of artifacts.yml, each with what differs"
+        return
     for name, given in overrides.items():
         if not isinstance(given, Mapping):
             yield f"{OVERRIDES}, {name} is no dictionary: write {{upstream: {{version: ...}}}}"
@@ -87,6 +114,10 @@ def _shape_problems(entries: Mapping[str, Any], overrides: Mapping[str, Any]) ->
             for part in ("upstream", "build"):
                 if not isinstance(given.get(part) or {}, Mapping):
                     yield f"{OVERRIDES}, {name}: {part} is no dictionary: write {part}: {{version: ...}}"
+            leader = given.get("follows")
+            if leader and str(leader) not in {*entries, *overrides}:
+                near = _nearest(leader, entries)
+                yield f"{OVERRIDES}, {name}: follows {leader}, which is no artifact{near}"
 
 
 def entry_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -115,8 +146,8 @@ def _upstream_problems(where: str, kind: str, upstream: Mapping[str, Any]) -> It
         if not upstream.get(key):
             yield f"{where}: {key} is missing"
     for key, value in upstream.items():
-        for arch in sorted(set(value) - set(ARCHITECTURES)) if isinstance(value, Mapping) else ():
-            yield f"{where}: {key} has the unknown architecture {arch}; write {' or '.join(ARCHITECTURES)}"
+        for arch in sorted(set(value) - set(PUBLISHED)) if isinstance(value, Mapping) else ():
+            yield f"{where}: {key} has the unknown architecture {arch}; write {' or '.join(PUBLISHED)}"
     for key, text in _texts(upstream):
         if key not in KINDS[kind] or not text:
             continue
@@ -128,6 +159,11 @@ def _upstream_problems(where: str, kind: str, upstream: Mapping[str, Any]) -> It
             yield f"{where}: digest is {text!r}: write sha256: and 64 hexadecimal digits"
     if "url" in KINDS[kind] and upstream.get("url") and not upstream.get("sha256"):
         yield from _unpinned_problems(where, upstream)
+    if _is_open(upstream, "repository") and not upstream.get("sha256"):
+        yield (
+            f"{where}: repository is http, so whoever is on the way can change a chart and its digest: write "
+            f"https, or pin sha256"
+        )
 
 
 def _unpinned_problems(where: str, upstream: Mapping[str, Any]) -> Iterator[str]:
@@ -144,6 +180,16 @@ def _unpinned_problems(where: str, upstream: Mapping[str, Any]) -> Iterator[str]
             f"{where}: neither sha256 nor checksum_url; what cannot be verified is not installed: "
             f"write one of them"
         )
+    elif _is_open(upstream, "url") and _is_open(upstream, "checksum_url"):
+        yield (
+            f"{where}: url and checksum_url are both http, so whoever is on the way can change a file and "
+            f"its checksum: write https for one of them, or pin sha256"
+        )
+
+
+def _is_open(upstream: Mapping[str, Any], key: str) -> bool:
+    """Whether others on the way can change what is behind an address."""
+    return any(OPEN.match(text) for _, text in _texts({key: upstream.get(key)}))
 
 
 def _address_problems(where: str, text: str) -> Iterator[str]:

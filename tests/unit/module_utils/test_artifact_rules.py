@@ -40,3 +40,43 @@ def test_a_pinned_digest_belongs_to_its_version(version: str, pinned: bool) -> N
     found = merged(entries, {"hub": {"upstream": {"version": version}}})
     assert ("digest" in found["hub"]["upstream"]) is pinned
     assert entries["hub"]["upstream"]["digest"] == "d"
+
+
+FOLLOWING = [("k3s", "k3s-airgap-images"), ("jupyterhub-chart", "hub-image")]
+
+
+@pytest.mark.parametrize(("leader", "follower"), FOLLOWING)
+def test_what_belongs_together_has_one_version(leader: str, follower: str) -> None:
+    for said, version in (
+        ({}, merged(ENTRIES, {})[leader]["upstream"]["version"]),
+        ({"version": "9.9"}, "9.9"),
+    ):
+        found = merged(ENTRIES, {leader: {"upstream": said}})
+        assert found[leader]["upstream"]["version"] == found[follower]["upstream"]["version"] == version
+
+
+@pytest.mark.parametrize(("leader", "follower"), FOLLOWING)
+def test_a_version_of_its_own_is_no_longer_that_of_another(leader: str, follower: str) -> None:
+    own = {name: {"upstream": {"version": version}} for name, version in ((leader, "9.9"), (follower, "8.8"))}
+    assert merged(ENTRIES, own)[follower]["upstream"]["version"] == "8.8"
+
+
+def test_a_follower_drops_what_was_pinned_for_the_version_before() -> None:
+    entries = {
+        "chart": {"kind": "chart", "upstream": {"version": "1.0", "repository": "r", "chart": "c"}},
+        "hub": {"kind": "image", "follows": "chart", "upstream": {"reference": "x/hub", "digest": "d"}},
+    }
+    assert merged(entries, {})["hub"]["upstream"]["digest"] == "d"
+    newer = {"chart": {"upstream": {"version": "1.1"}}}
+    assert "digest" not in merged(entries, newer)["hub"]["upstream"]
+    assert (
+        merged(entries, {**newer, "hub": {"upstream": {"digest": "e"}}})["hub"]["upstream"]["digest"] == "e"
+    )
+
+
+def test_a_new_sum_of_one_architecture_does_not_keep_the_old_one_of_another() -> None:
+    entries = {
+        "k3s": {"kind": "binary", "upstream": {"version": "1", "sha256": {"amd64": "a", "arm64": "b"}}}
+    }
+    found = merged(entries, {"k3s": {"upstream": {"version": "2", "sha256": {"amd64": "c"}}}})
+    assert found["k3s"]["upstream"]["sha256"] == {"amd64": "c"}
