@@ -104,8 +104,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.architectures import PUBLISHED, architecture
 from ansible.module_utils.metalworks.artifacts import (
-    ARCHITECTURES,
     SYSTEMS,
     Artifact,
     CatalogueError,
@@ -129,10 +129,12 @@ EMPTY = {"path": "", "sha256": "", "reference": "", "record": ""}
 
 def here() -> str:
     """Return this computer's architecture, as makers name it."""
-    machine = platform.machine()
-    if machine not in ARCHITECTURES:
-        raise CatalogueError(f"this computer is {machine}; there is something for amd64 and arm64 only")
-    return str(ARCHITECTURES[machine])
+    name = str(architecture(platform.machine()))
+    if name not in PUBLISHED:
+        raise CatalogueError(
+            f"this computer is {name}; there is something for {' and '.join(PUBLISHED)} only"
+        )
+    return name
 
 
 def from_upstream(artifact: Artifact, arch: str) -> dict[str, Any]:

@@ -73,10 +73,10 @@ import platform
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.architectures import architecture
 from ansible.module_utils.metalworks.k8s_cluster import Wanted, cause, problems, read
 from ansible.module_utils.metalworks.kubernetes_api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes_api import ApiError, KubernetesApi
-from ansible.module_utils.metalworks.node_images import ARCHITECTURES
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
@@ -90,13 +90,12 @@ ARGUMENTS: dict[str, Any] = {
 
 def judge(params: dict[str, Any]) -> list[str]:
     """All that is wrong; a cluster that cannot be asked is one problem."""
-    here = ARCHITECTURES.get(platform.machine(), platform.machine())
     wanted = Wanted(
         namespace=params["namespace"],
         minimum=params["minimum"],
         node_port=params["node_port"],
         storage_class=params["storage_class"],
-        architecture=here if params["own_images"] else "",
+        architecture=architecture(platform.machine()) if params["own_images"] else "",
     )
     try:
         found = read(KubernetesApi(params["kubeconfig"], params["context"]), wanted)

@@ -14,8 +14,7 @@ from .artifact_rules import entry_problems, merged, problems
 
 CATALOGUE = "artifacts.yml"
 WEB_ADDRESSES = ("url", "checksum_url")  # a + in a version is %2B there
-# What makers call an architecture and a system, by what Python calls them.
-ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+# What makers call a system, by what Python calls it.
 SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 
 

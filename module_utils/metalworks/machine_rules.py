@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible.module_utils.metalworks.architectures import PUBLISHED, architecture
 from ansible.module_utils.metalworks.firewall_rules import Firewall, Packet, packets, sentence
 
-ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 OLDEST_PYTHON = (3, 9)
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 KERNEL_FEATURES = {
@@ -104,15 +104,15 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             f"Python {'.'.join(map(str, found.python))} is too old for Ansible's modules: install Python "
             f"{'.'.join(map(str, OLDEST_PYTHON))} or newer, or point ansible_python_interpreter to one"
         )
-    architecture = ARCHITECTURES.get(found.architecture)
-    if architecture is None:
-        supported = ", ".join(sorted(set(ARCHITECTURES.values())))
+    its_own = architecture(found.architecture)
+    if its_own not in PUBLISHED:
         yield (
-            f"its processor is {found.architecture}, for which there is no k3s: use a machine of {supported}"
+            f"its processor is {found.architecture}, for which there is no k3s: use a machine of "
+            f"{', '.join(PUBLISHED)}"
         )
-    elif wanted.architecture not in ("", architecture):
+    elif wanted.architecture not in ("", its_own):
         yield (
-            f"its processor is {architecture}, but k3s_binary_arch is {wanted.architecture}: take "
+            f"its processor is {its_own}, but k3s_binary_arch is {wanted.architecture}: take "
             "k3s_binary_arch out of the inventory (each machine is then asked), or use another machine"
         )
     if not found.systemd:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .architectures import architecture
 from .oci import Blob, Record
 from .run import NOT_FOUND, Run
 
 CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection leaves such an image alone
 
 
@@ -50,7 +50,7 @@ class Plan:
 
 def refuse_foreign(architectures: Mapping[str, str], machine: str) -> None:
     """Refuse images that this node cannot run."""
-    here = ARCHITECTURES.get(machine, machine)
+    here = architecture(machine)
     foreign = [f"{reference} ({kind})" for reference, kind in architectures.items() if kind not in ("", here)]
     if foreign:
         raise NodeError(

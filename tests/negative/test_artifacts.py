@@ -12,9 +12,10 @@ import pytest
 from playing import ENVIRONMENT, ROOT, Machine, Outcome, play
 
 sys.path.insert(0, str(ROOT))
+from module_utils.metalworks.architectures import architecture
 from tests.reach import mirror
 
-ARCH = mirror.ARCHITECTURES[platform.machine()]
+ARCH = architecture(platform.machine())
 VERSION = "v1.34.4+k3s1"
 RELEASE = f"/k3s-io/k3s/releases/download/{VERSION}"
 BINARY = f"{RELEASE}/k3s" if ARCH == "amd64" else f"{RELEASE}/k3s-{ARCH}"

@@ -31,9 +31,10 @@ from urllib.parse import unquote
 import yaml
 import zstandard
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from module_utils.metalworks.architectures import architecture
+
 ROOT = Path(__file__).resolve().parents[2]
-# As the makers name them in their files' names.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 Page = bytes | Path
 Fault = Callable[["Visit", bytes], None]
 
@@ -249,7 +250,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8480)
     parser.add_argument("--state", type=Path, help="a folder for mirror.pid and mirror.key")
     asked = parser.parse_args()
-    pages = the_labs_pages(ARCHITECTURES[platform.machine()])
+    pages = the_labs_pages(architecture(platform.machine()))
     # Who fetches keeps a file by its address: another content needs another one.
     key = sha256(sums(pages))[:8]
     site = Site({f"/{key}{path}": page for path, page in pages.items()}, ("127.0.0.1", asked.port))

@@ -8,13 +8,13 @@ import time
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.machine_rules import ARCHITECTURES
+from ansible.module_utils.metalworks.architectures import architecture
 from in_process import run_module
 from library import preflight_machine
 
 MINIMAL: dict[str, Any] = {
     "role": "agent",
-    "architecture": ARCHITECTURES[os.uname().machine],
+    "architecture": architecture(os.uname().machine),
     "k3s_version": "v1.34.4+k3s1",
     "memory_mib": 1,
     "disk_gib": 0.001,
