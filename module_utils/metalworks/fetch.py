@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import tarfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
+from typing import IO
 from urllib.parse import unquote, urljoin, urlsplit
 
 import yaml
@@ -59,8 +63,8 @@ def _cached(folder: Path) -> Fetched | None:
         told = json.loads((folder / FETCHED).read_text())
         if sha256_of(folder / told["file"]) == told["sha256"]:
             return Fetched(folder / told["file"], told["sha256"], changed=False)
-    except FileNotFoundError:
-        pass
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # not there, or damaged: a power cut may leave an empty file
     return None
 
 
@@ -76,7 +80,7 @@ def _have(artifact: Artifact, what: Upstream, stage: Path, web: Web) -> None:
     except WebError as error:
         raise FetchError(
             f"{artifact.name} {what.version} cannot be fetched: {error}. Without internet, name a mirror in "
-            f"metalworks_artifacts; in the lab, metalworks_artifact_source: build needs none"
+            f"metalworks_artifacts"
         ) from error
     except FetchError as error:
         raise FetchError(f"{artifact.name} {what.version}: {error}") from error
@@ -183,15 +187,22 @@ def file_name(url: str) -> str:
 def take_member(archive: Path, member: str) -> Path:
     """Take one file out of an archive and remove the rest."""
     target = archive.parent / PurePosixPath(member).name
-    with tarfile.open(archive) as tar:
-        try:
-            stream = tar.extractfile(member)
-        except KeyError:
-            stream = None
-        if stream is None:
-            raise FetchError(f"{archive.name} holds no file {member}")
-        with target.open("wb") as out:
-            while chunk := stream.read(CHUNK):
-                out.write(chunk)
+    try:
+        with tarfile.open(archive) as tar, _member(tar, member) as stream, target.open("xb") as out:
+            shutil.copyfileobj(stream, out, CHUNK)
+    except KeyError:
+        raise FetchError(f"{archive.name} holds no file {member}") from None
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FetchError(
+            f"{archive.name} is no whole archive, so {member} cannot be taken out: where the site has "
+            f'the file itself, write member: ""'
+        ) from error
     archive.unlink()
     return target
+
+
+def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    found = tar.extractfile(name)
+    if found is None:  # a folder
+        raise KeyError(name)
+    return found

@@ -84,6 +84,13 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(site: mirror.Site, tmp_pat
     assert get(tmp_path, site).path.read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"file": 1, "sha256": ""}', "\x00\xff"])
+def test_a_damaged_note_in_the_cache_is_as_none(site: mirror.Site, tmp_path: Path, text: str) -> None:
+    note = get(tmp_path, site).path.parent / "fetched.json"
+    note.write_bytes(text.encode("latin-1"))
+    assert [get(tmp_path, site).changed for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed(site: mirror.Site, tmp_path: Path, code: int) -> None:
     site.pages["/elsewhere"] = CONTENT
@@ -277,6 +284,20 @@ def test_an_archive_without_the_file_is_refused(site: mirror.Site, tmp_path: Pat
     with pytest.raises(FetchError, match="holds no file linux-amd64/helm"):
         get(tmp_path, site, sha256=mirror.sha256(packed), member="{os}-{arch}/helm")
     assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [0, 10, 60], ids=["nothing", "no_header", "half"])
+def test_what_is_no_archive_is_named(site: mirror.Site, tmp_path: Path, size: int) -> None:
+    site.pages["/1.0/thing"] = packed = archive("linux-amd64/helm")[:size]
+    with pytest.raises(
+        FetchError, match=r"thing 1\.0: thing is no whole archive, so linux-amd64/helm.*member: \"\""
+    ):
+        get(tmp_path, site, sha256=mirror.sha256(packed), member="{os}-{arch}/helm")
+    assert kept(tmp_path) == []
+
+
+def test_a_program_that_is_no_archive_is_taken_as_it_is(site: mirror.Site, tmp_path: Path) -> None:
+    assert get(tmp_path, site, member="").path.read_bytes() == CONTENT
 
 
 # Charts.
