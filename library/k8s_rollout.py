@@ -91,7 +91,7 @@ def main() -> None:
             if module.check_mode:
                 break
             waited = time.monotonic() - start
-            if waited > module.params["timeout"] or hopeless(api, namespace, list(missing)):
+            if waited > module.params["timeout"] or hopeless(api, namespace, list(missing), waited):
                 sentences = "; ".join(f"{name} {text}" for name, text in missing.items())
                 why = diagnose(api, namespace, list(missing))
                 module.fail_json(msg=f"Not rolled out after {waited:.0f} s: {sentences}.\n{why}")

@@ -12,7 +12,8 @@ Object = dict[str, Any]
 KINDS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
 # Waiting does not mend these: the image is not on the node and may not be pulled, or its name is no name.
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName"}
-# What is said of a pull -> what it means and what to do. Waiting mends none of these either.
+# What is said of a pull -> what it means and what to do. Waiting mends none of these, but for a first try:
+# a node may not know yet the Secret that a pod logs in with. The kubelet tries again after 10 to 20 s.
 PULLS: tuple[tuple[str, str], ...] = (
     (
         r"401 Unauthorized|403 Forbidden|authorization failed|insufficient_scope|no basic auth credentials",
@@ -32,6 +33,7 @@ PULLS: tuple[tuple[str, str], ...] = (
         "the registry speaks no TLS: write its endpoint with http:// in k3s_registries",
     ),
 )
+PULL_SECONDS = 40
 LOG_LINES = 15
 EVENTS = 8
 
@@ -87,15 +89,17 @@ def container_states(pod: Object) -> list[Object]:
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def hopeless(api: KubernetesApi, namespace: str, workloads: list[str]) -> bool:
-    """Whether a pod waits for what will not come."""
+def hopeless(api: KubernetesApi, namespace: str, workloads: list[str], waited: float) -> bool:
+    """Whether a pod waits for what will not come, after so many seconds of waiting."""
     waiting = (
         (state.get("state") or {}).get("waiting") or {}
         for name in workloads
         for pod in pods_of(api, namespace, name)
         for state in container_states(pod)
     )
-    return any(each.get("reason") in HOPELESS or pull_cause(each) for each in waiting)
+    return any(
+        each.get("reason") in HOPELESS or (waited > PULL_SECONDS and pull_cause(each)) for each in waiting
+    )
 
 
 def pull_cause(waiting: Object) -> str:

@@ -89,4 +89,4 @@ def test_workload_without_pods_is_said_to_have_none() -> None:
     [("ErrImageNeverPull", True), ("ContainerCreating", False), ("ImagePullBackOff", False)],
 )
 def test_only_what_waiting_cannot_mend_ends_the_wait(reason: str, ends: bool) -> None:
-    assert hopeless(Cluster(reason=reason), "jh", ["deployment/hub"]) is ends  # type: ignore[arg-type]
+    assert hopeless(Cluster(reason=reason), "jh", ["deployment/hub"], 0) is ends  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.rollout import describe_container, missing_part, workload_path
+from ansible.module_utils.metalworks.rollout import describe_container, hopeless, missing_part, workload_path
 from in_process import cases
 
 
@@ -66,3 +66,18 @@ def test_other_kinds_are_refused(name: str) -> None:
 )
 def test_container_is_described_in_one_line(state: dict[str, Any], sentence: str) -> None:
     assert describe_container({"name": "hub", **state}) == sentence
+
+
+@pytest.mark.parametrize(("waited", "ends"), [(1, False), (60, True)])
+def test_a_refused_pull_may_have_been_too_early(waited: float, ends: bool) -> None:
+    message = 'failed to pull image "a.example/b:1": authorization failed: no basic auth credentials'
+    waiting = {"name": "hub", "state": {"waiting": {"reason": "ImagePullBackOff", "message": message}}}
+
+    class Api:
+        def find(self, path: str) -> dict[str, Any]:
+            return {"spec": {"selector": {"matchLabels": {"app": "hub"}}}}
+
+        def get(self, path: str, **query: str) -> dict[str, Any]:
+            return {"items": [{"metadata": {"name": "hub-1"}, "status": {"containerStatuses": [waiting]}}]}
+
+    assert hopeless(Api(), "jh", ["deployment/hub"], waited) is ends  # type: ignore[arg-type]
