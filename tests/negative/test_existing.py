@@ -12,7 +12,7 @@ from playing import ROOT, Outcome, play
 
 sys.path.append(str(ROOT / "tests" / "unit"))
 import a_registry
-from a_cluster import CLASSES, SERVICES, answers, kubeconfig, serving
+from a_cluster import CLASSES, SERVICES, answers, hub, kubeconfig, serving
 
 PLAYBOOK = ROOT / "playbooks" / "check_cluster.yml"
 REGISTRY = {"address": "registry.example:5000"}
@@ -89,6 +89,22 @@ def test_node_port_taken(tmp_path: Path) -> None:
     service = {"metadata": {"namespace": "other", "name": "web"}, "spec": {"ports": ports}}
     with serving(answers(**{SERVICES: {"items": [service]}}), tmp_path) as path:
         assert_refused(judged(tmp_path, path), "node port 30080 is taken by the service other/web")
+
+
+def test_a_hub_of_another_inventory(tmp_path: Path) -> None:
+    """It has the hub's own node port, too."""
+    ports = [{"port": 80, "nodePort": 30080}]
+    service = {"metadata": {"namespace": "hub", "name": "proxy-public"}, "spec": {"ports": ports}}
+    services = {SERVICES: {"items": [service]}}
+    theirs = answers(**services, **hub({"hub.services.metalworks.apiToken": "t" * 64}))
+    with serving(theirs, tmp_path) as path:
+        assert_refused(
+            judged(tmp_path, path), "holds a hub (Deployment hub) that this inventory did not make"
+        )
+        assert judged(tmp_path, path, jupyterhub_adopt=True).code == 0
+    token = (tmp_path / "state" / "secrets" / "hub_api_token").read_text().strip()
+    with serving(answers(**services, **hub({"hub.services.metalworks.apiToken": token})), tmp_path) as path:
+        assert judged(tmp_path, path).code == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ import yaml
 
 SERVICES, CLASSES = "/api/v1/services", "/apis/storage.k8s.io/v1/storageclasses"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+HUBS = "/apis/apps/v1/namespaces/hub/deployments?labelSelector=component%3Dhub"
+HUB_SECRETS = "/api/v1/namespaces/hub/secrets?labelSelector=component%3Dhub"
 
 
 def node(name: str, *, ready: bool = True, arch: str = "amd64", **addresses: str) -> dict[str, Any]:
@@ -39,8 +42,19 @@ def answers(**changed: Any) -> dict[str, Any]:
         CLASSES: {"items": [default]},
         SERVICES: {"items": []},
         "/api/v1/namespaces/hub": {"metadata": {"name": "hub"}},
+        HUBS: {"items": []},
+        HUB_SECRETS: {"items": []},
         "denied": [],
         **changed,
+    }
+
+
+def hub(data: Mapping[str, str]) -> dict[str, Any]:
+    """What a cluster answers of a hub in the namespace `hub`, whose Secret holds this."""
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    return {
+        HUBS: {"items": [{"metadata": {"name": "hub"}}]},
+        HUB_SECRETS: {"items": [{"metadata": {"name": "hub"}, "data": encoded}]},
     }
 
 
