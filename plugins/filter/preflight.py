@@ -54,6 +54,12 @@ def node_addresses(
     return {host: _addresses("server" if host in chosen else "agent", hostvars[host]) for host in hosts}
 
 
+def server_address(host: str, hostvars: Mapping[str, Any]) -> str:
+    """Where other nodes reach a server: at its node-ip; where k3s chooses one, at its address for ssh."""
+    variables = hostvars[host]
+    return next(iter(_addresses("server", variables)), str(variables.get("ansible_host", host)))
+
+
 def _addresses(role: str, variables: Mapping[str, Any]) -> list[str]:
     config = variables.get(f"k3s_{role}_config") or {}
     reached = str(variables.get("ansible_host", ""))
@@ -105,4 +111,9 @@ class FilterModule:
     """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
-        return {"node_addresses": node_addresses, "pick": pick, "preflight_problems": preflight_problems}
+        return {
+            "node_addresses": node_addresses,
+            "pick": pick,
+            "preflight_problems": preflight_problems,
+            "server_address": server_address,
+        }
