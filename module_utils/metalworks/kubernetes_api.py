@@ -19,10 +19,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import yaml
+from .kubeconfig import KubeconfigError, parse
 
 Object = dict[str, Any]
 
+# What kubectl knows and this client does not: it would ask another address, or believe another certificate.
+UNKNOWN = {
+    "proxy-url": "write an address into server that is reached without a proxy",
+    "tls-server-name": "write a name into server that is in the API's certificate",
+}
 FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path"},
@@ -45,14 +50,13 @@ class KubernetesApi:
         path = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
         cluster, user = read_context(path, context)
         self.server = str(cluster["server"]).rstrip("/")
-        user = with_credentials(user)
+        where = f"The kubeconfig file {path}, context '{context or 'now selected'}'"
+        user = with_credentials(user, where)
         self._token = user.get("token")
         try:
             self._ssl = make_ssl_context(cluster, user)
-        except (OSError, ValueError) as error:
-            raise ApiError(
-                f"The kubeconfig file {path}: a certificate or key cannot be read: {error}"
-            ) from error
+        except (OSError, ValueError, KeyError) as error:
+            raise ApiError(f"{where}: a certificate or key cannot be read: {error}") from error
         # A proxy of the operator's computer leads to the internet, not to the cluster.
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._ssl)
@@ -111,24 +115,39 @@ def read_message(error: urllib.error.HTTPError) -> str:
 def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     """The cluster and the user of a context of a kubeconfig file."""
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ApiError(f"The kubeconfig file {path} cannot be read: {error.strerror}") from error
+        config = parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or "it is no text"
+        raise ApiError(f"The kubeconfig file {path} cannot be read: {said}") from error
+    except KubeconfigError as error:
+        raise ApiError(f"The kubeconfig file {error}") from error
     name = name or config.get("current-context") or ""
-    contexts = {item["name"]: item["context"] for item in config.get("contexts") or []}
+    contexts = entries(config, "contexts", "context")
     if name not in contexts:
         known = ", ".join(sorted(contexts)) or "none"
         raise ApiError(f"The kubeconfig file {path} has no context '{name}'. It has: {known}.")
     context = contexts[name]
-    clusters = {item["name"]: item["cluster"] for item in config.get("clusters") or []}
-    users = {item["name"]: item["user"] for item in config.get("users") or []}
-    try:
-        found = clusters[context["cluster"]], users[context["user"]]
-    except KeyError as error:
-        raise ApiError(
-            f"The kubeconfig file {path}: its context '{name}' names {error}, which it lacks."
-        ) from error
-    return beside(path, found[0]), beside(path, found[1])
+    where = f"The kubeconfig file {path}, context '{name}'"
+    cluster = named(config, "cluster", context.get("cluster"), where)
+    user = named(config, "user", context.get("user"), where)
+    if not cluster.get("server"):
+        raise ApiError(f"{where}: its cluster has no server: write the API's address.")
+    for key in UNKNOWN.keys() & cluster.keys():
+        raise ApiError(f"{where}: its cluster has {key}, which is not known here: {UNKNOWN[key]}.")
+    return beside(path, cluster), beside(path, user)
+
+
+def named(config: Object, singular: str, name: object, where: str) -> Object:
+    """The cluster or user that a context names."""
+    found = entries(config, f"{singular}s", singular)
+    if name not in found:
+        raise ApiError(f"{where}: it names the {singular} {name!r}, which is not there.")
+    return found[str(name)]
+
+
+def entries(config: Object, kind: str, singular: str) -> dict[str, Object]:
+    """What a list of a kubeconfig holds, by name."""
+    return {each["name"]: each.get(singular) or {} for each in config.get(kind) or []}
 
 
 def beside(path: Path, entry: Object) -> Object:
@@ -137,10 +156,15 @@ def beside(path: Path, entry: Object) -> Object:
     return {**entry, **files}
 
 
-def with_credentials(user: Object) -> Object:
+def with_credentials(user: Object, where: str) -> Object:
     """A user with what a file holds or a program gives, as clusters of cloud providers want it."""
     if user.get("tokenFile") and not user.get("token"):
-        return {**user, "token": Path(user["tokenFile"]).read_text(encoding="utf-8").strip()}
+        try:
+            return {**user, "token": Path(user["tokenFile"]).read_text(encoding="utf-8").strip()}
+        except OSError as error:
+            raise ApiError(
+                f"{where}: its tokenFile {user['tokenFile']} cannot be read: {error.strerror}"
+            ) from error
     plugin = user.get("exec")
     if not plugin:
         return user

@@ -117,7 +117,7 @@ def test_who_cannot_be_asked_is_named(tmp_path: Path, capsys: Any) -> None:
 def test_a_context_that_names_what_is_not_there_is_named(tmp_path: Path, capsys: Any) -> None:
     path = kubeconfig(tmp_path, "http://127.0.0.1:1")
     path.write_text(path.read_text().replace("name: u", "name: somebody"))
-    assert "its context 'test' names 'u', which it lacks" in judge(path, capsys)[0]
+    assert "context 'test': it names the user 'u', which is not there" in judge(path, capsys)[0]
 
 
 @pytest.mark.parametrize(
