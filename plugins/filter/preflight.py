@@ -8,33 +8,53 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 ADDRESS = re.compile(r"[0-9.]+\Z")
-# The first that fits what Ansible says of a machine on which no module could run.
+# The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and paths
+# are full of words like python: so a pattern is a piece of a message, never a lone word.
 REASONS = (
     (
-        "Host key verification failed",
+        r"Host key verification failed",
         "its ssh host key is not the known one: compare it, then correct known_hosts",
     ),
-    ("Permission denied", "it does not accept the key: check ansible_user and ansible_ssh_private_key_file"),
     (
-        "Could not resolve",
+        r"Permission denied \([a-z,-]*publickey",
+        "it does not accept the key: check ansible_user and ansible_ssh_private_key_file",
+    ),
+    (
+        r"Permission denied \([a-z,-]+\)|Invalid/incorrect password",
+        "it does not take the password: check ansible_user and ansible_password",
+    ),
+    (
+        r"Could not resolve",
         "its name is not known: write its address as ansible_host, or make the machine first "
         "(playbooks/machines.yml)",
     ),
-    ("No route to host", "it cannot be reached: check ansible_host, the cable, and that it is switched on"),
-    ("timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
-    ("Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
+    (r"No route to host", "it cannot be reached: check ansible_host, the cable, and that it is switched on"),
     (
-        "Missing sudo password",
+        r"Missing sudo password",
         "{user} may not become root without a password: use --ask-become-pass, keep ansible_become_password "
         "in a vault, or allow it in sudoers",
     ),
     (
-        "Incorrect sudo password",
+        r"Incorrect sudo password",
         "sudo does not take the password of {user}, or {user} may not become root: correct what was typed at "
         "--ask-become-pass, or ansible_become_password; or allow it in sudoers",
     ),
-    ("not in the sudoers file", "{user} may not become root: allow it in sudoers"),
-    ("python", "it has no usable Python 3: install python3, or set ansible_python_interpreter"),
+    (r"not in the sudoers file", "{user} may not become root: allow it in sudoers"),
+    (
+        r"tim(ed out|eout \(\d+s\)) waiting for (privilege escalation|become)",
+        "sudo there says nothing, as when its own name cannot be looked up: try sudo -n true as {user}",
+    ),
+    (r"timed out", "it does not answer: check ansible_host, a firewall, and that it is switched on"),
+    (r"Connection refused", "sshd does not run there: check ansible_host and ansible_port"),
+    (
+        r"create temporary directory",
+        "{user} cannot write there: check who owns the home folder, and that the disk is not full",
+    ),
+    (
+        r"python[0-9.]*'?:? (was |command )?not found|python[0-9.]*'?: No such file"
+        r"|no python interpreters found|requires a minimum of Python|future feature annotations is not defined",
+        "it has no usable Python 3: install python3, or set ansible_python_interpreter",
+    ),
 )
 
 
@@ -91,7 +111,7 @@ def _of_one(host: str, result: Mapping[str, Any], variables: Mapping[str, Any]) 
     said = " ".join(str(result.get(part, "")) for part in ("msg", "module_stderr", "module_stdout"))
     said = " ".join(said.split()) or "nothing"
     user = variables.get("ansible_user", "the account")
-    reasons = [reason for sign, reason in REASONS if sign.lower() in said.lower()]
+    reasons = [reason for pattern, reason in REASONS if re.search(pattern, said, re.IGNORECASE)]
     reason = reasons[0].format(user=user) if reasons else "Ansible could not ask it"
     address = variables.get("ansible_host", host)
     yield f"{where} ({address}): {reason}. Ansible says: {said[:300]}"

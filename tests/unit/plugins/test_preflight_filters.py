@@ -54,6 +54,30 @@ def test_address_of_a_node_is_what_the_roles_give_to_it(
         ({"msg": "Task failed: Missing sudo password"}, "operator may not become root without a password"),
         ({"msg": "Task failed: Incorrect sudo password"}, "sudo does not take the password of operator"),
         ({"msg": "MODULE FAILURE", "module_stderr": "/usr/bin/python3: not found"}, "no usable Python 3"),
+        ({"msg": "The module interpreter '/usr/bin/python3' was not found."}, "no usable Python 3"),
+        (
+            {"module_stderr": 'Traceback: File "/usr/lib/python3.11/ssl.py", line 1: OSError: No space left'},
+            "Ansible could not ask it",
+        ),
+        (
+            {"module_stderr": "/bin/sh: 1: cannot create /tmp/x: Permission denied"},
+            "Ansible could not ask it",
+        ),
+        (
+            {"msg": "operator@x: Permission denied (password,keyboard-interactive)."},
+            "does not take the password",
+        ),
+        ({"msg": "Failed to create temporary directory. mkdir: Permission denied"}, "operator cannot write"),
+        (
+            {"msg": "Invalid/incorrect password: Permission denied, please try again."},
+            "and ansible_password",
+        ),
+        (
+            {"msg": "Task failed: Timed out waiting for become success or become password prompt."},
+            "sudo there says nothing",
+        ),
+        ({"msg": "Timeout (12s) waiting for privilege escalation prompt: "}, "sudo there says nothing"),
+        ({"msg": "ssh: connect to host x port 22: Connection timed out"}, "it does not answer"),
         ({"msg": "something new"}, "Ansible could not ask it"),
     ],
 )
