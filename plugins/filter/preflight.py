@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 ADDRESS = re.compile(r"[0-9.]+\Z")
-# The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and paths
-# are full of words like python: so a pattern is a piece of a message, never a lone word.
+# The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and
+# paths are full of words like python: so a pattern is a piece of a message, never a lone word.
 REASONS = (
     (
         r"Host key verification failed",
@@ -52,7 +52,8 @@ REASONS = (
     ),
     (
         r"python[0-9.]*'?:? (was |command )?not found|python[0-9.]*'?: No such file"
-        r"|no python interpreters found|requires a minimum of Python|future feature annotations is not defined",
+        r"|no python interpreters found|requires a minimum of Python"
+        r"|future feature annotations is not defined",
         "it has no usable Python 3: install python3, or set ansible_python_interpreter",
     ),
 )
