@@ -103,6 +103,10 @@ options:
     description: Where nodes pull images from (C(k3s_registries)).
     type: raw
     default: {}
+  api_address:
+    description: The address in front of the servers, where one is (C(k3s_api_address)).
+    type: raw
+    default: ""
 attributes:
   check_mode:
     description: Reads only.
@@ -178,6 +182,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "rehearsal": {"type": "bool", "default": False},
     "registry": {"type": "dict", "default": {}},
     "registries": {"type": "raw", "default": {}},
+    "api_address": {"type": "raw", "default": ""},
 }
 
 
@@ -228,6 +233,7 @@ def main() -> None:
         rehearsal=params["rehearsal"],
         registry=params["registry"],
         registries=params["registries"],
+        api_address=params["api_address"],
     )
     module.exit_json(changed=False, problems=problems(inventory))
 

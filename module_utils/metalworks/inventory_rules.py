@@ -27,6 +27,7 @@ SLUG = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 REGISTRY_KEYS = {"address", "repository", "username", "password", "ca"}
 REGISTRY_ADDRESS = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 SHORTEST_TOKEN = 16
 SHORTEST_PASSWORD = 12
 # What the examples of this repository and of others use.
@@ -66,6 +67,7 @@ class Inventory:
     rehearsal: bool = False
     registry: Mapping[str, Any] = field(default_factory=dict)
     registries: Any = field(default_factory=dict)
+    api_address: Any = ""
 
     @property
     def servers(self) -> list[Machine]:
@@ -80,6 +82,7 @@ def problems(inventory: Inventory) -> list[str]:
         *_group_problems(inventory),
         *_name_problems(inventory),
         *_address_problems(inventory),
+        *_api_problems(inventory.api_address),
         *_lab_problems(inventory),
         *_config_problems(inventory),
         *_token_problems(inventory),
@@ -88,8 +91,7 @@ def problems(inventory: Inventory) -> list[str]:
         *artifact_rules.problems(inventory.artifacts, inventory.artifact_overrides),
         *_notebook_problems(inventory),
         *_port_problems(inventory),
-        *_registry_problems(inventory),
-        *(f"k3s_registries: {sentence}" for sentence in k3s_registries.problems(inventory.registries)),
+        *_all_registry_problems(inventory),
     ]
 
 
@@ -176,6 +178,15 @@ def _example_problems(machines: Sequence[Machine]) -> Iterator[str]:
             f"hosts {', '.join(machine.name for machine in left)} have addresses of documentation "
             f"({', '.join(machine.address for machine in left)}), so this inventory is not filled in: write "
             "the machines' own as ansible_host (docs/how-to/bare-metal.md)"
+        )
+
+
+def _api_problems(given: Any) -> Iterator[str]:
+    text = str(given)
+    if given and _address(text) is None and not NODE_NAME.match(text.lower()):
+        yield (
+            f"k3s_api_address is {text!r}: write the address or the name of what stands in front of the "
+            "servers, without https:// and without a port, as in 192.0.2.10"
         )
 
 
@@ -364,6 +375,13 @@ def _notebook_problems(inventory: Inventory) -> Iterator[str]:
                 yield f"metalworks_notebooks, choice {slug!r}: artifacts.yml has no {image[key]}{hint}"
 
 
+def _all_registry_problems(inventory: Inventory) -> list[str]:
+    """Of the operator's registry, and then of what nodes are told: both dictionaries in one."""
+    own = list(_registry_problems(inventory))
+    told = inventory.registries if own else k3s_registries.with_own(inventory.registries, inventory.registry)
+    return [*own, *(f"k3s_registries: {sentence}" for sentence in k3s_registries.problems(told))]
+
+
 def _registry_problems(inventory: Inventory) -> Iterator[str]:
     registry = inventory.registry
     if not registry:
@@ -377,6 +395,17 @@ def _registry_problems(inventory: Inventory) -> Iterator[str]:
         yield (
             f"metalworks_registry, address is {address!r}: write a host, and a port where it is not 443, "
             "without https:// and without a path, as in registry.example:5000"
+        )
+    for key in ("username", "password"):
+        # The value is not shown: it may be the password.
+        if registry.get(key) is not None and not isinstance(registry[key], str):
+            found = type(registry[key]).__name__
+            yield f"metalworks_registry, {key} is no text but {found}: write it in quotes"
+    repository = str(registry.get("repository", "metalworks"))
+    if not REPOSITORY.fullmatch(repository):
+        yield (
+            f"metalworks_registry, repository is {repository!r}: write small letters and digits, with '.', "
+            "'_' and '-' between them, and '/' between parts, as in team/metalworks"
         )
     if bool(registry.get("username")) != bool(registry.get("password")):
         given, missing = ("username", "password") if registry.get("username") else ("password", "username")

@@ -162,6 +162,25 @@ def _kind(value: Any) -> str:
     return {"str": "a text", "list": "a list", "NoneType": "nothing"}.get(type(value).__name__, "this")
 
 
+def with_own(registries: Any, own: Any) -> Any:
+    """What nodes are told: `registries`, over login and CA of the operator's registry.
+
+    That one is metalworks_registry. What has another shape comes back as it is, for problems() to name it.
+    """
+    configs = _mapping(registries).get("configs") or {}
+    host = str(_mapping(own).get("address", ""))
+    said = _mapping(configs).get(host) or {}
+    if not host or not all(isinstance(each, Mapping) for each in (registries, configs, said)):
+        return registries
+    parts = {
+        "auth": {key: own[key] for key in ("username", "password") if key in own},
+        "tls": {key: own[key] for key in ("ca",) if key in own},
+    }
+    ours = {part: keys for part, keys in parts.items() if keys}
+    config = {part: {**ours.get(part, {}), **_mapping(said.get(part))} for part in {**ours, **said}}
+    return {**registries, "configs": {**configs, host: config}}
+
+
 # The files.
 
 

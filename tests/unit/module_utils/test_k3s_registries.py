@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.metalworks.k3s_registries import mask, problems, render, secrets
+from ansible.module_utils.metalworks.k3s_registries import mask, problems, render, secrets, with_own
 from in_process import cases
 
 CA = (Path(__file__).parent / "ca.crt").read_text()
@@ -65,3 +65,20 @@ def test_secrets_are_known_and_masked() -> None:
         "username": "ada",
         **dict.fromkeys(("password", "auth", "identity_token"), "********"),
     }
+
+
+def test_the_own_registry_is_told_to_nodes_and_the_inventory_says_more() -> None:
+    own = {"address": "r.example:5000", "repository": "team", "username": "ada", "password": "x", "ca": CA}
+    told = with_own({"configs": {"r.example:5000": {"auth": {"password": "y"}}, "b.example": None}}, own)
+    assert told["configs"] == {
+        "r.example:5000": {"auth": {"username": "ada", "password": "y"}, "tls": {"ca": CA}},
+        "b.example": None,
+    }
+    assert with_own({}, {"address": "r.example"}) == {"configs": {"r.example": {}}}
+    assert with_own(REGISTRIES, {}) == REGISTRIES
+
+
+@pytest.mark.parametrize("shapeless", ["text", {"configs": [1]}, {"configs": {"r.example": "text"}}])
+def test_what_has_no_shape_stays_as_it_is_and_is_named(shapeless: Any) -> None:
+    assert with_own(shapeless, {"address": "r.example"}) == shapeless
+    assert problems(shapeless)
