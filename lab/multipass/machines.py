@@ -9,11 +9,24 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import yaml
 from lab.multipass.answers import DAEMON_FAIL, Failure
 from lab.multipass.records import Record, service_name
 
 ROOT = Path(__file__).resolve().parents[2]
-BOOT = ROOT / "roles" / "lab_machines" / "files" / "boot.sh"
+ROLE = ROOT / "roles" / "lab_machines"
+BOOT = ROLE / "files" / "boot.sh"
+# Options of Docker by their names in community.docker.docker_container, as the role has them.
+FLAGS = {
+    "stop_signal": "--stop-signal",
+    "env": "--env",
+    "capabilities": "--cap-add",
+    "cap_drop": "--cap-drop",
+    "security_opts": "--security-opt",
+    "device_cgroup_rules": "--device-cgroup-rule",
+    "cgroupns_mode": "--cgroupns",
+    "tmpfs": "--tmpfs",
+}
 LABEL = "metalworks.multipass"
 SUBNET = os.environ.get("METALWORKS_MULTIPASS_SUBNET", "172.30.12.0/24")
 STATES = {"running": "Running", "paused": "Suspended", "restarting": "Restarting"}
@@ -76,19 +89,29 @@ def free_address(taken: Iterable[str]) -> str:
     return next(str(host) for host in hosts if str(host) not in used)
 
 
+def options_of_a_machine() -> list[str]:
+    """What makes a container a machine: the role's knowledge, in the words of Docker's command line."""
+    given = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__lab_machines_container_options"]
+    words = []
+    for option, value in given.items():
+        if isinstance(value, dict):
+            values = [f"{key}={each}" for key, each in value.items()]
+        else:
+            values = value if isinstance(value, list) else [value]
+        words += [word for each in values for word in (FLAGS[option], each)]
+    return words
+
+
 def create(record: Record, image: str) -> None:
     """Make and start the machine, as roles/lab_machines makes the lab's."""
     name = container(record.name)
     mounts = [word for target, source in record.mounts.items() for word in ("--volume", f"{source}:{target}")]
     docker(
-        *("run", "--detach", "--name", name, "--hostname", record.name, "--stop-signal", "SIGRTMIN+3"),
-        *("--network", network(), "--ip", record.address, "--env", "container=docker"),
+        *("run", "--detach", "--name", name, "--hostname", record.name, *options_of_a_machine()),
+        *("--network", network(), "--ip", record.address),
         *("--label", f"{LABEL}={service_name()}", "--label", f"metalworks.host={record.name}"),
         *("--memory", str(record.memory), "--cpus", str(min(record.cpus, os.cpu_count() or 1))),
-        *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--device-cgroup-rule", "a *:* rwm"),
-        *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
-        *("--cgroupns", "private", "--tmpfs", "/run:mode=755", "--tmpfs", "/run/lock:mode=1777"),
-        *("--tmpfs", "/tmp:exec,mode=1777", "--volume", f"{name}-data:/var/lib", *mounts),
+        *("--volume", f"{name}-data:/var/lib", *mounts),
         *(image, "/bin/sh", "-c", BOOT.read_text()),
     )
 
