@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from lab.multipass import sizes
 from lab.multipass.records import Record
-from module_utils.metalworks.multipass import size_as_printed
 
 VERSION = "1.16.1"
 IMAGE_HASH = "0" * 64  # of a picture that is not there
@@ -92,8 +92,8 @@ def info_table(instances: list[tuple[Record, str]]) -> str:
             "IPv4": ", ".join(addresses(record, state)) or "--",
             "Release": release(record, state),
             "CPU(s)": str(record.cpus),
-            "Disk usage": f"-- out of {size_as_printed(record.disk)}",
-            "Memory usage": f"-- out of {size_as_printed(record.memory)}",
+            "Disk usage": f"-- out of {sizes.show(record.disk)}",
+            "Memory usage": f"-- out of {sizes.show(record.memory)}",
         }
         blocks.append("".join(f"{key + ':':<16}{value}\n" for key, value in lines.items()))
     return "\n".join(blocks)

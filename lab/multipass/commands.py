@@ -7,17 +7,16 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lab.multipass import answers, cloud_init, machines, records
+from lab.multipass import answers, cloud_init, machines, records, sizes
 from lab.multipass.answers import COMMAND_LINE_ERROR, Failure
 from lab.multipass.records import Record
-from module_utils.metalworks.multipass import mount_target, size_as_printed, size_in_bytes
 
 NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
 KEY = re.compile(r"local\.(?P<name>[^.]+)\.(?P<property>cpus|memory|disk)")
-LEAST = {"memory": size_in_bytes("512M"), "disk": size_in_bytes("1G")}
+LEAST = {"memory": sizes.parse("512M"), "disk": sizes.parse("1G")}
 IMAGES = {"": "24.04 LTS", "lts": "24.04 LTS", "noble": "24.04 LTS", "jammy": "22.04 LTS"}
 RELEASE = re.compile(r"\d\d\.\d\d")
 NAMES_OF_SEVERAL = {"start", "stop", "suspend", "delete", "recover"}
@@ -117,7 +116,7 @@ def get(words: list[str]) -> int:
     if name not in found:
         raise Failure(f"Cannot obtain instance settings; instance: {name}; reason: No such instance")
     value = getattr(found[name][0], setting)
-    print(value if setting == "cpus" else size_as_printed(value))
+    print(value if setting == "cpus" else sizes.show(value))
     return 0
 
 
@@ -200,7 +199,7 @@ def register(asked: argparse.Namespace) -> Record:
         machines.make_network()
         address = machines.free_address(record.address for record in known.values())
         mounts = dict(reversed(spec.split(":", 1)) for spec in asked.mount)
-        targets = {mount_target(target): source for target, source in mounts.items()}
+        targets = {in_home(target): source for target, source in mounts.items()}
         record = Record(
             asked.name, image, address, asked.cpus, sizes["memory"], sizes["disk"], mounts=targets
         )
@@ -208,9 +207,14 @@ def register(asked: argparse.Namespace) -> Record:
     return record
 
 
+def in_home(path: str) -> str:
+    """A path in the instance; a relative one lies in the default user's home, and no slash ends it."""
+    return str(PurePosixPath("/home/ubuntu", path))
+
+
 def read_size(setting: str, text: str) -> int:
     try:
-        size = size_in_bytes(text)
+        size = sizes.parse(text)
     except ValueError:
         size = 0
     if size < LEAST[setting]:
@@ -249,7 +253,7 @@ def new_value(record: Record, setting: str, key: str, value: str) -> int:
             raise refuse("Need a positive integer (in decimal format) of minimum 1")
         return int(value)
     try:
-        size = size_in_bytes(value)
+        size = sizes.parse(value)
     except ValueError:
         raise refuse(f"{value} is not a valid memory size") from None
     if setting == "memory" and size < LEAST["memory"]:
@@ -372,7 +376,7 @@ def transfer(words: list[str]) -> int:
         machines.copy(container_path(source), container_path(target))
         if ":" in target:
             name, _, path = target.partition(":")
-            machines.inside(name, f"chown -R ubuntu: {shlex.quote(mount_target(path))}\n")
+            machines.inside(name, f"chown -R ubuntu: {shlex.quote(in_home(path))}\n")
     return 0
 
 
@@ -384,7 +388,7 @@ def container_path(path: str) -> str:
     record, state = pick_one(name)
     if state != "Running":
         raise Failure(f'instance "{record.name}" is not running')
-    return f"{machines.container(name)}:{mount_target(inside)}"
+    return f"{machines.container(name)}:{in_home(inside)}"
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

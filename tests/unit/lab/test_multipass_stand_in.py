@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.multipass import read_info, read_list, read_version
-from lab.multipass import answers, cloud_init, commands, records
+from ansible.module_utils.metalworks.multipass import (
+    read_info,
+    read_list,
+    read_version,
+    size_in_bytes,
+)
+from lab.multipass import answers, cloud_init, commands, records, sizes
 from lab.multipass.answers import Failure
 from lab.multipass.records import Record
 
@@ -48,6 +53,31 @@ def test_json_of_the_documented_keys() -> None:
         *("memory", "mounts", "release", "snapshot_count", "state"),
     }
     assert (told["cpu_count"], told["disks"]["sda1"]["total"]) == ("2", str(20 * GIB))
+
+
+# Sizes: the stand-in's own, of multipass's tests/test_memory_size.cpp. The module has to understand them.
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "shown"),
+    [
+        ("4G", 4 * GIB, "4.0GiB"),
+        ("4.0GiB", 4 * GIB, "4.0GiB"),
+        ("1536M", 1536 << 20, "1.5GiB"),
+        ("512MB", 512 << 20, "512.0MiB"),
+        ("2.5k", 2560, "2.5KiB"),
+        ("1023", 1023, "1023B"),
+    ],
+)
+def test_size_is_read_and_printed_as_multipass_does(text: str, size: int, shown: str) -> None:
+    assert (sizes.parse(text), sizes.show(size)) == (size, shown)
+    assert (size_in_bytes(text), size_in_bytes(shown)) == (size, size)
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "4 gigs", "1.5", "1T"])
+def test_text_that_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a valid memory size"):
+        sizes.parse(text)
 
 
 # The command line.
