@@ -65,6 +65,7 @@ def test_machine_has_the_hosts_name_and_runs_without_a_failed_unit(host: Any) ->
 def test_first_boot_did_what_it_was_told(host: Any) -> None:
     assert host.file("/etc/first-boot").content_string == "seen\n"
     assert host.file("/root/ran").content_string == "ran\n"
+    assert host.user("ada").exists  # beside the operator
 
 
 def test_password_lets_nobody_in(host: Any) -> None:
@@ -149,6 +150,35 @@ class TestLife:
         assert states()["vm-2"] == "Running"
         record.write_text(kept)
 
+    def test_instance_that_took_the_name_of_ours_is_refused_and_stays(self) -> None:
+        computer.check_output("multipass delete --purge vm-2")
+        computer.check_output("multipass launch --name vm-2 --cpus 1 --memory 1G --disk 5G 24.04")
+        refused = play("converge.yml", "--limit", "vm-2")
+        assert refused.returncode == 2
+        assert "multipass already has an instance vm-2 (running)" in told(refused)
+        assert play("destroy.yml", "--limit", "vm-2").returncode == 0
+        assert states()["vm-2"] == "Running"
+        assert not (STATE / "instances" / "vm-2").exists()
+
+    def test_adopted_machine_lets_the_operator_in_and_is_never_removed(self) -> None:
+        adopted = {"multipass_machines_adopt": True}
+        refused = play("converge.yml", "--limit", "vm-2", **adopted)
+        assert refused.returncode == 2
+        assert "vm-2 (" in told(refused)
+        assert "does not let operator in with the key" in told(refused)
+        key = (STATE / "ssh" / "id_ed25519.pub").read_text().strip()
+        account = (
+            "getent group operator || groupadd operator; "
+            "id operator || useradd --create-home --gid operator --shell /bin/bash operator; "
+            f"cd ~operator && mkdir -p .ssh && echo '{key}' > .ssh/authorized_keys && chown -R operator .ssh"
+        )
+        computer.check_output("multipass exec vm-2 -- sudo bash -c %s", account)
+        used = play("converge.yml", "--limit", "vm-2", **adopted)
+        assert used.returncode == 0, used.stdout
+        assert play("destroy.yml", "--limit", "vm-2", **adopted).returncode == 0
+        assert states()["vm-2"] == "Running"
+        computer.check_output("multipass delete --purge vm-2")
+
     def test_service_that_does_not_answer_is_named_with_the_remedy(self) -> None:
         os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
         try:
@@ -158,6 +188,14 @@ class TestLife:
         assert refused.returncode == 2
         assert "multipass's service does not answer" in told(refused)
         assert "sudo snap restart multipass" in told(refused)
+
+    def test_machine_in_the_bin_does_not_tell_which_it_is_and_stays(self) -> None:
+        computer.check_output("multipass delete vm-1")
+        refused = play("destroy.yml")
+        assert refused.returncode == 2
+        assert "vm-1 is deleted but not purged" in told(refused)
+        assert states()["vm-1"] == "Deleted"
+        computer.check_output("multipass recover vm-1")  # stopped now
 
     def test_removed_machines_leave_nothing_behind(self) -> None:
         done = play("destroy.yml")
