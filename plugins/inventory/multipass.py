@@ -7,7 +7,8 @@ name: multipass
 short_description: Addresses of multipass instances
 description:
   - Sets C(ansible_host) of the hosts that the inventory names already, from C(multipass list --format json).
-    Adds no host. A host whose instance is missing, deleted or without address stays as it is.
+    Adds no host. A host whose instance is missing, does not run or has no address gets
+    the reason instead, as C(multipass_unreachable).
   - A host's instance is named by the host's own variable C(multipass_machines_instance), else by the host.
   - Beside a static inventory in one folder it has to come later by name; its file's name ends in
     C(multipass.yml).
@@ -70,6 +71,7 @@ from ansible.module_utils.metalworks.multipass import (
 from ansible.module_utils.metalworks.multipass_run import plain_runner
 
 NAMED_BY = "multipass_machines_instance"
+REASON = "multipass_unreachable"
 
 
 def read(multipass: Multipass, names: list[str]) -> dict[str, Instance]:
@@ -97,11 +99,13 @@ class InventoryModule(BaseInventoryPlugin):
         try:
             found = read(plain_runner(self.get_option("executable")), list(names.values()))
         except MultipassError as error:
-            # Without multipass there are no machines yet; playbooks that need one say which.
+            # Without multipass there are no machines yet.
             self.display.warning(str(error))
+            for host in names:
+                self.give_reason(host, str(error).rstrip("."))
             return
         for host, name in names.items():
-            self.give_address(host, found.get(name), path)
+            self.give_address(host, name, found.get(name), path)
 
     def names(self, path: str) -> dict[str, str]:
         """The instance of each host."""
@@ -117,8 +121,10 @@ class InventoryModule(BaseInventoryPlugin):
             for host in self.inventory.groups[group].get_hosts()
         }
 
-    def give_address(self, host: str, instance: Instance | None, path: str) -> None:
+    def give_address(self, host: str, name: str, instance: Instance | None, path: str) -> None:
         if instance is None or instance.state != "running":
+            state = instance.state if instance else "absent"
+            self.give_reason(host, f"multipass's instance {name} is {state}")
             return
         try:
             address = choose_address(
@@ -129,7 +135,14 @@ class InventoryModule(BaseInventoryPlugin):
         if address:
             self.inventory.set_variable(host, "ansible_host", address)
         elif instance.ipv4:
-            self.display.warning(
-                f"{path}: none of the addresses of {instance.name} ({', '.join(instance.ipv4)}) fits "
-                "address_in and address_not_in"
+            addresses = ", ".join(instance.ipv4)
+            self.give_reason(
+                host,
+                f"none of the addresses of {name} ({addresses}) fits address_in and address_not_in of {path}",
             )
+        else:
+            self.give_reason(host, f"multipass's instance {name} has no address yet")
+
+    def give_reason(self, host: str, reason: str) -> None:
+        """Machines may be made only now: what needs one refuses, with these words."""
+        self.inventory.set_variable(host, REASON, f"{host} cannot be reached: {reason}")

@@ -148,6 +148,24 @@ def test_more_memory_than_there_is_for_all_of_them(tmp_path: Path) -> None:
     assert_refused(inventory, ["The machines vm-1, vm-2 are to have", "of memory together", "Give them less"])
 
 
+@pytest.mark.parametrize("playbook", ["cluster", "images", "jupyterhub", "verify"])
+def test_playbook_alone_on_a_machine_that_does_not_run(
+    somebody: str, playbook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"metalworks_name": "negative", "metalworks_state_dir": str(tmp_path / "state")}
+    inventory = written(tmp_path, USED, **names, ansible_connection="local")
+    multipass("stop", somebody)
+    try:
+        outcome = play(ROOT / "playbooks" / f"{playbook}.yml", inventory)
+    finally:
+        multipass("start", somebody)
+    assert outcome.code == 2, outcome.said
+    assert "vm-1 cannot be reached: multipass's instance somebody is stopped" in outcome.said
+    assert "vm-2 cannot be reached: multipass's instance vm-2 is absent" in outcome.said
+    assert "ansible-playbook playbooks/machines.yml" in outcome.said
+    assert outcome.changed_nothing
+
+
 def test_instance_in_the_bin(somebody: str, tmp_path: Path) -> None:
     multipass("delete", somebody)
     try:

@@ -40,6 +40,7 @@ class Folder:
         self.inventory.mkdir()
         (self.inventory / "hosts.yml").write_text(HOSTS)
         self.program = path / "multipass"
+        self.reasons: dict[str, str] = {}
 
     def answer(self, table: dict[str, list[Any]]) -> None:
         """Answer these words with exit code, output and error output; others with nothing."""
@@ -54,7 +55,9 @@ class Folder:
         config = {"plugin": "multipass", "group": "k3s_cluster", "executable": str(self.program), **options}
         (self.inventory / "multipass.yml").write_text(json.dumps(config))
         manager = InventoryManager(loader=DataLoader(), sources=[str(self.inventory)])
-        return {host.name: host.vars.get("ansible_host") for host in manager.get_hosts()}
+        hosts = manager.get_hosts()
+        self.reasons = {host.name: str(host.vars.get("multipass_unreachable", "")) for host in hosts}
+        return {host.name: host.vars.get("ansible_host") for host in hosts}
 
 
 @pytest.fixture
@@ -81,6 +84,11 @@ def test_instance_that_is_not_running_gives_none(folder: Folder) -> None:
         )
     )
     assert set(folder.read().values()) == {None}
+    assert (
+        "metalworks-1 cannot be reached: multipass's instance metalworks-1 is starting"
+        in folder.reasons["metalworks-1"]
+    )
+    assert "instance metalworks-2 is deleted" in folder.reasons["metalworks-2"]
 
 
 def test_prefix_tells_labs_apart(folder: Folder) -> None:
@@ -99,10 +107,16 @@ def test_host_may_name_its_instance(folder: Folder) -> None:
 def test_address_lies_in_the_network_that_is_asked_for(folder: Folder) -> None:
     folder.answer(listed(running("metalworks-1", "10.97.0.76", "192.168.1.20")))
     assert folder.read(address_in=["192.168.1.0/24"])["metalworks-1"] == "192.168.1.20"
+    assert folder.read(address_in=["10.98.0.0/24"])["metalworks-1"] is None
+    assert (
+        "none of the addresses of metalworks-1 (10.97.0.76, 192.168.1.20) fits"
+        in folder.reasons["metalworks-1"]
+    )
 
 
 def test_missing_multipass_leaves_hosts_without_address(folder: Folder) -> None:
     assert set(folder.read(executable=str(folder.path / "none")).values()) == {None}
+    assert "multipass is not installed on this computer" in folder.reasons["metalworks-1"]
 
 
 def test_silent_service_leaves_hosts_without_address(folder: Folder) -> None:
