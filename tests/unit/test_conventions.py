@@ -221,3 +221,26 @@ def test_no_state_of_an_inventory_is_tracked() -> None:
 def test_programs_name_no_path_of_this_computer() -> None:
     here = re.compile(re.escape(str(ROOT)) + r"\b")
     assert [path for path in tracked() if here.search(path.read_text(errors="ignore"))] == []
+
+
+# What is supported.
+
+SUPPORT = ROOT / "docs" / "reference" / "support.md"
+
+
+def test_what_is_called_proven_names_tests_that_exist() -> None:
+    named = re.findall(r"`((?:tests|molecule|inventories)/[^`]*)`", SUPPORT.read_text())
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_place_to_run_is_listed_with_its_proof() -> None:
+    text = SUPPORT.read_text()
+    parts = [path.relative_to(ROOT).parts for path in tracked()]
+    ours = {part[1] for part in parts if part[0] == "inventories"}  # beside those of who works here
+    for inventory in ours:
+        assert f"`inventories/{inventory}`" in text, inventory
+    for target in re.findall(
+        r'^    Target\(\s*"(\w+)"', (ROOT / "tests/reach/run.py").read_text(), re.MULTILINE
+    ):
+        assert f"reach: {target}" in text, target
