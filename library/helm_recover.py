@@ -15,6 +15,7 @@ description:
     installation takes over the objects that are there.
   - Does nothing to a release that is well, or that does not exist.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
 options:
   name:
     description: The release.
@@ -28,12 +29,6 @@ options:
     description: The Helm executable, version 3.
     type: path
     default: helm
-  kubeconfig:
-    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
-    type: path
-  context:
-    description: The context in it. Without it the current one.
-    type: str
 attributes:
   check_mode:
     description: Says what would be done.

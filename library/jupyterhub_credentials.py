@@ -13,6 +13,7 @@ description:
   - Users who are no longer listed are taken out. Their homes are not touched.
   - Restarts nothing.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
 options:
   users:
     description: All users.
@@ -39,12 +40,6 @@ options:
     description: The name of the Secret.
     type: str
     default: hub-users
-  kubeconfig:
-    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
-    type: path
-  context:
-    description: The context in it. Without it the current one.
-    type: str
 attributes:
   check_mode:
     description: Says who would be added, updated and removed.

@@ -8,6 +8,7 @@ module: jupyterhub_info
 short_description: Version, users, running servers and proxy routes of a hub
 description: Reads the hub's REST API, and waits for the hub where it is just starting. Changes nothing.
 author: Metalworks
+extends_documentation_fragment: [reads_only]
 options:
   url:
     description: The hub's public address, like V(http://192.0.2.11:30080).
@@ -21,16 +22,6 @@ options:
     description: How many seconds the hub may take to answer for the first time.
     type: int
     default: 60
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

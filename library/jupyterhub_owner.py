@@ -11,6 +11,7 @@ description:
   - Another hub would get other secrets, other images and another list of users.
   - Changes nothing.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api, reads_only]
 options:
   namespace:
     description: The namespace. It need not exist.
@@ -20,22 +21,6 @@ options:
     description: The API token that this inventory gives to its hub.
     type: str
     required: true
-  kubeconfig:
-    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
-    type: path
-  context:
-    description: The context in it. Without it the current one.
-    type: str
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -11,6 +11,7 @@ description:
     touched. M(k3s_cluster_info) asks a k3s server itself, also before there is a cluster.
   - Changes nothing.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api, reads_only]
 options:
   wait_for:
     description: Nodes that have to be Ready. Without names, all that the cluster has.
@@ -25,22 +26,6 @@ options:
         description: How long they may take.
         type: int
         default: 60
-  kubeconfig:
-    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
-    type: path
-  context:
-    description: The context in it. Without it the current one.
-    type: str
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

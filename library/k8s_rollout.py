@@ -13,6 +13,7 @@ description:
     lines. A fault that waiting cannot mend ends the wait at once.
   - Changes nothing.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
 options:
   namespace:
     description: The namespace of the workloads.
@@ -27,12 +28,6 @@ options:
     description: How many seconds they may take.
     type: int
     default: 180
-  kubeconfig:
-    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
-    type: path
-  context:
-    description: The context in it. Without it the current one.
-    type: str
 attributes:
   check_mode:
     description: Reads only; a workload that is not there yet is no fault then.

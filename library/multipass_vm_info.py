@@ -8,6 +8,7 @@ module: multipass_vm_info
 short_description: State, addresses and sizes of multipass instances
 description: Runs on the computer where multipass is. Changes nothing.
 author: Metalworks
+extends_documentation_fragment: [reads_only]
 options:
   names:
     description: The instances to read; all when none is named. A name without an instance is C(absent).
@@ -18,16 +19,6 @@ options:
     description: The multipass command.
     type: str
     default: multipass
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

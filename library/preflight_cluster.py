@@ -11,6 +11,7 @@ description:
     node port, and lets this user make what the hub is made of.
   - Changes nothing.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api, reads_only]
 options:
   namespace:
     description: Where the hub will be. It need not exist.
@@ -32,22 +33,6 @@ options:
     description: Whether images are built on this computer, for its own architecture.
     type: bool
     default: true
-  kubeconfig:
-    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
-    type: path
-  context:
-    description: The context in it. Without it the current one.
-    type: str
-attributes:
-  check_mode:
-    description: Changes nothing.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -12,6 +12,7 @@ description:
   - Does not fail on what it finds. The caller shows all sentences at once.
   - Use it with C(no_log), because it is given the passwords. The sentences do not contain them.
 author: Metalworks
+extends_documentation_fragment: [reads_only]
 options:
   kind:
     description: Who makes the machines (C(metalworks_machines)).
@@ -107,16 +108,6 @@ options:
     description: The address in front of the servers, where one is (C(k3s_api_address)).
     type: raw
     default: ""
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -11,6 +11,7 @@ description:
   - Changes nothing, and does not fail on what it finds. The caller shows the sentences of all machines at
     once.
 author: Metalworks
+extends_documentation_fragment: [reads_only]
 options:
   role:
     description: What the machine is to be.
@@ -71,16 +72,6 @@ options:
     description: How far the clocks may be apart.
     type: float
     default: 30.0
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""

@@ -14,6 +14,8 @@ from unittest import mock
 
 import pytest
 import yaml
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import add_fragments
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/tasks/main.yml"))
@@ -146,7 +148,10 @@ def documentation(path: Path, name: str) -> Any:
     """A constant of the module, read as YAML."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
-            return yaml.safe_load(ast.literal_eval(node.value))
+            page = yaml.safe_load(ast.literal_eval(node.value))
+            if "extends_documentation_fragment" in page:
+                add_fragments(page, str(path), fragment_loader, is_module=True)
+            return page
     pytest.fail(f"{path.relative_to(ROOT)} has no {name}")
 
 

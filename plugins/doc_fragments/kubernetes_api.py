@@ -1,0 +1,17 @@
+"""The options of modules that ask a cluster's API (module_utils/metalworks/kubernetes_api.py, ARGUMENTS)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Ansible's way to find it."""
+
+    DOCUMENTATION = r"""
+options:
+  kubeconfig:
+    description: The kubeconfig file. Without it E(KUBECONFIG), then C(~/.kube/config).
+    type: path
+  context:
+    description: The context in it. Without it the current one.
+    type: str
+"""

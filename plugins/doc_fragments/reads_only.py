@@ -1,0 +1,20 @@
+"""The attributes of modules that change nothing."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Ansible's way to find it."""
+
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
