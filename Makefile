@@ -27,7 +27,7 @@ help: ## List the verbs
 ## The platform
 .PHONY: setup artifacts up converge down
 setup: .venv/.ready ## Make the Python environment; install and start Docker where that is allowed
-	@python lab/setup.py
+	@python tools/setup.py
 
 artifacts: setup ## Build what the lab cannot download (cached by content)
 	@python lab/build.py $(if $(filter upstream,$(SOURCE)),node-image)
@@ -41,12 +41,12 @@ down: .venv/.ready ## Remove the machines that were made for it, and the kubecon
 	@$(PLAYBOOK) playbooks/down.yml
 
 .venv/.ready: requirements.txt
-	@PYTHON="$(PYTHON)" lab/environment.sh
+	@PYTHON="$(PYTHON)" tools/environment.sh
 
 ## The proofs
-.PHONY: test test-events test-reach lint test-unit test-stand-in test-upstream test-negative test-molecule test-platform verify
+.PHONY: test test-destructive test-events test-targets lint test-unit test-stand-in test-upstream test-refusals test-molecule test-platform verify
 test: artifacts ## All that proves the platform, in the order of cost
-	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-upstream test-negative test-molecule test-platform
+	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-upstream test-refusals test-molecule test-platform
 
 lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
 	@tests/lint.sh
@@ -61,8 +61,8 @@ test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass
 test-upstream: artifacts ## The chart by repository, file and folder, through helm; what it makes is upstream's
 	@pytest tests/upstream
 
-test-negative: artifacts ## What must be refused, each with its message
-	@pytest tests/negative
+test-refusals: artifacts ## What must be refused, each with its message
+	@pytest tests/refusals
 
 test-molecule: artifacts ## One scenario per role; one alone: make test-molecule SCENARIOS=k3s_server
 	@tests/molecule.sh $(SCENARIOS)
@@ -70,11 +70,13 @@ test-molecule: artifacts ## One scenario per role; one alone: make test-molecule
 test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then the browser
 	@molecule test --scenario-name default
 
-test-events: artifacts ## What takes long or destroys: kills, culling, restarts
-	@pytest tests/events
+test-destructive: artifacts ## What takes long or destroys: kills, culling, restarts
+	@pytest tests/destructive
 
-test-reach: artifacts ## Lab, multipass, metal, existing cluster, upstream's layout: site.yml twice, then the tests; one: TARGETS=metal
-	@python tests/reach/run.py $(TARGETS)
+test-events: test-destructive
+
+test-targets: artifacts ## Lab, multipass, metal, existing cluster, upstream's layout: site.yml twice, then the tests; one: TARGETS=metal
+	@python tests/targets/run.py $(TARGETS)
 
 verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job
 	@pytest tests/platform tests/browser --inventory $(INVENTORY)
@@ -82,10 +84,10 @@ verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does
 ## The carrying on
 .PHONY: docs lock bench
 docs: .venv/.ready ## Regenerate the tables that come from argument_specs
-	@python docs/role_tables.py
+	@python tools/role_tables.py
 
 lock: .venv/.ready ## Turn every requirements.in into a lock with hashes
-	@pip install --quiet uv && python lab/lock.py
+	@pip install --quiet uv && python tools/lock.py
 
 bench: artifacts ## The measured comparisons; results beside them
 	@for bench in benchmarks/*/run.py; do python "$$bench"; done

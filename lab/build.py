@@ -16,9 +16,9 @@ from lab.builder.progress import Progress
 from lab.builder.prune import prune
 from lab.builder.recipes import all_recipes
 from lab.builder.schedule import BuildFailed, Schedule
-from module_utils.metalworks.artifacts import CatalogueError
-from module_utils.metalworks.cache import cache_root
-from module_utils.metalworks.docker import DockerError
+from module_utils.metalworks.artifacts.cache import cache_root
+from module_utils.metalworks.artifacts.catalogue import CatalogueError
+from module_utils.metalworks.images.docker import DockerError
 
 
 def arguments() -> argparse.Namespace:

@@ -6,7 +6,7 @@
 set -euo pipefail
 : "${IMAGE:?}" "${BIN:?}" "${ARCHIVE:?}"
 prefix=172.30.12
-boot=$(cat "$(dirname "$0")/../../roles/lab_machines/files/boot.sh")
+boot=$(cat "$(dirname "$0")/../../lab/roles/lab_machines/files/boot.sh")
 work=$(mktemp -d)
 nodes=(floor-1 floor-2)
 cleanup() { docker rm --force --volumes "${nodes[@]}" >/dev/null 2>&1 || true; docker network rm metalworks-floor >/dev/null 2>&1 || true; rm -rf "$work"; }

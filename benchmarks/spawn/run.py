@@ -25,9 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
-from kubernetes import client, config, watch  # noqa: E402 (the path comes first)
 from pages import HomePage, Lab, LoginPage, SpawnPage  # noqa: E402
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+
+from kubernetes import client, config, watch  # noqa: E402 (the path comes first)
 
 NAMESPACE = "jupyterhub"
 BAR_SECONDS = 8.0

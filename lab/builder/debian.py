@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from module_utils.metalworks.cache import files_below
-from module_utils.metalworks.docker import docker, has_image
+from module_utils.metalworks.artifacts.cache import files_below
+from module_utils.metalworks.images.docker import docker, has_image
 
 from .recipe import LAB, Job, Recipe, Result
 

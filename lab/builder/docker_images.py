@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from module_utils.metalworks.cache import cache_root
-from module_utils.metalworks.docker import has_image
-from module_utils.metalworks.image_build import ImageCache, Wanted
+from module_utils.metalworks.artifacts.cache import cache_root
+from module_utils.metalworks.images.build import ImageCache, Wanted
+from module_utils.metalworks.images.docker import has_image
 
 from .recipe import LAB, Job, Recipe, Result
 

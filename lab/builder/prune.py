@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from module_utils.metalworks.cache import locked
-from module_utils.metalworks.docker import has_image
-from module_utils.metalworks.oci import Record
+from module_utils.metalworks.artifacts.cache import locked
+from module_utils.metalworks.images.docker import has_image
+from module_utils.metalworks.images.oci import Record
 
 from .golang import environment
 from .recipe import Result

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from module_utils.metalworks.cache import Fingerprint
+from module_utils.metalworks.artifacts.cache import Fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "lab"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from module_utils.metalworks.artifacts import Artifact, read_catalogue
+from module_utils.metalworks.artifacts.catalogue import Artifact, read_catalogue
 
 from . import airgap, debian, docker_images, golang
 from .recipe import ROOT, Recipe

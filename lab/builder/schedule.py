@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from module_utils.metalworks.cache import Fingerprint, locked, remove_leftovers, staged_folder
+from module_utils.metalworks.artifacts.cache import Fingerprint, locked, remove_leftovers, staged_folder
 
 from .processes import Processes
 from .progress import Progress

@@ -14,7 +14,7 @@ from lab.multipass.answers import DAEMON_FAIL, Failure
 from lab.multipass.records import Record, service_name
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLE = ROOT / "roles" / "lab_machines"
+ROLE = ROOT / "lab" / "roles" / "lab_machines"
 BOOT = ROLE / "files" / "boot.sh"
 # Options of Docker by their names in community.docker.docker_container, as the role has them.
 FLAGS = {
@@ -103,7 +103,7 @@ def options_of_a_machine() -> list[str]:
 
 
 def create(record: Record, image: str) -> None:
-    """Make and start the machine, as roles/lab_machines makes the lab's."""
+    """Make and start the machine, as lab/roles/lab_machines makes the lab's."""
     name = container(record.name)
     mounts = [word for target, source in record.mounts.items() for word in ("--volume", f"{source}:{target}")]
     docker(

@@ -18,7 +18,7 @@ done
 chroot "$rootfs" systemctl --quiet enable ssh.service
 chroot "$rootfs" systemctl --quiet set-default multi-user.target
 
-# Each machine makes its own identity at its first boot (roles/lab_machines/files/boot.sh).
+# Each machine makes its own identity at its first boot (lab/roles/lab_machines/files/boot.sh).
 rm -f "$rootfs"/etc/ssh/ssh_host_* "$rootfs/etc/resolv.conf" "$rootfs/etc/hostname" "$rootfs/var/lib/dbus/machine-id"
 : > "$rootfs/etc/machine-id"
 rm -rf "$rootfs"/var/cache/apt/archives/*.deb "$rootfs"/var/lib/apt/lists/*

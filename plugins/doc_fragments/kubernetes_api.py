@@ -1,4 +1,4 @@
-"""The options of modules that ask a cluster's API (module_utils/metalworks/kubernetes_api.py, ARGUMENTS)."""
+"""The options of modules that ask a cluster's API (module_utils/metalworks/kubernetes/api.py, ARGUMENTS)."""
 
 from __future__ import annotations
 

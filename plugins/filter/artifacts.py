@@ -11,8 +11,8 @@ import ansible.module_utils
 # Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.architectures import architecture
-from ansible.module_utils.metalworks.artifact_rules import merged, shape_problems
+from ansible.module_utils.metalworks.artifacts.rules import merged, shape_problems
+from ansible.module_utils.metalworks.common.architectures import architecture
 
 
 def artifact_catalogue(entries: Mapping[str, Any], overrides: Any = None) -> dict[str, Any]:

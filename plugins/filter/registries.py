@@ -10,7 +10,7 @@ import ansible.module_utils
 # Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.k3s_registries import with_own
+from ansible.module_utils.metalworks.k3s.registries import with_own
 
 
 class FilterModule:

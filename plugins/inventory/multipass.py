@@ -59,7 +59,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 # Ansible finds a project's module_utils for what it sends to a node; this plugin runs here and shares them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.multipass import (
+from ansible.module_utils.metalworks.multipass.answers import (
     NO_ADDRESS,
     Instance,
     Multipass,
@@ -68,7 +68,7 @@ from ansible.module_utils.metalworks.multipass import (
     read_info,
     read_list,
 )
-from ansible.module_utils.metalworks.multipass_run import plain_runner
+from ansible.module_utils.metalworks.multipass.command import plain_runner
 
 NAMED_BY = "multipass_machines_instance"
 REASON = "multipass_unreachable"

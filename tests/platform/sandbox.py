@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kubernetes import client
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
+
+from kubernetes import client
 
 WAIT_SECONDS = 120
 

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from kubernetes import client
 from sandbox import Sandbox
+
+from kubernetes import client
 
 testinfra_hosts = ["ansible://k3s_cluster"]
 MUCH = 20_000_000

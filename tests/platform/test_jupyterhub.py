@@ -9,8 +9,9 @@ import urllib.request
 from typing import Any
 
 import pytest
-from kubernetes import client
 from sandbox import Sandbox, wait_for
+
+from kubernetes import client
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ class Result(dict[str, Any]):
 def run_module(
     name: str, params: dict[str, Any], capsys: pytest.CaptureFixture[str], *, check: bool = False
 ) -> Result:
-    """Run library/<name>.py with these parameters and return what it answers."""
-    module = importlib.import_module(f"library.{name}")
+    """Run a module of library/ with these parameters, and return what it answers."""
+    (path,) = ROOT.glob(f"library/*/{name}.py")
+    module = importlib.import_module(f"library.{path.parent.name}.{name}")
     arguments = {**params, "_ansible_check_mode": check, "_ansible_diff": True}
     with patch_module_args(arguments), pytest.raises(SystemExit) as end:
         module.main()

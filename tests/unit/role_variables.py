@@ -12,7 +12,7 @@ from in_process import ROOT
 
 def resolved(role: str, name: str, **given: Any) -> Any:
     """One variable of a role, with its defaults below what is given, as plain data."""
-    folder = ROOT / "roles" / role
+    folder = next(ROOT / room / role for room in ("roles", "lab/roles") if (ROOT / room / role).is_dir())
     variables: dict[str, Any] = {}
     for part in ("defaults", "vars"):
         variables |= DataLoader().load_from_file(str(folder / part / "main.yml"), trusted_as_template=True)

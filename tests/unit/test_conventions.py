@@ -18,8 +18,10 @@ from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = sorted(path.parents[1] for path in ROOT.glob("roles/*/tasks/main.yml"))
-MODULES = sorted(path for path in ROOT.glob("library/*.py") if path.name != "__init__.py")
+ROLES = sorted(
+    path.parents[1] for roles in ("roles", "lab/roles") for path in ROOT.glob(f"{roles}/*/tasks/main.yml")
+)
+MODULES = sorted(path for path in ROOT.glob("library/*/*.py"))
 LONGEST_TABLE_OF_CONTENTS = 40
 # Upstream's own addresses stand in artifacts.yml, where they are one reviewed list.
 REGISTRY_HOST = re.compile(
@@ -105,7 +107,7 @@ def test_role_has_a_scenario_that_tests_behaviour(role: Path) -> None:
 @each_role
 def test_role_readme_is_fresh(role: Path) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "docs" / "role_tables.py", "--check", role.name],
+        [sys.executable, ROOT / "tools" / "role_tables.py", "--check", role.name],
         capture_output=True,
         text=True,
         check=False,
@@ -131,9 +133,9 @@ def test_every_scenario_checks_before_it_converges_and_converges_twice() -> None
 # Modules.
 
 
-def argument_spec(name: str) -> tuple[dict[str, Any], bool]:
+def argument_spec(path: Path) -> tuple[dict[str, Any], bool]:
     """What the module hands to AnsibleModule, seen without running it."""
-    module = importlib.import_module(f"library.{name}")
+    module = importlib.import_module(f"library.{path.parent.name}.{path.stem}")
     with mock.patch.object(module, "AnsibleModule", side_effect=Seen) as seen, pytest.raises(Seen):
         module.main()
     call = seen.call_args
@@ -168,7 +170,7 @@ def test_module_page_is_complete(path: Path) -> None:
 
 @each_module
 def test_module_options_are_those_of_its_page(path: Path) -> None:
-    spec, _ = argument_spec(path.stem)
+    spec, _ = argument_spec(path)
     documented = documentation(path, "DOCUMENTATION").get("options", {})
     assert sorted(facts("", spec, "options")) == sorted(facts("", documented, "suboptions"))
 
@@ -190,7 +192,7 @@ def facts(prefix: str, spec: dict[str, Any], nested: str) -> Iterator[tuple[str,
 
 @each_module
 def test_module_predicts_in_check_mode(path: Path) -> None:
-    _, supports_check_mode = argument_spec(path.stem)
+    _, supports_check_mode = argument_spec(path)
     assert supports_check_mode
     assert documentation(path, "DOCUMENTATION")["attributes"]["check_mode"]["support"] == "full"
 
@@ -246,6 +248,6 @@ def test_every_place_to_run_is_listed_with_its_proof() -> None:
     for inventory in ours:
         assert f"`inventories/{inventory}`" in text, inventory
     for target in re.findall(
-        r'^    Target\(\s*"(\w+)"', (ROOT / "tests/reach/run.py").read_text(), re.MULTILINE
+        r'^    Target\(\s*"(\w+)"', (ROOT / "tests/targets/run.py").read_text(), re.MULTILINE
     ):
         assert f"reach: {target}" in text, target

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from jupyterhub_values import values
-from tests.reach import mirror
+from tests.targets import mirror
 
 CHART = mirror.ROOT / "lab" / "charts" / "jupyterhub"
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]

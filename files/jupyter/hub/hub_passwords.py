@@ -1,7 +1,7 @@
 """Password hashes and the brake on guessing, without JupyterHub: pure functions and one small class.
 
-A stored hash reads `scrypt$n$r$p$salt$hash` (salt and hash in base64). library/jupyterhub_credentials.py
-writes it.
+A stored hash reads `scrypt$n$r$p$salt$hash` (salt and hash in base64). The module
+jupyterhub_credentials writes it.
 """
 
 import base64

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import requests
-from kubernetes import client, config
 from kubernetes.stream import stream
+
+from kubernetes import client, config
 
 ROOT = Path(__file__).resolve().parents[3]
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])

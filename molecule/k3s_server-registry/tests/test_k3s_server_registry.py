@@ -143,7 +143,7 @@ class TestChanges:
 
     def test_a_wrong_ca_is_told(self, host: Any, rollout: Rollout, image: str) -> None:
         before = instance(host)
-        other = ROOT / "tests" / "unit" / "module_utils" / "ca.crt"
+        other = ROOT / "tests" / "unit" / "k3s" / "ca.crt"
         converge(ca=other.read_text())
         assert instance(host) != before
         deploy(host, "direct", f"{REGISTRY}/{image}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from kubernetes import client, config
 
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])

@@ -1,4 +1,4 @@
-"""A good machine is accepted and left as it was. What is refused, and how, is proven by tests/negative."""
+"""A good machine is accepted and left as it was. What is refused, and how, is proven by tests/refusals."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.multipass import (
+from ansible.module_utils.metalworks.multipass.answers import (
     read_info,
     read_list,
     read_version,

@@ -10,7 +10,7 @@ from in_process import cases
 from lab.builder.debian import computers_mirror, packages
 from lab.builder.recipe import LAB, ROOT
 from lab.builder.recipes import all_recipes
-from module_utils.metalworks.artifacts import read_catalogue
+from module_utils.metalworks.artifacts.catalogue import read_catalogue
 
 
 @pytest.mark.parametrize("case", cases(__file__))

@@ -10,7 +10,7 @@ import pytest
 from lab.builder.progress import Progress
 from lab.builder.recipe import Job, Recipe, Result
 from lab.builder.schedule import BuildFailed, Schedule
-from module_utils.metalworks.cache import Fingerprint
+from module_utils.metalworks.artifacts.cache import Fingerprint
 
 Make = Callable[[Job], Result]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.inventory.manager import InventoryManager
-from ansible.module_utils.metalworks.multipass import choose_address
+from ansible.module_utils.metalworks.multipass.answers import choose_address
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, inventory_loader
 from ansible.utils.collection_loader import AnsibleCollectionConfig

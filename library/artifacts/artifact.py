@@ -1,0 +1,204 @@
+#!/usr/bin/python
+"""Have an artifact of the catalogue on the operator's computer, whatever its source."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: artifact
+short_description: Have an artifact of the catalogue on the operator's computer
+description:
+  - Looks an artifact up in C(artifacts.yml) and returns where it is; at once when it is in the cache.
+  - Runs on the operator's computer, never on a machine of the inventory.
+  - With O(source=upstream) a file or chart is fetched and verified against the checksum that is pinned or
+    that its makers publish. An image is returned as a reference, and pulled by whoever needs it.
+  - With O(source=build) it is made by C(lab/build.py) from package registries. C(make up) does that before
+    Ansible, with progress shown.
+author: Metalworks
+options:
+  name:
+    description: The artifact's name in the catalogue.
+    type: str
+    required: true
+  source:
+    description: Where it comes from.
+    type: str
+    choices: [upstream, bundle, build]
+    default: upstream
+  arch:
+    description: The architecture of the machine that it is for. Without it, this computer's.
+    type: str
+    choices: [amd64, arm64]
+  overrides:
+    description:
+      - What the inventory says otherwise (C(metalworks_artifacts)), merged deeply over the catalogue. Another
+        version, address or digest, a mirror, or artifacts of its own.
+    type: dict
+    default: {}
+  catalogue:
+    description:
+      - The catalogue. Without it, C(artifacts.yml) in the folder of the playbook or the nearest above it.
+    type: path
+attributes:
+  check_mode:
+    description: Fills the cache in check mode too, as what follows must look at the file; no machine changes.
+    support: full
+  diff_mode:
+    description: Has no difference to show.
+    support: none
+  idempotent:
+    description: Fetches and builds once.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have k3s on this computer
+  artifact:
+    name: k3s
+    arch: arm64
+    source: "{{ metalworks_artifact_source }}"
+  register: k3s
+  delegate_to: localhost
+
+- name: Have another version of it, from a mirror
+  artifact:
+    name: k3s
+    overrides:
+      k3s:
+        upstream:
+          version: v1.34.5+k3s1
+          url: https://files.example/k3s/{version}/k3s
+          checksum_url: https://files.example/k3s/{version}/sha256sum-{arch}.txt
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+path:
+  description: The file or folder; empty for an image.
+  type: str
+  returned: always
+  sample: /home/me/.cache/metalworks/artifacts/k3s/0f3a/k3s
+sha256:
+  description: The checksum of the file; empty where there is no single file.
+  type: str
+  returned: always
+version:
+  description: The version that this source gives.
+  type: str
+  returned: always
+  sample: v1.34.4+k3s1
+reference:
+  description: The name of an image for pods.
+  type: str
+  returned: always
+  sample: quay.io/jupyterhub/k8s-hub:4.4.0
+record:
+  description: The image record that M(image_send) sends to nodes; empty when they pull the image themselves.
+  type: str
+  returned: always
+"""
+
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.artifacts.cache import cache_root
+from ansible.module_utils.metalworks.artifacts.catalogue import (
+    SYSTEMS,
+    Artifact,
+    CatalogueError,
+    find_catalogue,
+    look_up,
+    read_catalogue,
+)
+from ansible.module_utils.metalworks.artifacts.fetch import FetchError, fetch
+from ansible.module_utils.metalworks.artifacts.web import Web
+from ansible.module_utils.metalworks.common.architectures import PUBLISHED, architecture
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "source": {"type": "str", "choices": ["upstream", "bundle", "build"], "default": "upstream"},
+    "arch": {"type": "str", "choices": ["amd64", "arm64"]},
+    "overrides": {"type": "dict", "default": {}},
+    "catalogue": {"type": "path"},
+}
+EMPTY = {"path": "", "sha256": "", "reference": "", "record": ""}
+
+
+def here() -> str:
+    """Return this computer's architecture, as makers name it."""
+    name = str(architecture(platform.machine()))
+    if name not in PUBLISHED:
+        raise CatalogueError(
+            f"this computer is {name}; there is something for {' and '.join(PUBLISHED)} only"
+        )
+    return name
+
+
+def from_upstream(artifact: Artifact, arch: str) -> dict[str, Any]:
+    """Return what its makers publish: a verified file, or an image's reference."""
+    what = artifact.published(arch, SYSTEMS.get(platform.system(), "linux"))
+    if artifact.kind == "image":
+        return {"changed": False, "reference": what.image}
+    found = fetch(artifact, what, cache_root(), Web())
+    return {"changed": found.changed, "path": str(found.path), "sha256": found.sha256}
+
+
+def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path) -> dict[str, Any]:
+    """Return what the lab's builder makes."""
+    if not artifact.build:
+        raise CatalogueError(f"{artifact.name} cannot be built; it exists with source=upstream only")
+    if arch != here():
+        raise CatalogueError(
+            f"{artifact.name} is built for this computer's own architecture "
+            f"({platform.machine()}), not for {arch}: use source=upstream"
+        )
+    if artifact.build.get("recipe") == "folder":
+        return {"changed": False, "path": str(root / artifact.build["path"])}
+    command = [sys.executable, str(root / "lab" / "build.py"), "--json", artifact.name]
+    code, out, err = module.run_command(command, cwd=str(root))
+    if code != 0:
+        raise CatalogueError(err.strip())
+    return dict(json.loads(out)[artifact.name])
+
+
+def find(module: AnsibleModule) -> dict[str, Any]:
+    """Return where the artifact is, from the source that was asked for."""
+    params = module.params
+    path = Path(params["catalogue"]) if params["catalogue"] else find_catalogue(Path.cwd())
+    artifact = look_up(read_catalogue(path, params["overrides"]), params["name"])
+    arch = params["arch"] or here()
+    version = {"version": artifact.version(params["source"])}
+    if params["source"] == "upstream":
+        return {**EMPTY, **version, **from_upstream(artifact, arch)}
+    if params["source"] == "build":
+        return {**EMPTY, **version, **from_build(module, artifact, arch, path.parent)}
+    raise CatalogueError(
+        f"{artifact.name}: source=bundle is not there yet. Possible today: {' and '.join(sources(artifact))}"
+    )
+
+
+def sources(artifact: Artifact) -> list[str]:
+    """Return the sources that have the artifact."""
+    return [
+        f"source={name}"
+        for name, entry in (("upstream", artifact.upstream), ("build", artifact.build))
+        if entry
+    ]
+
+
+def main() -> None:
+    """Answer where the artifact is."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        module.exit_json(**find(module))
+    except (CatalogueError, FetchError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The cache in {cache_root()} cannot be filled: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+#!/usr/bin/python
+"""Keep the Secret of password hashes that the hub's authenticator reads."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jupyterhub_credentials
+short_description: Who may log in to the hub, with which password
+description:
+  - Keeps the Secret that the hub's authenticator reads at each login; the Secret is the list of users.
+  - A hash whose password still verifies is kept, so that a second run changes nothing. A new password gets a
+    new salt.
+  - Users who are no longer listed are taken out. Their homes are not touched.
+  - Restarts nothing.
+author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
+options:
+  users:
+    description: All users.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The name to log in with. Small letters, digits, C(-), C(_) and C(.).
+        type: str
+        required: true
+      password:
+        description: The password. Only its hash is stored.
+        type: str
+      password_hash:
+        description:
+          - A hash in place of the password, like V(scrypt$16384$8$5$salt$hash) with salt and hash in base64.
+        type: str
+  namespace:
+    description: The namespace of the hub.
+    type: str
+    required: true
+  name:
+    description: The name of the Secret.
+    type: str
+    default: hub-users
+attributes:
+  check_mode:
+    description: Says who would be added, updated and removed.
+    support: full
+  diff_mode:
+    description: Shows names, never hashes.
+    support: full
+  idempotent:
+    description: Keeps a hash while its password verifies.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Let two people in
+  jupyterhub_credentials:
+    namespace: jupyterhub
+    users:
+      - {name: ada, password: "{{ vault_ada_password }}"}
+      - {name: grace, password_hash: "{{ grace_password_hash }}"}
+  no_log: true
+"""
+
+RETURN = r"""
+added:
+  description: Names that were not there.
+  type: list
+  elements: str
+  returned: always
+updated:
+  description: Names that got another password.
+  type: list
+  elements: str
+  returned: always
+removed:
+  description: Names that were taken out.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.jupyterhub.scrypt import is_hash, make_hash, verifies
+from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
+from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+
+ARGUMENTS: dict[str, Any] = {
+    "users": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "password": {"type": "str", "no_log": True},
+            "password_hash": {"type": "str", "no_log": True},
+        },
+    },
+    "namespace": {"type": "str", "required": True},
+    "name": {"type": "str", "default": "hub-users"},
+    **API_ARGUMENTS,
+}
+# The hub makes names small, a Secret's keys allow no other signs, and pods are named after them.
+NAME = re.compile(r"[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass
+class Plan:
+    """The Secret's wanted content, and whose part of it differs."""
+
+    hashes: dict[str, str]
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.added or self.updated or self.removed)
+
+
+def problems(users: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with the list, as sentences."""
+    found = []
+    names = [user["name"] for user in users]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        found.append(f"users: '{name}' is listed twice")
+    for user in users:
+        where = f"users: '{user['name']}'"
+        if not NAME.fullmatch(user["name"]):
+            found.append(f"{where} is not a user name: small letters, digits, '-', '_', '.', at most 63")
+        if bool(user.get("password")) == bool(user.get("password_hash")):
+            found.append(f"{where} needs either a password or a password_hash")
+        elif user.get("password_hash") and not is_hash(user["password_hash"]):
+            found.append(
+                f"{where}: password_hash must read scrypt$n$r$p$salt$hash, salt and a 32-byte hash in base64"
+            )
+    return found
+
+
+def plan(users: list[dict[str, Any]], found: dict[str, str]) -> Plan:
+    """Keep what verifies, hash what is new, drop what is not listed."""
+    wanted = Plan({user["name"]: wanted_hash(user, found.get(user["name"])) for user in users})
+    wanted.added = sorted(wanted.hashes.keys() - found.keys())
+    wanted.removed = sorted(found.keys() - wanted.hashes.keys())
+    wanted.updated = sorted(name for name, text in wanted.hashes.items() if found.get(name, text) != text)
+    return wanted
+
+
+def wanted_hash(user: dict[str, Any], found: str | None) -> str:
+    """The hash to store for a user."""
+    if user.get("password_hash"):
+        return str(user["password_hash"])
+    password = str(user["password"])
+    return found if found and verifies(password, found) else make_hash(password)
+
+
+def decode(secret: dict[str, Any] | None) -> dict[str, str]:
+    """The Secret's content as text."""
+    data = (secret or {}).get("data") or {}
+    return {name: base64.b64decode(value or "").decode(errors="replace") for name, value in data.items()}
+
+
+def write(api: KubernetesApi, namespace: str, name: str, wanted: Plan, found: dict[str, Any] | None) -> None:
+    """Create the Secret, or replace exactly the one that was read."""
+    secret: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "name": name,
+            "labels": {"app": "jupyterhub", "app.kubernetes.io/managed-by": "metalworks"},
+        },
+        "data": {user: base64.b64encode(text.encode()).decode() for user, text in wanted.hashes.items()},
+    }
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    if found is None:
+        api.request("POST", path, secret)
+    else:
+        secret["metadata"] = {**found["metadata"], "labels": secret["metadata"]["labels"]}
+        api.request("PUT", f"{path}/{name}", secret)
+
+
+def listing(names: Any) -> str:
+    """The users as a diff shows them."""
+    return "".join(f"{name}\n" for name in sorted(names))
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    if wrong := problems(params["users"]):
+        module.fail_json(msg="; ".join(wrong))
+    try:
+        api = KubernetesApi(params["kubeconfig"], params["context"])
+        secret = api.find(f"/api/v1/namespaces/{params['namespace']}/secrets/{params['name']}")
+        found = decode(secret)
+        wanted = plan(params["users"], found)
+        if (wanted.changed or secret is None) and not module.check_mode:
+            write(api, params["namespace"], params["name"], wanted, secret)
+    except ApiError as error:
+        module.fail_json(msg=str(error))
+    after = [f"{name} (new password)" if name in wanted.updated else name for name in wanted.hashes]
+    module.exit_json(
+        changed=wanted.changed or secret is None,
+        added=wanted.added,
+        updated=wanted.updated,
+        removed=wanted.removed,
+        diff={"before": listing(found), "after": listing(after)},
+    )
+
+
+if __name__ == "__main__":
+    main()

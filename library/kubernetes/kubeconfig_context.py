@@ -1,0 +1,267 @@
+#!/usr/bin/python
+"""Merge one context into the operator's kubeconfig, or take it out again."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeconfig_context
+short_description: Keep one context in a kubeconfig
+description:
+  - Merges one cluster, one user and one context of the same name into a kubeconfig, or takes them out.
+  - Everything else in the file stays, in its order. A file that cannot be read is refused, never replaced.
+  - The file is replaced in one step and is readable by its owner only. What it held before, without what
+    this module put in, stands beside it in C(<path>.metalworks-backup). kubectl's own lock is honoured.
+  - A file in which nothing is left when the context is taken out is removed.
+author: Metalworks
+requirements: [PyYAML]
+options:
+  name:
+    description: The name of context, cluster and user.
+    type: str
+    required: true
+  path:
+    description: The kubeconfig. Where it is a link, the file that it points at is edited.
+    type: path
+    default: ~/.kube/config
+  state:
+    description: Whether the context is there.
+    type: str
+    default: present
+    choices: [present, absent]
+  source:
+    description: The text of a kubeconfig whose current context is taken, like k3s's k3s.yaml.
+    type: str
+  server:
+    description: The address of the API. Replaces that of O(source).
+    type: str
+  ca:
+    description: The certificate authority of the API, PEM or base64. Instead of O(source).
+    type: str
+  cert:
+    description: The client's certificate, PEM or base64.
+    type: str
+  key:
+    description: The client's key, PEM or base64.
+    type: str
+  current:
+    description: Select the context where none is selected. A selection is never changed.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Says what would change.
+    support: full
+  diff_mode:
+    description: Shows the change, keys and certificates masked.
+    support: full
+  idempotent:
+    description: Writes only what differs.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: The operator's kubectl knows the cluster
+  kubeconfig_context:
+    name: metalworks-lab
+    source: "{{ k3s_yaml }}"
+    server: https://192.168.7.11:6443
+  delegate_to: localhost
+
+- name: The operator's kubectl forgets the cluster
+  kubeconfig_context:
+    name: metalworks-lab
+    state: absent
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+path:
+  description: The file that was edited, links followed.
+  type: str
+  returned: always
+backup:
+  description: What the file held before, without this context.
+  type: str
+  returned: when an existing file changed that held something else
+current:
+  description: Whether the context is the selected one.
+  type: bool
+  returned: always
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.metalworks.common.files import read_text, write_text
+from ansible.module_utils.metalworks.kubernetes import kubeconfig
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "path": {"type": "path", "default": "~/.kube/config"},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "source": {"type": "str", "no_log": True},
+    "server": {"type": "str"},
+    "ca": {"type": "str"},
+    "cert": {"type": "str", "no_log": True},
+    "key": {"type": "str", "no_log": True},
+    "current": {"type": "bool", "default": True},
+}
+LOCK_SECONDS = 10.0
+STALE_SECONDS = 10.0  # who edits holds the lock for milliseconds
+
+
+def plan(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """The kubeconfig as it is to be."""
+    if params["state"] == "absent":
+        return dict(kubeconfig.remove(found, params["name"]))
+    if params["source"]:
+        wanted = kubeconfig.from_source(params["name"], params["source"], params["server"])
+    else:
+        parts = (params[name] for name in ("server", "ca", "cert", "key"))
+        wanted = kubeconfig.from_parts(params["name"], *parts)
+    return dict(kubeconfig.merge(found, wanted, params["current"]))
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock that kubectl takes: a file beside the kubeconfig that must not exist yet."""
+    held = path.with_name(f"{path.name}.lock")
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            os.close(os.open(held, os.O_CREAT | os.O_EXCL, 0o600))
+            break
+        except FileExistsError as error:
+            if removed_as_stale(held):
+                continue
+            if time.monotonic() > until:
+                sentence = f"{held} is there: another program edits the file. Remove it if none does"
+                raise kubeconfig.KubeconfigError(sentence) from error
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        held.unlink(missing_ok=True)
+
+
+def removed_as_stale(held: Path) -> bool:
+    """Remove a lock that a killed program left. One at a time, so that nobody removes the next one's."""
+    folder = os.open(held.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        stale = time.time() - held.stat().st_mtime > STALE_SECONDS
+        if stale:
+            held.unlink()
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(folder)
+    return stale
+
+
+def backup_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.metalworks-backup")
+
+
+def without(name: str, kept: str | None) -> str | None:
+    """The backup without our context; None where nothing is left of it."""
+    try:
+        found = kubeconfig.parse(kept or "", "the backup")
+    except kubeconfig.KubeconfigError:
+        return kept
+    clean = kubeconfig.remove(found, name)
+    if kubeconfig.is_shell(clean):
+        return None
+    return kept if clean == found else kubeconfig.dump(clean)
+
+
+def plan_backup(text: str, found: dict[str, Any], kept: str | None, name: str) -> str | None:
+    """What is to stand beside the file: what is the operator's in it, never our keys."""
+    kept = without(name, kept)
+    clean = kubeconfig.remove(found, name)
+    if kubeconfig.is_shell(clean) or holds(kept, clean):
+        # It may be the operator's own writing, comments included: worth more than a copy of it.
+        return kept
+    return text if clean == found else kubeconfig.dump(clean)
+
+
+def holds(text: str | None, config: dict[str, Any]) -> bool:
+    try:
+        return bool(kubeconfig.same(kubeconfig.parse(text or "", "the backup"), config))
+    except kubeconfig.KubeconfigError:
+        return False
+
+
+def write(path: Path, text: str | None) -> None:
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_text(path, text, 0o600)
+
+
+def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Read, plan, and write what differs."""
+    text, kept = read_text(path), read_text(backup_of(path))
+    found = kubeconfig.parse(text or "", str(path))
+    wanted = plan(found, params)
+    if params["state"] == "absent" and wanted != found and kubeconfig.is_shell(wanted):
+        wanted = {}
+    backup = kept
+    if wanted != found:
+        backup = plan_backup(text or "", found, kept, params["name"])
+    elif params["state"] == "absent":
+        backup = without(params["name"], kept)
+    result: dict[str, Any] = {
+        "changed": wanted != found or backup != kept,
+        "path": str(path),
+        "current": wanted.get("current-context") == params["name"],
+        "diff": {
+            "before_header": str(path),
+            "after_header": str(path),
+            "before": kubeconfig.masked(found) if text else "",
+            "after": kubeconfig.masked(wanted) if wanted else "",
+        },
+    }
+    if result["changed"] and text and backup is not None:
+        result["backup"] = str(backup_of(path))
+    if result["changed"] and not check_mode:
+        if backup != kept:
+            write(backup_of(path), backup)
+        if wanted != found:
+            write(path, kubeconfig.dump(wanted) if wanted else None)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        mutually_exclusive=[("source", "ca"), ("source", "cert"), ("source", "key")],
+        required_together=[("ca", "cert", "key")],
+    )
+    params = module.params
+    if not kubeconfig.HAS_YAML:
+        module.fail_json(msg=missing_required_lib("PyYAML"))
+    if params["state"] == "present" and not (params["source"] or (params["server"] and params["key"])):
+        module.fail_json(msg="state is present: give source, or server, ca, cert and key")
+    path = Path(params["path"]).expanduser().resolve()
+    try:
+        nothing = not path.exists() and not backup_of(path).exists()
+        if module.check_mode or (params["state"] == "absent" and nothing):
+            module.exit_json(**edit(path, params, True))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with lock(path):
+            result = edit(path, params, False)
+    except kubeconfig.KubeconfigError as error:
+        module.fail_json(msg=f"The kubeconfig is left as it is: {error}.")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+#!/usr/bin/python
+"""Can the platform run on this cluster? Asked before anything is changed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_cluster
+short_description: Find what keeps the platform from running on a cluster that is already there
+description:
+  - Asks the API whether it is reached, new enough, has Ready nodes of the right kind, a storage class, a free
+    node port, and lets this user make what the hub is made of.
+  - Changes nothing.
+author: Metalworks
+extends_documentation_fragment: [kubernetes_api, reads_only]
+options:
+  namespace:
+    description: Where the hub will be. It need not exist.
+    type: str
+    required: true
+  minimum:
+    description: The oldest Kubernetes that will do, like V(1.28).
+    type: str
+    required: true
+  node_port:
+    description: The port of each node that the hub will have. V(0) means none.
+    type: int
+    default: 0
+  storage_class:
+    description: The storage class of homes and database. Empty means the cluster's default.
+    type: str
+    default: ""
+  own_images:
+    description: Whether images are built on this computer, for its own architecture.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Judge the cluster
+  preflight_cluster:
+    context: kind-kind
+    namespace: jupyterhub
+    minimum: "1.28"
+    node_port: 30080
+  register: judgement
+"""
+
+RETURN = r"""
+problems:
+  description: What is wrong, one sentence each; empty when the platform can run.
+  type: list
+  elements: str
+  returned: always
+  sample: ["node port 30080 is taken by the service default/web: write another into jupyterhub_node_port"]
+"""
+
+import platform
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.architectures import architecture
+from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
+from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.cluster import Wanted, cause, problems, read
+
+ARGUMENTS: dict[str, Any] = {
+    "namespace": {"type": "str", "required": True},
+    "minimum": {"type": "str", "required": True},
+    "node_port": {"type": "int", "default": 0},
+    "storage_class": {"type": "str", "default": ""},
+    "own_images": {"type": "bool", "default": True},
+    **API_ARGUMENTS,
+}
+
+
+def judge(params: dict[str, Any]) -> list[str]:
+    """All that is wrong; a cluster that cannot be asked is one problem."""
+    wanted = Wanted(
+        namespace=params["namespace"],
+        minimum=params["minimum"],
+        node_port=params["node_port"],
+        storage_class=params["storage_class"],
+        architecture=architecture(platform.machine()) if params["own_images"] else "",
+    )
+    try:
+        found = read(KubernetesApi(params["kubeconfig"], params["context"]), wanted)
+    except ApiError as error:
+        return [cause(error, params["context"] or "now selected")]
+    return list(problems(found, wanted))
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module.exit_json(changed=False, problems=judge(module.params))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,372 @@
+#!/usr/bin/python
+"""A multipass instance has the wanted size and state."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: multipass_vm
+short_description: Launch, size, start, stop and remove a multipass instance
+description:
+  - Runs on the computer where multipass is. Reads the instance, plans, and takes only the steps that are
+    missing.
+  - Sizes change on a stopped instance only, and a disk only grows. Image, cloud-init and networks are those
+    of the launch.
+  - An instance in the bin (C(Deleted)) is neither recovered nor purged unless O(deleted) says so.
+  - A started instance is waited for until cloud-init has finished and there is an address.
+author: Metalworks
+options:
+  name:
+    description: The instance's name.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) launches what is missing and leaves the state of what is there.
+      - V(absent) puts the instance into multipass's bin, or with O(purge) removes it for good.
+    type: str
+    choices: [present, started, stopped, suspended, absent]
+    default: started
+  cpus:
+    description: Number of processors.
+    type: int
+  memory:
+    description: Size of the memory, like V(4G).
+    type: str
+  disk:
+    description: Size of the disk, like V(20G).
+    type: str
+  image:
+    description: An Ubuntu release, alias or URL, like V(24.04). Empty means multipass's default.
+    type: str
+  cloud_init:
+    description: The user data for the first boot, as text. Handed over by standard input, because a confined
+      multipass cannot read every file. Put no secret into it; it stays readable in the instance.
+    type: str
+    default: ""
+  mounts:
+    description: Folders of this computer in the instance. Others are unmounted. Not given, mounts are left
+      alone.
+    type: list
+    elements: dict
+    suboptions:
+      source:
+        description: The folder on this computer.
+        type: str
+        required: true
+      target:
+        description: The folder in the instance; a relative one lies in C(/home/ubuntu).
+        type: str
+        required: true
+  networks:
+    description: Further networks at launch, each as C(multipass launch --network) takes it.
+    type: list
+    elements: str
+    default: []
+  resize:
+    description: What to do when a running instance has other sizes. V(refuse) stops with what differs,
+      V(keep) leaves the sizes of every instance, V(restart) stops the instance and starts it again.
+    type: str
+    choices: [refuse, keep, restart]
+    default: refuse
+  deleted:
+    description: What to do with an instance of this name in the bin. V(purge) destroys its data and launches
+      anew.
+    type: str
+    choices: [refuse, recover, purge]
+    default: refuse
+  adopt:
+    description: Whether an instance that is there already may be used. Otherwise it is refused, whatever
+      its state.
+    type: bool
+    default: true
+  purge:
+    description: Whether O(state=absent) destroys the instance's data.
+    type: bool
+    default: false
+  wait:
+    description: Whether to wait for cloud-init and an address.
+    type: bool
+    default: true
+  timeout:
+    description: How many seconds launch and first boot may take.
+    type: int
+    default: 600
+  executable:
+    description: The multipass command.
+    type: str
+    default: multipass
+attributes:
+  check_mode:
+    description: Says what would be done.
+    support: full
+  diff_mode:
+    description: Shows state and sizes before and after.
+    support: full
+  idempotent:
+    description: Does nothing when the instance is as wanted.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: A machine of the cluster
+  multipass_vm:
+    name: metal-1
+    cpus: 2
+    memory: 4G
+    disk: 20G
+    image: "24.04"
+    cloud_init: |
+      #cloud-config
+      packages: [curl]
+"""
+
+RETURN = r"""
+memory_bytes:
+  description: The memory that the instance is to have, in bytes; 0 when none is asked for.
+  type: int
+  returned: always
+host_memory_bytes:
+  description: The memory of this computer, in bytes; 0 where it does not tell.
+  type: int
+  returned: always
+actions:
+  description: What was done, or in check mode would be done.
+  type: list
+  elements: str
+  returned: always
+  sample: [launch metal-1 with 2 cpus]
+instance:
+  description: The instance as multipass tells it afterwards, with C(state), C(ipv4), C(release), C(cpus),
+    C(memory), C(disk) and C(mounts).
+  type: dict
+  returned: always
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.multipass.answers import (
+    LOG,
+    PASSING,
+    Instance,
+    Multipass,
+    MultipassError,
+    delete_command,
+    explain,
+    has_bin,
+    read_info,
+    read_setting,
+    size_in_bytes,
+)
+from ansible.module_utils.metalworks.multipass.command import host_memory, runner
+from ansible.module_utils.metalworks.multipass.plan import Refused, Step, Wanted, check, plan
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {
+        "type": "str",
+        "default": "started",
+        "choices": ["present", "started", "stopped", "suspended", "absent"],
+    },
+    "cpus": {"type": "int"},
+    "memory": {"type": "str"},
+    "disk": {"type": "str"},
+    "image": {"type": "str"},
+    "cloud_init": {"type": "str", "default": ""},
+    "mounts": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "source": {"type": "str", "required": True},
+            "target": {"type": "str", "required": True},
+        },
+    },
+    "networks": {"type": "list", "elements": "str", "default": []},
+    "resize": {"type": "str", "default": "refuse", "choices": ["refuse", "keep", "restart"]},
+    "deleted": {"type": "str", "default": "refuse", "choices": ["refuse", "recover", "purge"]},
+    "adopt": {"type": "bool", "default": True},
+    "purge": {"type": "bool", "default": False},
+    "wait": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 600},
+    "executable": {"type": "str", "default": "multipass"},
+}
+POLL_SECONDS = 2
+# multipass gives up waiting, the instance does not stop booting.
+STILL_BOOTING = "timed out waiting for"
+
+
+def read(multipass: Multipass, wanted: Wanted) -> Instance:
+    """The instance with the sizes it was given: `info` tells those that the guest sees, which are smaller."""
+    found = read_info(multipass, wanted.name)
+    if found.state == "absent":
+        return found
+    given = {
+        setting: read_setting(multipass, wanted.name, setting)
+        for setting in ("cpus", "memory", "disk")
+        if getattr(wanted, setting) is not None
+    }
+    cpus = given.get("cpus")
+    return replace(
+        found,
+        cpus=int(cpus) if cpus else found.cpus,
+        memory=given.get("memory"),
+        disk=given.get("disk"),
+    )
+
+
+def poll(look: Callable[[], Any], seconds: float) -> Any:
+    """What `look` finds, as soon as it finds something; its last answer when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = look()
+        if answer or time.monotonic() > end:
+            return answer
+        time.sleep(POLL_SECONDS)
+
+
+def settled(multipass: Multipass, wanted: Wanted) -> Instance:
+    """The instance once it has left the states that pass by themselves."""
+    unsettled = {*PASSING, "unknown"}
+
+    def look() -> Instance | None:
+        found = read(multipass, wanted)
+        return None if found.state in unsettled else found
+
+    return poll(look, min(wanted.timeout, 60)) or read(multipass, wanted)
+
+
+def take(multipass: Multipass, wanted: Wanted, step: Step) -> None:
+    command = list(step.command)
+    if command[:2] == ["delete", "--purge"]:
+        command = delete_command(multipass, wanted.name)
+    code, out, err = multipass(command, step.stdin)
+    if code != 0 and not (command[0] in ("launch", "start") and STILL_BOOTING in out + err):
+        raise MultipassError(explain(f"Could not {step.sentence}", code, out, err))
+
+
+def wait_until_booted(multipass: Multipass, wanted: Wanted) -> str:
+    """Wait for an address, then for cloud-init. Returns a warning, or nothing."""
+    end = time.monotonic() + wanted.timeout
+    found = poll(lambda: read_info(multipass, wanted.name).ipv4, wanted.timeout)
+    if not found:
+        raise MultipassError(
+            f"{wanted.name} has no address after {wanted.timeout} s. A VPN or firewall on this computer "
+            f"often holds it back; `multipass info {wanted.name}` and {LOG} tell more"
+        )
+    status = poll(lambda: finished(multipass, wanted.name), end - time.monotonic())
+    if not status:
+        raise MultipassError(
+            f"cloud-init of {wanted.name} has not finished after {wanted.timeout} s. Its end so far: "
+            f"{last_words(multipass, wanted.name)}"
+        )
+    if status == "error":
+        raise MultipassError(
+            f"cloud-init of {wanted.name} failed. Its end: {last_words(multipass, wanted.name)}"
+        )
+    if status == "degraded":
+        said = judgement(multipass, wanted.name)
+        return f"cloud-init of {wanted.name} finished with errors that it recovered from: {said}"
+    return ""
+
+
+def finished(multipass: Multipass, name: str) -> str:
+    """How cloud-init ended, or nothing while it runs. Exit code 2: done, with errors it recovered from."""
+    code, out, _ = multipass(["exec", name, "--", "cloud-init", "status"], "")
+    if "status: error" in out:
+        return "error"
+    if "status: done" in out or "status: disabled" in out:
+        return "degraded" if code == 2 else "done"
+    return ""
+
+
+def last_words(multipass: Multipass, name: str) -> str:
+    _, out, err = multipass(
+        ["exec", name, "--", "sudo", "tail", "-n", "15", "/var/log/cloud-init-output.log"], ""
+    )
+    return (out or err).strip() or "nothing was written"
+
+
+def judgement(multipass: Multipass, name: str) -> str:
+    """What cloud-init's own schema says of the user data: it names the key. Else the end of its log."""
+    code, out, err = multipass(["exec", name, "--", "sudo", "cloud-init", "schema", "--system"], "")
+    return " ".join((err + out).split()) if code else last_words(multipass, name)
+
+
+def describe(instance: Instance) -> str:
+    shown = asdict(instance)
+    keys = ("state", "cpus", "memory", "disk")
+    return "".join(f"{key}: {shown[key]}\n" for key in keys if shown[key] is not None)
+
+
+def expected(wanted: Wanted, found: Instance, steps: list[Step]) -> Instance:
+    """The instance after the steps, for the diff."""
+    if not steps:
+        return found
+    if wanted.state == "absent":
+        return Instance(wanted.name, "absent" if wanted.purge else "deleted")
+    states = {
+        "present": found.state if found.state not in ("absent", "deleted") else "running",
+        "started": "running",
+    }
+    keep = wanted.resize == "keep" and found.state not in ("absent", "deleted")
+    sizes = (
+        {}
+        if keep
+        else {
+            key: getattr(wanted, key)
+            for key in ("cpus", "memory", "disk")
+            if getattr(wanted, key) is not None
+        }
+    )
+    return replace(found, state=states.get(wanted.state, wanted.state), **sizes)
+
+
+def wanted_from(params: dict[str, Any]) -> Wanted:
+    mounts = params["mounts"]
+    kept = {key: params[key] for key in Wanted.__dataclass_fields__ if key != "mounts"}
+    table = None if mounts is None else {mount["target"]: mount["source"] for mount in mounts}
+    return Wanted(**{**kept, "mounts": table})
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    wanted = wanted_from(module.params)
+    multipass = runner(module, module.params["executable"])
+    try:
+        check(wanted)
+        found = settled(multipass, wanted)
+        asks_for_bin = wanted.state == "absent" and not wanted.purge and found.state != "absent"
+        steps = plan(
+            wanted,
+            found,
+            has_bin=has_bin(multipass) if asks_for_bin else True,
+            host_memory=host_memory(),
+        )
+        instance = expected(wanted, found, steps)
+        if not module.check_mode:
+            for step in steps:
+                take(multipass, wanted, step)
+            if module.params["wait"] and instance.state == "running":
+                warning = wait_until_booted(multipass, wanted)
+                if warning:
+                    module.warn(warning)
+            instance = read(multipass, wanted)
+    except Refused as refusal:
+        module.fail_json(msg=f"{refusal}.")
+    except MultipassError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(steps),
+        actions=[step.sentence for step in steps],
+        instance=asdict(instance),
+        memory_bytes=size_in_bytes(wanted.memory) if wanted.memory else 0,
+        host_memory_bytes=host_memory() or 0,
+        diff={"before": describe(found), "after": describe(expected(wanted, found, steps))},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+#!/usr/bin/python
+"""Check and write the configuration of k3s, and say whether the running k3s is to be restarted for it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k3s_config
+short_description: Check and write the configuration of k3s
+description:
+  - Checks the keys, types, networks and the agreement of all servers against the wanted version of k3s, and
+    refuses what k3s would only refuse by not starting. Nothing is changed then.
+  - Writes C(config.yaml), C(registries.yaml) and the token file, each readable by root only, and the unit.
+  - Says whether a restart is due, by what the running process was started with. The unit records that at each
+    start.
+  - Starts and restarts nothing itself.
+author: Metalworks
+options:
+  role:
+    description: Whether the machine is a server or an agent.
+    type: str
+    required: true
+    choices: [server, agent]
+  config:
+    description: The whole content of the file, by the names of k3s's flags.
+    type: dict
+    required: true
+  token:
+    description: The cluster's token. Written to the file that O(config) names as C(token-file).
+    type: str
+  registries:
+    description:
+      - Where images are pulled from, in the format of k3s's C(registries.yaml), which is written beside
+        O(path). The key C(tls.ca) holds the text of a CA's certificate, which becomes a file and C(ca_file).
+      - Empty removes what this module wrote, and leaves a file of others alone. Without it nothing is looked
+        at.
+    type: dict
+  version:
+    description:
+      - The version of k3s against which the keys are checked, like V(v1.34.4+k3s1).
+      - Without it that of the installed binary.
+    type: str
+  path:
+    description: The configuration file.
+    type: path
+    default: /etc/rancher/k3s/config.yaml
+  binary:
+    description: The link to the binary that the unit starts.
+    type: path
+    default: /usr/local/bin/k3s
+  unit:
+    description: The systemd unit. Without it V(k3s.service) for a server, V(k3s-agent.service) for an agent.
+    type: str
+  unit_text:
+    description: The content of the unit. Without it the unit is installed by others.
+    type: str
+  data:
+    description: The folder that holds k3s's data. A server whose cluster has another token is refused.
+    type: path
+    default: /var/lib/rancher/k3s
+  peers:
+    description: The other servers, so that what must be equal on all is compared.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The other server's name.
+        type: str
+        required: true
+      config:
+        description: Its configuration.
+        type: dict
+        required: true
+  started:
+    description: The record that the unit makes at its start. Without it C(/run/metalworks/<unit>.started).
+    type: path
+attributes:
+  check_mode:
+    description: Says what would change and whether a restart would be due.
+    support: full
+  diff_mode:
+    description: Shows the change of the files, secrets masked.
+    support: full
+  idempotent:
+    description: Writes only what differs.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Configure the server
+  k3s_config:
+    role: server
+    version: v1.34.4+k3s1
+    token: "{{ k3s_server_token }}"
+    config:
+      token-file: /etc/rancher/k3s/token
+      node-name: metal-1
+      disable: [traefik]
+    registries:
+      mirrors:
+        quay.io: {endpoint: ["https://registry.example:5000"]}
+      configs:
+        registry.example:5000:
+          auth: {username: nodes, password: "{{ vault_registry_password }}"}
+          tls: {ca: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/registry-ca.crt') }}"}
+"""
+
+RETURN = r"""
+restart_due:
+  description: Whether the service is to be started or restarted.
+  type: bool
+  returned: always
+reasons:
+  description: Why, as sentences.
+  type: list
+  elements: str
+  returned: always
+  sample: [/etc/rancher/k3s/config.yaml changed since the start]
+now:
+  description: The machine's own time before anything was restarted, in seconds.
+  type: float
+  returned: always
+instance:
+  description: systemd's id of the process that runs now; another one is there after a restart.
+  type: str
+  returned: always
+unit_installed:
+  description: Whether systemd knows the unit before this call.
+  type: bool
+  returned: always
+version:
+  description: The version against which the configuration was checked.
+  type: str
+  returned: always
+"""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.files import read_text, write_text
+from ansible.module_utils.metalworks.common.run import runner
+from ansible.module_utils.metalworks.common.systemd import read_unit
+from ansible.module_utils.metalworks.k3s import registries as k3s_registries
+from ansible.module_utils.metalworks.k3s.config import (
+    HEADER,
+    installed_version,
+    mask,
+    read_machine_network,
+    read_record,
+    read_wanted,
+    reasons,
+    render,
+    token_problem,
+    watched_files,
+)
+from ansible.module_utils.metalworks.k3s.keys import SECRETS
+from ansible.module_utils.metalworks.k3s.settings import problems
+
+ARGUMENTS: dict[str, Any] = {
+    "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
+    "config": {"type": "dict", "required": True},
+    "token": {"type": "str", "no_log": True},
+    "registries": {"type": "dict"},
+    "version": {"type": "str"},
+    "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
+    "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
+    "data": {"type": "path", "default": "/var/lib/rancher/k3s"},
+    "unit": {"type": "str"},
+    "unit_text": {"type": "str"},
+    "peers": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "config": {"type": "dict", "required": True},
+        },
+    },
+    "started": {"type": "path"},
+}
+UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
+UNIT_FOLDER = Path("/etc/systemd/system")
+NEWEST = "v1.999.0+k3s1"  # no binary yet, none named: nothing is too new
+
+
+class File(NamedTuple):
+    """A file's content and rights, as they are or as they are to be; without text there is none."""
+
+    text: str | None
+    mode: int | None
+
+
+ABSENT = File(None, None)
+
+
+def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
+    """All that belongs on the machine. The unit is no secret and systemd complains of one that is."""
+    files = {Path(params["path"]): File(render(params["config"]), 0o600)}
+    if params["token"]:
+        files[Path(params["config"]["token-file"])] = File(params["token"] + "\n", 0o600)
+    if params["unit_text"]:
+        files[UNIT_FOLDER / unit] = File(params["unit_text"], 0o644)
+    if params["registries"] is not None:
+        files.update(registry_files(params["registries"], Path(params["path"]).parent))
+    return files
+
+
+def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]:
+    """What belongs into registries.yaml and beside it, and what does no longer."""
+    file, authorities = folder / "registries.yaml", folder / "registries.d"
+    text, certificates = k3s_registries.render(registries, authorities)
+    files = dict.fromkeys(authorities.glob("*.crt"), ABSENT)
+    files.update({path: File(certificate, 0o600) for path, certificate in certificates.items()})
+    if text:
+        files[file] = File(HEADER + text, 0o600)
+    elif (read_text(file) or "").startswith(HEADER):
+        files[file] = ABSENT
+    return files
+
+
+def plan(wanted: dict[Path, File], found: dict[Path, File]) -> dict[Path, File]:
+    """The files to write or remove: those whose text or rights differ."""
+    return {path: file for path, file in wanted.items() if found[path] != file}
+
+
+def read(path: Path) -> File:
+    text = read_text(path)
+    return ABSENT if text is None else File(text, path.stat().st_mode & 0o777)
+
+
+def diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:
+    return {
+        "before_header": str(path),
+        "after_header": str(path),
+        "before": shown(path, before),
+        "after": shown(path, after),
+    }
+
+
+def shown(path: Path, text: str | None) -> str:
+    """A text without its secrets. Where others keep theirs in a file of registries is not known."""
+    if path.name != "registries.yaml":
+        return str(mask(text or ""))
+    if text and not text.startswith(HEADER):
+        return "(written by others; it may hold logins)\n"
+    return str(k3s_registries.mask(text or ""))
+
+
+def check(module: AnsibleModule, version: str) -> None:
+    """Refuse a wrong configuration, with all that is wrong with it."""
+    params = module.params
+    network = read_machine_network(runner(module), params["config"].get("node-ip"))
+    found = problems(params["role"], params["config"], version, params["peers"], network)
+    if params["token"] and "token-file" not in params["config"]:
+        found.append("token-file: a token is given, but not the file that it belongs into")
+    if params["role"] == "server":
+        other = token_problem(params["token"], read_text(Path(params["data"]) / "server" / "token"))
+        found += [other] if other else []
+    found += [f"registries: {sentence}" for sentence in k3s_registries.problems(params["registries"] or {})]
+    if found:
+        module.fail_json(
+            msg=f"The configuration of k3s ({params['role']}) is wrong:\n- " + "\n- ".join(found)
+        )
+
+
+def shown_files(wanted: dict[Path, File], path: Path) -> list[Path]:
+    """The files whose change a person wants to see."""
+    return [each for each in wanted if each in (path, path.parent / "registries.yaml")]
+
+
+def secrets(*configs: dict[str, Any]) -> set[str]:
+    """Values that must not be shown, also not among the parameters that a verbose run prints."""
+    return {str(config[name]) for config in configs for name in SECRETS & set(config) if config[name]}
+
+
+def write(files: dict[Path, File]) -> None:
+    for path, file in files.items():
+        if file.text is None or file.mode is None:
+            path.unlink(missing_ok=True)
+            continue
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_text(path, file.text, file.mode)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    module.no_log_values.update(secrets(params["config"], *(peer["config"] for peer in params["peers"])))
+    module.no_log_values.update(k3s_registries.secrets(params["registries"]))
+    binary, path = Path(params["binary"]), Path(params["path"])
+    version = params["version"] or installed_version(binary) or NEWEST
+    check(module, version)
+
+    unit = read_unit(runner(module), params["unit"] or UNITS[params["role"]])
+    wanted = wanted_files(params, unit.name)
+    found = {each: read(each) for each in wanted}
+    steps = plan(wanted, found)
+
+    started = read_record(Path(params["started"] or f"/run/metalworks/{unit.name}.started"))
+    watched = watched_files(path, params["config"].get("token-file"), UNIT_FOLDER / unit.name)
+    texts = {each: file.text for each, file in steps.items()}
+    due = reasons(unit, started, read_wanted(binary, watched, texts))
+    if not module.check_mode:
+        write(steps)
+    module.exit_json(
+        changed=bool(steps),
+        restart_due=bool(due),
+        reasons=due,
+        now=time.time(),
+        instance=unit.invocation,
+        unit_installed=unit.load == "loaded",
+        version=version,
+        diff=[diff(each, found[each].text, wanted[each].text) for each in shown_files(wanted, path)],
+    )
+
+
+if __name__ == "__main__":
+    main()

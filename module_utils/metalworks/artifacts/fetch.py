@@ -1,0 +1,208 @@
+"""Fetches what an artifact's makers publish, and keeps nothing that does not match its checksum."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import IO
+from urllib.parse import unquote, urljoin, urlsplit
+
+import yaml
+
+from .cache import CHUNK, Fingerprint, locked, remove_leftovers, sha256_of, staged_folder
+from .catalogue import Artifact, CatalogueError, Upstream
+from .rules import SHA256
+from .web import NotThereError, Web, WebError
+
+FETCHED = "fetched.json"
+PAGE = (b"<!doctype html", b"<html")
+
+
+class FetchError(RuntimeError):
+    """It could not be fetched or is not what it should be; the message says which."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file in the cache."""
+
+    path: Path
+    sha256: str
+    changed: bool
+
+
+def fetch(artifact: Artifact, what: Upstream, cache: Path, web: Web) -> Fetched:
+    """Return a published file or chart from the cache, or fetch and verify it first."""
+    if not what.url and not what.repository:
+        raise CatalogueError(f"{artifact.name} is a {artifact.kind}: it has no file to fetch")
+    key = Fingerprint().text("upstream", repr(what)).hex
+    folder = cache / "artifacts" / artifact.name / key
+    with locked(cache / "locks" / f"{artifact.name}.lock"):
+        found = _cached(folder)
+        if found:
+            return found
+        remove_leftovers(folder.parent)
+        with staged_folder(folder) as stage:
+            _have(artifact, what, stage, web)
+    found = _cached(folder)
+    if not found:
+        raise FetchError(f"{folder} is gone again: is something else emptying the cache?")
+    return Fetched(found.path, found.sha256, changed=True)
+
+
+def _cached(folder: Path) -> Fetched | None:
+    """Return what was fetched before, if it still is what it was."""
+    try:
+        told = json.loads((folder / FETCHED).read_text())
+        if sha256_of(folder / told["file"]) == told["sha256"]:
+            return Fetched(folder / told["file"], told["sha256"], changed=False)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # not there, or damaged: a power cut may leave an empty file
+    return None
+
+
+def _have(artifact: Artifact, what: Upstream, stage: Path, web: Web) -> None:
+    """Fetch into a stage; what goes wrong is told with the artifact's name and version."""
+    try:
+        path = _download(what, stage, web)
+    except NotThereError as error:
+        raise FetchError(
+            f"{artifact.name} {what.version} is not there: {error}. Is it a version that was published? "
+            f"Another one: metalworks_artifacts: {{{artifact.name}: {{upstream: {{version: ...}}}}}}"
+        ) from error
+    except WebError as error:
+        raise FetchError(
+            f"{artifact.name} {what.version} cannot be fetched: {error}. Without internet, name a mirror in "
+            f"metalworks_artifacts"
+        ) from error
+    except FetchError as error:
+        raise FetchError(f"{artifact.name} {what.version}: {error}") from error
+    path.chmod(0o755 if artifact.kind == "binary" else 0o644)
+    (stage / FETCHED).write_text(json.dumps({"file": path.name, "sha256": sha256_of(path)}) + "\n")
+
+
+def _download(what: Upstream, stage: Path, web: Web) -> Path:
+    """Fetch into a stage, verify, and return the one file that is wanted."""
+    url, expected = _in_repository(what, stage, web) if what.repository else _alone(what, stage, web)
+    path = stage / file_name(url)
+    actual = web.download(url, path)
+    if actual != expected:
+        why = (
+            "It is a web page: a proxy or a login page answered in its place"
+            if _is_page(path)
+            else "It is not what its makers published"
+        )
+        raise FetchError(f"{url} has the sha256 {actual}, and should have {expected}: not installed. {why}")
+    return take_member(path, what.member) if what.member else path
+
+
+def _alone(what: Upstream, stage: Path, web: Web) -> tuple[str, str]:
+    """Return a file's address, and the checksum that is pinned or published for it."""
+    if what.sha256:
+        return what.url, what.sha256
+    if not what.checksum_url:
+        raise CatalogueError(
+            f"{what.url} has neither sha256 nor checksum_url; what cannot be verified is not installed"
+        )
+    lines = _text(what.checksum_url, stage, web).splitlines()
+    found = checksum_in(lines, file_name(what.url))
+    if not found:
+        raise FetchError(f"{what.checksum_url} has no line for {file_name(what.url)}")
+    return what.url, found
+
+
+def checksum_in(lines: Iterable[str], name: str) -> str:
+    """Return the sha256 of a file in what sha256sum prints, or in a file that holds nothing but a sha256."""
+    rows = [line.split() for line in lines if line.strip()]
+    if len(rows) == 1 and len(rows[0]) == 1:
+        rows = [[rows[0][0], name]]
+    for words in rows:
+        if len(words) == 2 and PurePosixPath(words[1].lstrip("*")).name == name:
+            return words[0].lower() if SHA256.fullmatch(words[0].lower()) else ""
+    return ""
+
+
+def _in_repository(what: Upstream, stage: Path, web: Web) -> tuple[str, str]:
+    """Return a chart's address and checksum, as the index of its repository has them."""
+    index = urljoin(what.repository.rstrip("/") + "/", "index.yaml")
+    return chart_in(index, _text(index, stage, web), what)
+
+
+def chart_in(index: str, text: str, what: Upstream) -> tuple[str, str]:
+    """Return the address and sha256 of a chart's archive, from the text of an index."""
+    try:
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        charts = {name: list(entries) for name, entries in content["entries"].items()}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise FetchError(f"{index} is not the index of a chart repository") from error
+    if what.chart not in charts:
+        raise FetchError(f"{index} has no chart {what.chart}{_some(what.chart, charts)}")
+    versions = {str(entry.get("version")): entry for entry in charts[what.chart]}
+    if what.version not in versions:
+        raise FetchError(f"{index} has no {what.chart} {what.version}{_some(what.version, versions)}")
+    entry = versions[what.version]
+    published = str(entry.get("digest") or "").removeprefix("sha256:")
+    expected = what.sha256 or published
+    if not expected:
+        raise FetchError(f"{index} has no digest for {what.chart} {what.version}: pin it as sha256")
+    if not entry.get("urls"):
+        raise FetchError(f"{index} has no address for {what.chart} {what.version}")
+    return urljoin(index, entry["urls"][0]), expected
+
+
+def _some(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return f"; it has {', '.join(get_close_matches(word, names, 3, 0.4) or names[:3]) or 'nothing'}"
+
+
+def _text(url: str, stage: Path, web: Web) -> str:
+    """Return a small file's text."""
+    path = stage / ".text"
+    web.download(url, path)
+    try:
+        if _is_page(path):
+            raise FetchError(f"{url} is a web page: a proxy or a login page answered in its place")
+        return path.read_text(errors="replace")
+    finally:
+        path.unlink()
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(512).lstrip().lower().startswith(PAGE)
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file behind an address."""
+    return unquote(PurePosixPath(urlsplit(url).path).name)
+
+
+def take_member(archive: Path, member: str) -> Path:
+    """Take one file out of an archive and remove the rest."""
+    target = archive.parent / PurePosixPath(member).name
+    try:
+        with tarfile.open(archive) as tar, _member(tar, member) as stream, target.open("xb") as out:
+            shutil.copyfileobj(stream, out, CHUNK)
+    except KeyError:
+        raise FetchError(f"{archive.name} holds no file {member}") from None
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FetchError(
+            f"{archive.name} is no whole archive, so {member} cannot be taken out: where the site has "
+            f'the file itself, write member: ""'
+        ) from error
+    archive.unlink()
+    return target
+
+
+def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    found = tar.extractfile(name)
+    if found is None:  # a folder
+        raise KeyError(name)
+    return found

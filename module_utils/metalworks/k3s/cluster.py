@@ -1,0 +1,130 @@
+"""What a node knows of k3s on itself and of the cluster, from systemd and from `k3s kubectl ... -o json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.run import Run
+from ansible.module_utils.metalworks.common.systemd import Unit, read_unit
+from ansible.module_utils.metalworks.k3s.config import installed_version, read_scalar
+
+UNITS = {"k3s.service": "server", "k3s-agent.service": "agent"}
+ROLE_LABEL = "node-role.kubernetes.io/"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where k3s keeps its things."""
+
+    binary: Path = Path("/usr/local/bin/k3s")
+    config: Path = Path("/etc/rancher/k3s/config.yaml")
+    data: Path = Path("/var/lib/rancher/k3s")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node as the API describes it."""
+
+    name: str
+    ready: bool
+    roles: list[str] = field(default_factory=list)
+    version: str = ""
+    internal_ip: str = ""
+    conditions: list[dict[str, str]] = field(default_factory=list)
+    heard: float = 0.0  # when the kubelet last reported, by the node's own clock
+
+
+def parse_node(item: Mapping[str, Any]) -> Node:
+    metadata, status = item["metadata"], item.get("status", {})
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
+    labels = metadata.get("labels", {})
+    return Node(
+        name=metadata["name"],
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        roles=sorted(label[len(ROLE_LABEL) :] for label in labels if label.startswith(ROLE_LABEL)),
+        version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
+        internal_ip=addresses.get("InternalIP", ""),
+        conditions=[
+            {key: str(each.get(key, "")) for key in ("type", "status", "reason", "message")}
+            for each in conditions.values()
+        ],
+        heard=_seconds(conditions.get("Ready", {}).get("lastHeartbeatTime")),
+    )
+
+
+def _seconds(time: str | None) -> float:
+    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() if time else 0.0
+
+
+def read_datastore(data: Path) -> str:
+    """`etcd`, `sqlite`, or `none` when this node has never been a server with data of its own."""
+    database = data / "server" / "db"
+    if (database / "etcd").is_dir():
+        return "etcd"
+    return "sqlite" if (database / "state.db").exists() else "none"
+
+
+def read_membership(config: Path) -> dict[str, Any]:
+    """How this server came to its cluster: by initialising, by joining, or neither (a server on its own)."""
+    text = read_text(config) or ""
+    found = {name: read_scalar(text, name) for name in ("cluster-init", "server")}
+    return {name: value for name, value in found.items() if value not in (None, False, "false")}
+
+
+def read_service(run: Run) -> Unit:
+    """The unit that runs here; the server's when neither does."""
+    units = [read_unit(run, name) for name in UNITS]
+    present = [unit for unit in units if unit.load == "loaded"]
+    return max(present or units[:1], key=lambda unit: unit.running)
+
+
+def kubectl(run: Run, paths: Paths, *arguments: str) -> tuple[int, str, str]:
+    """One request with the admin's rights; a hanging API is an answer too."""
+    answer: tuple[int, str, str] = run([str(paths.binary), "kubectl", "--request-timeout=5s", *arguments])
+    return answer
+
+
+def read_ready(run: Run, paths: Paths) -> bool:
+    code, out, _ = kubectl(run, paths, "get", "--raw", "/readyz")
+    return code == 0 and out.strip() == "ok"
+
+
+def read_nodes(run: Run, paths: Paths) -> list[Node]:
+    code, out, _ = kubectl(run, paths, "get", "nodes", "--output=json")
+    return [parse_node(item) for item in json.loads(out)["items"]] if code == 0 else []
+
+
+def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str, Any]:
+    """All that `k3s_cluster_info` returns. `nodes` are given when they have just been read."""
+    installed = paths.binary.exists()
+    service = read_service(run)
+    role = UNITS[service.name] if service.load == "loaded" else None
+    asks = installed and role == "server" and service.running
+    ready = bool(nodes) or (asks and read_ready(run, paths))
+    nodes = nodes or (read_nodes(run, paths) if ready else [])
+    return {
+        "installed": installed,
+        "version": installed_version(paths.binary),
+        "role": role,
+        "running": service.running,
+        "instance": service.invocation,
+        "datastore": read_datastore(paths.data),
+        "membership": read_membership(paths.config),
+        "ready": ready,
+        "nodes": [asdict(node) for node in nodes],
+        "etcd_members": [node.name for node in nodes if "etcd" in node.roles],
+    }
+
+
+def missing(wanted: Sequence[str], nodes: Sequence[Node], heard_after: float) -> list[str]:
+    """The wanted nodes that are not Ready, or whose Ready is from before a restart."""
+    # The API gives whole seconds.
+    ready = {node.name for node in nodes if node.ready and node.heard >= int(heard_after)}
+    return [name for name in wanted if name not in ready]

@@ -1,0 +1,169 @@
+"""The configuration file of k3s, and whether the running k3s was started with what is wanted.
+
+The unit records at each start what it starts with, in a file under /run: a reboot clears it, as it ends the
+process. Its lines are `binary <path> <size>-<mtime>` and, as sha256sum prints them, `<sha256>  <path>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.metalworks.common.files import read_text, sha256
+from ansible.module_utils.metalworks.common.run import Run
+from ansible.module_utils.metalworks.common.systemd import Unit
+from ansible.module_utils.metalworks.k3s.keys import SECRETS
+
+HEADER = "# Written by Ansible: a change made here is undone by the next run.\n"
+MASK = "********"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a k3s process was, or would be, started with."""
+
+    binary: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(config: Mapping[str, Any]) -> str:
+    """The file's text. JSON values are YAML, so that a machine needs no YAML library for it."""
+    lines = [HEADER]
+    for name in sorted(config):
+        value = config[name]
+        if isinstance(value, (list, tuple)):
+            lines.append(f"{name}:{'' if value else ' []'}\n")
+            lines += [f"  - {json.dumps(item, ensure_ascii=False)}\n" for item in value]
+        else:
+            lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}\n")
+    return "".join(lines)
+
+
+def mask(text: str) -> str:
+    """The file's text without its secrets, for a diff."""
+    names = "|".join(sorted(SECRETS | {"token", "agent-token", "vpn-auth"}))
+    return re.sub(rf"^({names}):[^\n]*", rf"\1: {MASK}", text, flags=re.MULTILINE)
+
+
+def read_scalar(text: str, name: str) -> Any:
+    """One top-level scalar of a config.yaml, however it was written; None when it has none."""
+    found = re.search(rf"^{re.escape(name)}:[ \t]*(.+?)[ \t]*$", text, flags=re.MULTILINE)
+    if not found:
+        return None
+    try:
+        return json.loads(found[1])
+    except ValueError:
+        return found[1].strip("'\"")
+
+
+def parse_record(text: str | None) -> Start | None:
+    """The record of a start; None when there is none."""
+    if not text:
+        return None
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
+    binary = next((rest for first, rest in lines if first == "binary"), "")
+    return Start(binary, {rest: first for first, rest in lines if first != "binary"})
+
+
+def read_wanted(binary: Path, watched: list[Path], written: Mapping[Path, str | None]) -> Start:
+    """What a start would now use. `written` are the watched texts that are yet to be; None is to go."""
+    files = {str(path): digest for path in watched if path not in written and (digest := sha256(path))}
+    files.update(
+        {
+            str(path): hashlib.sha256(text.encode()).hexdigest()
+            for path, text in written.items()
+            if path in watched and text is not None
+        }
+    )
+    return Start(_read_binary(binary), files)
+
+
+def _read_binary(link: Path) -> str:
+    try:
+        target = link.resolve(strict=True)
+        stat = target.stat()
+    except OSError:
+        return ""
+    return f"{target} {stat.st_size}-{int(stat.st_mtime)}"
+
+
+def reasons(unit: Unit, started: Start | None, wanted: Start) -> list[str]:
+    """Why the service must be started or restarted, as sentences; none when it runs with what is wanted."""
+    if unit.load == "not-found" or not (unit.running or unit.starting):
+        return [f"{unit.name} does not run"]
+    if started is None:
+        return [f"it is not recorded what {unit.name} was started with"]
+    found = list(_differences(started, wanted))
+    if not unit.enabled:
+        found.append(f"{unit.name} would not start at boot")
+    return found
+
+
+def _differences(started: Start, wanted: Start) -> Iterator[str]:
+    if started.binary != wanted.binary:
+        yield f"it was started with {_name(started.binary)}, wanted is {_name(wanted.binary)}"
+    for path in sorted({*started.files, *wanted.files}):
+        before, after = started.files.get(path), wanted.files.get(path)
+        if before != after:
+            verb = "came" if before is None else "went" if after is None else "changed"
+            yield f"{path} {verb} since the start"
+
+
+def _name(binary: str) -> str:
+    path, _, state = binary.partition(" ")
+    return f"{path} ({state})" if path else "no binary"
+
+
+def installed_version(binary: Path) -> str | None:
+    """The version in the name of the file that the link points at: k3s-v1.34.4+k3s1."""
+    try:
+        name = binary.resolve(strict=True).name
+    except OSError:
+        return None
+    return name[len("k3s-") :] if name.startswith("k3s-v") else None
+
+
+def read_machine_network(run: Run, address: str | None) -> str | None:
+    """The network of the interface that has this address."""
+    code, out, _ = run(["ip", "-json", "address", "show"]) if address else (1, "", "")
+    for interface in json.loads(out) if code == 0 else []:
+        for entry in interface.get("addr_info", []):
+            if entry.get("local") == address:
+                network = ipaddress.ip_network(f"{address}/{entry['prefixlen']}", strict=False)
+                # A /32 says nothing of the neighbours.
+                return str(network) if network.num_addresses > 1 else None
+    return None
+
+
+def watched_files(config_file: Path, token_file: str | None, unit_file: Path) -> list[Path]:
+    """All that k3s reads once, at its start."""
+    folder = config_file.parent
+    drop_ins = sorted(folder.joinpath(f"{config_file.name}.d").glob("*.yaml"))
+    tokens = [Path(token_file)] if token_file else []
+    return [config_file, *drop_ins, folder / "registries.yaml", *tokens, unit_file]
+
+
+def token_problem(token: str | None, used: str | None) -> str | None:
+    """Why this token cannot be the server's: its cluster was made with another one."""
+    if not token or not used or _secret(token) == _secret(used):
+        return None
+    return (
+        "token: this server's cluster was made with another token, and k3s would not start with a new one. "
+        "Write the former token, or change it in the cluster first: k3s token rotate"
+    )
+
+
+def _secret(token: str) -> str:
+    """The secret of a plain token or of one that names its cluster: K10<hash>::server:<secret>."""
+    return token.strip().rpartition(":")[2] if token.startswith("K10") else token.strip()
+
+
+def read_record(path: Path) -> Start | None:
+    """The record that the unit made at its start."""
+    return parse_record(read_text(path))

@@ -1,0 +1,242 @@
+"""A cluster as its API describes it to whoever has a kubeconfig: nodes, what is free, what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .api import ApiError, KubernetesApi
+
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+# What the hub's release is made of; the first one that is not allowed stands for the rest.
+MADE = (
+    ("apps", "deployments"),
+    ("", "secrets"),
+    ("", "services"),
+    ("", "persistentvolumeclaims"),
+    ("rbac.authorization.k8s.io", "roles"),
+    ("rbac.authorization.k8s.io", "rolebindings"),
+    ("networking.k8s.io", "networkpolicies"),
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node."""
+
+    name: str
+    ready: bool
+    internal_ip: str
+    external_ip: str
+    architecture: str
+    cordoned: bool = False  # takes no new pods
+
+    @property
+    def address(self) -> str:
+        """Where the node is reached from outside."""
+        return self.external_ip or self.internal_ip
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a cluster is, as far as the platform depends on it."""
+
+    version: str
+    nodes: tuple[Node, ...]
+    classes: Mapping[str, bool] = field(default_factory=dict)  # storage class -> whether it is the default
+    ports: Mapping[int, str] = field(default_factory=dict)  # node port -> namespace/service that has it
+    denied: tuple[str, ...] = ()  # what this user may not make
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the platform needs of a cluster."""
+
+    namespace: str
+    minimum: str
+    node_port: int = 0  # 0: none
+    storage_class: str = ""
+    architecture: str = ""  # of the images that are built here; empty: none are
+    service: str = "proxy-public"
+
+
+def parse_node(item: Mapping[str, Any]) -> Node:
+    """Understand a node as the API gives it."""
+    status = item.get("status", {})
+    addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
+    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
+    return Node(
+        name=item["metadata"]["name"],
+        ready=conditions.get("Ready") == "True",
+        internal_ip=addresses.get("InternalIP", ""),
+        external_ip=addresses.get("ExternalIP", ""),
+        architecture=status.get("nodeInfo", {}).get("architecture", ""),
+        cordoned=bool(item.get("spec", {}).get("unschedulable")),
+    )
+
+
+def read_nodes(api: KubernetesApi) -> tuple[str, tuple[Node, ...]]:
+    """Return the version and the nodes, by name."""
+    version = str(api.get("/version")["gitVersion"])
+    nodes = (parse_node(item) for item in api.get("/api/v1/nodes")["items"])
+    return version, tuple(sorted(nodes, key=lambda node: node.name))
+
+
+def read(api: KubernetesApi, wanted: Wanted) -> Cluster:
+    """Return all that is judged."""
+    version, nodes = read_nodes(api)
+    classes = api.get("/apis/storage.k8s.io/v1/storageclasses")["items"]
+    return Cluster(
+        version=version,
+        nodes=nodes,
+        classes={each["metadata"]["name"]: is_default(each) for each in classes},
+        ports=node_ports(readable(api, "/api/v1/services")),
+        denied=denied(api, wanted.namespace),
+    )
+
+
+def readable(api: KubernetesApi, path: str) -> list[Any]:
+    """Return a list's items; none where this user may not see them."""
+    try:
+        return list(api.get(path)["items"])
+    except ApiError as error:
+        if error.status == 403:
+            return []
+        raise
+
+
+def is_default(storage_class: Mapping[str, Any]) -> bool:
+    """Tell whether claims without a class get this one."""
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return bool(annotations.get(DEFAULT_CLASS) == "true")
+
+
+def node_ports(services: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """Return which service has which node port."""
+    return {
+        port["nodePort"]: f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        for each in services
+        for port in each["spec"].get("ports") or []
+        if port.get("nodePort")
+    }
+
+
+def denied(api: KubernetesApi, namespace: str) -> tuple[str, ...]:
+    """Return what this user may not make: the namespace where there is none, and what goes into it."""
+    there = api.find(f"/api/v1/namespaces/{namespace}") is not None
+    rights = [(group, resource, namespace) for group, resource in MADE]
+    asked = rights if there else [("", "namespaces", ""), *rights]
+    return tuple(resource for group, resource, where in asked if not allowed(api, group, resource, where))
+
+
+def allowed(api: KubernetesApi, group: str, resource: str, namespace: str) -> bool:
+    """Ask the API whether this user may make such a thing."""
+    attributes = {"group": group, "resource": resource, "namespace": namespace, "verb": "create"}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = api.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
+def cause(error: ApiError, context: str) -> str:
+    """Say why a cluster could not be asked, and what to do."""
+    said = str(error)
+    if error.status == 401:
+        return f"the cluster does not accept the login of the context {context}, get a new kubeconfig: {said}"
+    if error.status == 403:
+        return f"the user of the context {context} may not look at the cluster, as with the role view: {said}"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            f"the API of the context {context} shows a certificate that the certificate-authority in the "
+            f"kubeconfig did not sign, as after a cluster was made anew: get its kubeconfig again. {said}"
+        )
+    if not error.status and said.startswith(("GET ", "POST ")):
+        return (
+            f"the API of the context {context} cannot be reached: {said}. Does the cluster run, and is the "
+            "address in the kubeconfig right?"
+        )
+    return said
+
+
+def problems(found: Cluster, wanted: Wanted) -> list[str]:
+    """All that is wrong, as sentences that say what to do."""
+    return [
+        *_version_problems(found, wanted),
+        *_node_problems(found, wanted),
+        *_right_problems(found, wanted),
+        *_storage_problems(found, wanted),
+        *_port_problems(found, wanted),
+    ]
+
+
+def _version_problems(found: Cluster, wanted: Wanted) -> list[str]:
+    if release(found.version) >= release(wanted.minimum):
+        return []
+    return [
+        f"the cluster runs Kubernetes {found.version}; the hub's chart needs {wanted.minimum} or newer: "
+        "upgrade it"
+    ]
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return major and minor of a version like v1.34.4+k3s1."""
+    return tuple(int(part) for part in version.lstrip("v").replace("+", ".").split(".")[:2])
+
+
+def _node_problems(found: Cluster, wanted: Wanted) -> list[str]:
+    ready = [node for node in found.nodes if node.ready]
+    if not ready:
+        names = ", ".join(node.name for node in found.nodes) or "there is none"
+        return [f"no node of the cluster is Ready ({names}): kubectl describe node says why"]
+    foreign = [
+        f"{node.name} ({node.architecture})"
+        for node in ready
+        if node.architecture != wanted.architecture and not node.cordoned
+    ]
+    if wanted.architecture and foreign:
+        return [
+            f"images are built here for {wanted.architecture}, and these nodes cannot run them: "
+            f"{', '.join(foreign)}. Run Ansible on a computer like the nodes, keep pods off them (kubectl "
+            "cordon), or let metalworks_notebooks name published images only"
+        ]
+    return []
+
+
+def _right_problems(found: Cluster, wanted: Wanted) -> list[str]:
+    if not found.denied:
+        return []
+    return [
+        f"this user may not create {', '.join(found.denied)} for the namespace {wanted.namespace}: have "
+        "the rights granted, or have the namespace made with the role admin in it, and name it in "
+        "jupyterhub_namespace"
+    ]
+
+
+def _storage_problems(found: Cluster, wanted: Wanted) -> list[str]:
+    names = ", ".join(sorted(found.classes)) or "none"
+    if wanted.storage_class:
+        if wanted.storage_class in found.classes:
+            return []
+        return [
+            f"jupyterhub_storage_class is {wanted.storage_class!r}, which the cluster lacks; it has: {names}"
+        ]
+    defaults = [name for name, default in found.classes.items() if default]
+    if defaults:
+        return []
+    return [
+        f"the cluster has no default storage class: name one in jupyterhub_storage_class; it has: {names}"
+    ]
+
+
+def _port_problems(found: Cluster, wanted: Wanted) -> list[str]:
+    holder = found.ports.get(wanted.node_port, "")
+    if not wanted.node_port or holder in ("", f"{wanted.namespace}/{wanted.service}"):
+        return []
+    return [
+        f"node port {wanted.node_port} is taken by the service {holder}: write another into "
+        "jupyterhub_node_port"
+    ]

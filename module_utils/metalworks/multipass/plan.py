@@ -1,0 +1,265 @@
+"""The way from the instance that is found to the one that is wanted. Nothing unnamed is destroyed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible.module_utils.metalworks.multipass.answers import (
+    LOG,
+    PASSING,
+    Instance,
+    mount_target,
+    same_size,
+    size_as_printed,
+    size_in_bytes,
+)
+from ansible.module_utils.metalworks.multipass.cloud_config import problem
+
+NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
+SMALLEST = {"memory": "512M", "disk": "1G"}
+TARGETS = {"started": "running", "stopped": "stopped", "suspended": "suspended"}
+
+
+class Refused(ValueError):
+    """Nothing was changed; the message says what to write instead."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The module's parameters."""
+
+    name: str
+    state: str = "started"
+    cpus: int | None = None
+    memory: str | None = None
+    disk: str | None = None
+    image: str | None = None
+    cloud_init: str = ""
+    mounts: Mapping[str, str] | None = None  # target -> source
+    networks: Sequence[str] = field(default_factory=tuple)
+    resize: str = "refuse"
+    deleted: str = "refuse"
+    adopt: bool = True
+    purge: bool = False
+    timeout: int = 600
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: the sentence for people and the words for multipass."""
+
+    sentence: str
+    command: tuple[str, ...]
+    stdin: str = ""
+
+
+def check(wanted: Wanted) -> None:
+    """Refuse what multipass would refuse later, and less clearly."""
+    if not NAME.fullmatch(wanted.name):
+        raise Refused(
+            f"'{wanted.name}' is no name for an instance: use letters, digits and hyphens, begin with a "
+            "letter, end with a letter or digit"
+        )
+    for setting, least in SMALLEST.items():
+        text = getattr(wanted, setting)
+        if text is None:
+            continue
+        try:
+            size = size_in_bytes(text)
+        except ValueError as error:
+            raise Refused(f"{setting} of {wanted.name}: {error}") from error
+        if size < size_in_bytes(least):
+            raise Refused(f"{setting} of {wanted.name} is {text}; multipass takes {least} or more")
+    if wanted.cpus is not None and wanted.cpus < 1:
+        raise Refused(f"cpus of {wanted.name} is {wanted.cpus}; an instance has 1 or more")
+    wrong = problem(wanted.cloud_init) if wanted.cloud_init else None
+    if wrong:
+        raise Refused(f"cloud_init of {wanted.name} {wrong}")
+
+
+def plan(
+    wanted: Wanted, found: Instance, *, has_bin: bool = True, host_memory: int | None = None
+) -> list[Step]:
+    """The steps in order, none when all is as wanted. `host_memory` is what this computer has, in bytes."""
+    check(wanted)
+    found = replace(found, state=PASSING.get(found.state, found.state))
+    if wanted.state == "absent":
+        return remove(wanted, found, has_bin=has_bin)
+    if found.state != "absent" and not wanted.adopt:
+        raise Refused(
+            f"multipass already has an instance {found.name} ({found.state}), which was not made here. Give "
+            "this machine another name, or set adopt: true when that instance is meant"
+        )
+    if found.state == "deleted":
+        steps, found = take_back(wanted, found)
+    else:
+        steps = []
+    if found.state == "absent":
+        refuse_too_much_memory(wanted, host_memory)
+        return [*steps, *launch(wanted)]
+    refuse_what_cannot_change(wanted, found)
+    changes = resize(wanted, found)
+    if any(".memory=" in step.command[-1] for step in changes):
+        refuse_too_much_memory(wanted, host_memory)
+    steps += around_the_changes(wanted, found, changes)
+    state = "stopped" if changes else found.state
+    steps += mounts(wanted, found)
+    # A resized instance runs again when it ran before.
+    target = TARGETS.get(wanted.state, found.state)
+    return [*steps, *move(wanted.name, state, target)]
+
+
+def refuse_too_much_memory(wanted: Wanted, host_memory: int | None) -> None:
+    """multipass promises more than there is, and the computer then kills what it likes."""
+    if wanted.memory is None or host_memory is None or size_in_bytes(wanted.memory) <= host_memory:
+        return
+    raise Refused(
+        f"{wanted.name} is to have {wanted.memory} of memory, and this computer has "
+        f"{size_as_printed(host_memory)} in all: give it less"
+    )
+
+
+def remove(wanted: Wanted, found: Instance, *, has_bin: bool) -> list[Step]:
+    if found.state == "absent" or (found.state == "deleted" and not wanted.purge):
+        return []
+    if not wanted.purge and not has_bin:
+        raise Refused(
+            f"this version of multipass has no bin: deleting {wanted.name} destroys its data. "
+            "Set purge: true when that is meant"
+        )
+    if wanted.purge:
+        return [Step(f"remove {wanted.name} with its data", ("delete", "--purge", wanted.name))]
+    return [
+        Step(
+            f"delete {wanted.name} (`multipass recover {wanted.name}` brings it back)",
+            ("delete", wanted.name),
+        )
+    ]
+
+
+def take_back(wanted: Wanted, found: Instance) -> tuple[list[Step], Instance]:
+    """A deleted instance still holds its name and its data."""
+    name = wanted.name
+    if wanted.deleted == "recover":
+        return [Step(f"recover {name}", ("recover", name))], replace(found, state="stopped")
+    if wanted.deleted == "purge":
+        return [Step(f"remove the deleted {name} with its data", ("delete", "--purge", name))], Instance(name)
+    raise Refused(
+        f"{name} is deleted but not purged: its data is still there, and so is its name. "
+        f"Take it back with deleted: recover (or `multipass recover {name}`), or destroy it with deleted: "
+        f"purge (or `multipass delete --purge {name}`)"
+    )
+
+
+def launch(wanted: Wanted) -> list[Step]:
+    command = ["launch", "--name", wanted.name]
+    for option in ("cpus", "memory", "disk"):
+        value = getattr(wanted, option)
+        if value is not None:
+            command += [f"--{option}", str(value)]
+    for network in wanted.networks:
+        command += ["--network", network]
+    for target, source in sorted((wanted.mounts or {}).items()):
+        command += ["--mount", f"{source}:{target}"]
+    if wanted.cloud_init:
+        # By standard input: as a snap multipass reads no file that it was not given.
+        command += ["--cloud-init", "-"]
+    command += ["--timeout", str(wanted.timeout)]
+    command += [wanted.image] if wanted.image else []
+    size = ", ".join(
+        f"{getattr(wanted, key)} {key}"
+        for key in ("cpus", "memory", "disk")
+        if getattr(wanted, key) is not None
+    )
+    sentence = f"launch {wanted.name}" + (f" with {size}" if size else "")
+    after = move(wanted.name, "running", TARGETS.get(wanted.state, "running"))
+    return [Step(sentence, tuple(command), wanted.cloud_init), *after]
+
+
+def refuse_what_cannot_change(wanted: Wanted, found: Instance) -> None:
+    if found.state == "unknown":
+        raise Refused(
+            f"multipass calls the state of {found.name} Unknown, so nothing is changed. "
+            f"`multipass stop --force {found.name}` and `multipass start {found.name}` often bring it back; "
+            f"{LOG} tells why it was lost"
+        )
+    if found.state == "unavailable":
+        raise Refused(
+            f"{found.name} is Unavailable: its availability zone is disabled (`multipass zones`). It starts "
+            "by itself after `multipass enable-zones`"
+        )
+    release = re.fullmatch(r"\d\d\.\d\d", wanted.image or "")
+    if release and found.image and not found.image.startswith(release[0]):
+        raise Refused(
+            f"{found.name} was made from {found.image}, and an instance keeps its image. Write image: "
+            f"'{found.image.split()[0]}', or remove the instance with its data first"
+        )
+
+
+def resize(wanted: Wanted, found: Instance) -> list[Step]:
+    """What `multipass set` has to change."""
+    name = wanted.name
+    steps = []
+    if wanted.cpus is not None and found.cpus is not None and wanted.cpus != found.cpus:
+        sentence = f"give {name} {wanted.cpus} cpus instead of {found.cpus}"
+        steps.append(Step(sentence, ("set", f"local.{name}.cpus={wanted.cpus}")))
+    for setting, unit in (("memory", "of memory"), ("disk", "of disk")):
+        new, old = getattr(wanted, setting), getattr(found, setting)
+        if new is None or old is None or same_size(new, old):
+            continue
+        if setting == "disk" and size_in_bytes(new) < size_in_bytes(old):
+            raise Refused(
+                f"the disk of {name} has {old} and {new} is wanted: multipass can only make a disk larger. "
+                f"Write {old.removesuffix('iB')} or more, or remove the instance with its data first"
+            )
+        shown = size_as_printed(size_in_bytes(new))
+        steps.append(
+            Step(f"give {name} {shown} {unit} instead of {old}", ("set", f"local.{name}.{setting}={new}"))
+        )
+    return [] if wanted.resize == "keep" else steps
+
+
+def around_the_changes(wanted: Wanted, found: Instance, changes: list[Step]) -> list[Step]:
+    """multipass changes sizes of a stopped instance only."""
+    if not changes or found.state == "stopped":
+        return changes
+    if wanted.resize != "restart" and wanted.state != "stopped":
+        todo = "; ".join(step.sentence for step in changes)
+        raise Refused(
+            f"{found.name} is {found.state}, and multipass changes sizes of a stopped instance only "
+            f"({todo}). Set resize: restart to have it stopped and started, resize: keep to leave its sizes, "
+            "or stop it first"
+        )
+    return [*move(found.name, found.state, "stopped"), *changes]
+
+
+def mounts(wanted: Wanted, found: Instance) -> list[Step]:
+    """Exactly the wanted mounts, when any are asked for."""
+    if wanted.mounts is None:
+        return []
+    targets = {mount_target(target): source for target, source in wanted.mounts.items()}
+    gone = [target for target, source in found.mounts.items() if targets.get(target) != source]
+    new = [(target, source) for target, source in targets.items() if found.mounts.get(target) != source]
+    return [
+        *(
+            Step(f"unmount {target} of {found.name}", ("unmount", f"{found.name}:{target}"))
+            for target in sorted(gone)
+        ),
+        *(
+            Step(f"mount {source} at {target} of {found.name}", ("mount", source, f"{found.name}:{target}"))
+            for target, source in sorted(new)
+        ),
+    ]
+
+
+def move(name: str, state: str, target: str) -> list[Step]:
+    """From one settled state to another. multipass stops and suspends what runs, and nothing else."""
+    if state == target:
+        return []
+    start = Step(f"start {name}", ("start", name))
+    if target == "running":
+        return [start]
+    verb = "stop" if target == "stopped" else "suspend"
+    return [*([start] if state != "running" else []), Step(f"{verb} {name}", (verb, name))]

@@ -1,0 +1,131 @@
+"""Which images a node has, which it lacks, and how it gets them: by digest, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..common.architectures import architecture
+from ..common.run import NOT_FOUND, Run
+from ..images.oci import Blob, Record
+
+CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
+PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection leaves such an image alone
+
+
+class NodeError(RuntimeError):
+    """The node cannot take images; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a node's containerd has."""
+
+    digests: frozenset[str]  # every blob
+    images: dict[str, str]  # name -> digest of the manifest
+    pinned: frozenset[str]
+
+
+NOTHING = Found(frozenset(), {}, frozenset())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done on a node."""
+
+    deliver: tuple[Record, ...]
+    pin: tuple[str, ...]
+    lacking: tuple[Blob, ...]  # each once, whatever number of images it belongs to
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.deliver or self.pin)
+
+    @property
+    def bytes(self) -> int:
+        """What has to be sent."""
+        return sum(blob.size for blob in self.lacking)
+
+
+def refuse_foreign(architectures: Mapping[str, str], machine: str) -> None:
+    """Refuse images that this node cannot run."""
+    here = architecture(machine)
+    foreign = [f"{reference} ({kind})" for reference, kind in architectures.items() if kind not in ("", here)]
+    if foreign:
+        raise NodeError(
+            f"this node is {here}, and {', '.join(foreign)} cannot run on it: images are built for the kind "
+            f"of computer that Ansible runs on. Run it on one that is {here}, or let metalworks_notebooks "
+            "name images that are published for both"
+        )
+
+
+def read(run: Run) -> Found:
+    """Ask containerd what it has."""
+    blobs = ctr(run, "content", "ls", "--quiet")
+    return parse(blobs, ctr(run, "images", "ls"))
+
+
+def parse(blobs: str, images: str) -> Found:
+    """Understand containerd's two lists."""
+    rows = [line.split() for line in images.splitlines()[1:] if line.strip()]
+    pinned = frozenset(row[0] for row in rows if PINNED in row[-1].split(","))
+    return Found(frozenset(blobs.split()), {row[0]: row[2] for row in rows}, pinned)
+
+
+def plan(wanted: Iterable[Record], found: Found) -> Plan:
+    """Compare: an image is there when its name means the wanted manifest and every blob is there."""
+    records = list(wanted)
+    deliver = tuple(record for record in records if not is_there(record, found))
+    blobs = {blob.digest: blob for record in deliver for blob in record.blobs}
+    lacking = {digest: blob for digest, blob in blobs.items() if digest not in found.digests}
+    pin = tuple(
+        record.reference for record in records if record in deliver or record.reference not in found.pinned
+    )
+    return Plan(deliver, pin, tuple(lacking.values()))
+
+
+def is_there(record: Record, found: Found) -> bool:
+    """Tell whether a node has an image whole."""
+    return found.images.get(record.reference) == record.manifest_digest and all(
+        blob.digest in found.digests for blob in record.blobs
+    )
+
+
+def apply(run: Run, what: Plan, archive: str) -> None:
+    """Import what was sent, and pin it. containerd checks each blob against its digest as it takes it in."""
+    if what.deliver:
+        ctr(run, "images", "import", archive)
+    for reference in what.pin:
+        ctr(run, "images", "label", reference, PINNED)
+
+
+def ctr(run: Run, *arguments: str) -> str:
+    """Run k3s's containerd client."""
+    code, out, err = run([*CTR, *arguments])
+    if code == NOT_FOUND:
+        raise NodeError("k3s is not installed on this node: run playbooks/cluster.yml first")
+    if code != 0:
+        last = (err.strip() or out.strip()).splitlines()[-1:] or ["it says nothing"]
+        if "containerd.sock" in last[0] or "connection refused" in last[0]:
+            raise NodeError(
+                f"k3s does not run on this node, so its containerd takes no images: "
+                f"systemctl status k3s k3s-agent. It says: {last[0]}"
+            )
+        raise NodeError(f"containerd could not do `{' '.join(arguments[:2])}`: {last[0]}")
+    return out
+
+
+def report(records: Iterable[Record], found: Found, what: Plan) -> list[dict[str, object]]:
+    """Return one entry per image; a shared layer counts for the first that brings it."""
+    left = {blob.digest: blob.size for blob in what.lacking}
+    return [
+        {
+            "reference": record.reference,
+            "digest": record.manifest_digest,
+            "present": is_there(record, found),
+            "sent": record in what.deliver,
+            "bytes": sum(left.pop(blob.digest, 0) for blob in record.blobs),
+        }
+        for record in records
+    ]

@@ -1,0 +1,191 @@
+"""What a machine's kernel and files must be set to before it can be a node: found, planned, applied."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible.module_utils.metalworks.common.files import read_text, write_text
+from ansible.module_utils.metalworks.common.run import Run
+
+HEADER = "# Written by Ansible (role node).\n"
+SYSCTL_FILE = "etc/sysctl.d/90-metalworks.conf"
+MODULES_FILE = "etc/modules-load.d/metalworks.conf"
+SWAP_LINE = re.compile(r"^(?!\s*#)\s*\S+\s+\S+\s+swap\s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the role asks for."""
+
+    sysctls: Mapping[str, str]
+    modules: Sequence[str]
+    swap_off: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the machine has."""
+
+    in_container: bool
+    sysctls: Mapping[str, str | None]
+    modules: frozenset[str]
+    files: Mapping[str, str | None]
+    swap_used: bool = False
+    hostname: str = "metal"
+    hostname_resolves: bool = True
+    time_synchronised: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: write a file, set a parameter, or run a program."""
+
+    sentence: str
+    file: str = ""
+    text: str = ""
+    sysctl: tuple[str, str] | None = None
+    command: Sequence[str] = field(default_factory=tuple)
+
+
+def read(run: Run, wanted: Wanted, root: Path) -> Found:
+    """Look at the machine below `root`."""
+    names = (SYSCTL_FILE, MODULES_FILE, "etc/fstab", "etc/hosts", "proc/swaps", "proc/modules")
+    files = {name: read_text(root / name) for name in names}
+    hostname = socket.gethostname()
+    return Found(
+        in_container=run(["systemd-detect-virt", "--container", "--quiet"])[0] == 0,
+        sysctls={name: _read_sysctl(root, name) for name in wanted.sysctls},
+        modules=_loaded(root, files["proc/modules"] or "", wanted.modules),
+        files=files,
+        swap_used=len((files["proc/swaps"] or "").splitlines()) > 1,
+        hostname=hostname,
+        hostname_resolves=_resolves(hostname),
+        time_synchronised=_synchronised(run),
+    )
+
+
+def plan(wanted: Wanted, found: Found) -> list[Step]:
+    """All steps, in their order. Pure: it is tested as a table."""
+    return [
+        *([] if found.in_container else _module_steps(wanted, found)),
+        *_sysctl_steps(wanted, found),
+        *(_swap_steps(found) if wanted.swap_off and not found.in_container else []),
+        *_hostname_steps(found),
+    ]
+
+
+def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
+    """Do the steps; the first that fails ends it."""
+    for step in steps:
+        if step.file:
+            path = root / step.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # /etc/hosts may be a mount of its own, which cannot be replaced, only written.
+            path.write_text(step.text) if step.file == "etc/hosts" else write_text(path, step.text, 0o644)
+        elif step.sysctl:
+            name, value = step.sysctl
+            _sysctl_path(root, name).write_text(f"{value}\n")
+        else:
+            code, _, error = run(list(step.command))
+            if code:
+                raise RuntimeError(f"{step.sentence}: {' '.join(step.command)} failed: {error.strip()}")
+
+
+def warnings(wanted: Wanted, found: Found) -> list[str]:
+    """What the role does not change and the operator should know."""
+    if found.in_container:
+        return list(_shared_limits(wanted, found))
+    if found.time_synchronised:
+        return []
+    return [
+        "The clock is not synchronised: certificates and etcd need it. Install chrony or systemd-timesyncd."
+    ]
+
+
+def _shared_limits(wanted: Wanted, found: Found) -> Iterator[str]:
+    """Limits that all containers of a computer share: too low, and the kubelet does not start."""
+    for name, value in wanted.sysctls.items():
+        if name.startswith("fs.") and not _suffices(name, found.sysctls[name], value):
+            yield (
+                f"{name} is {found.sysctls[name]}, wanted is {value}. It belongs to the computer under this "
+                f"container: run `sysctl -w {name}={value}` there."
+            )
+
+
+def _module_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
+    text = HEADER + "".join(f"{name}\n" for name in wanted.modules)
+    if found.files[MODULES_FILE] != text:
+        yield Step("Load the kernel modules at boot", file=MODULES_FILE, text=text)
+    for name in wanted.modules:
+        if name not in found.modules:
+            yield Step(f"Load the kernel module {name}", command=("modprobe", name))
+
+
+def _sysctl_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
+    # A container shares the kernel: only what its network namespace has of its own may be set.
+    ours = {
+        name: value
+        for name, value in sorted(wanted.sysctls.items())
+        if not found.in_container or (name.startswith("net.ipv4.") and found.sysctls[name] is not None)
+    }
+    text = HEADER + "".join(f"{name} = {value}\n" for name, value in ours.items())
+    if found.files[SYSCTL_FILE] != text:
+        yield Step("Keep the kernel parameters over a boot", file=SYSCTL_FILE, text=text)
+    for name, value in ours.items():
+        if not _suffices(name, found.sysctls[name], value):
+            yield Step(f"Set {name} to {value}", sysctl=(name, value))
+
+
+def _suffices(name: str, found: str | None, wanted: str) -> bool:
+    """A limit may be higher than wanted; anything else must be equal."""
+    if found is not None and name.startswith("fs.") and found.isdigit() and wanted.isdigit():
+        return int(found) >= int(wanted)
+    return found == wanted
+
+
+def _swap_steps(found: Found) -> Iterator[Step]:
+    fstab = found.files["etc/fstab"] or ""
+    text = SWAP_LINE.sub(lambda line: f"# {line[0]}", fstab)
+    if text != fstab:
+        yield Step("Keep swap off over a boot", file="etc/fstab", text=text)
+    if found.swap_used:
+        yield Step("Turn swap off", command=("swapoff", "--all"))
+
+
+def _hostname_steps(found: Found) -> Iterator[Step]:
+    hosts = found.files["etc/hosts"] or ""
+    if not found.hostname_resolves and not re.search(rf"\s{re.escape(found.hostname)}(\s|$)", hosts):
+        text = hosts + ("" if hosts.endswith("\n") or not hosts else "\n") + f"127.0.1.1 {found.hostname}\n"
+        yield Step(f"Make the host name {found.hostname} resolvable", file="etc/hosts", text=text)
+
+
+def _sysctl_path(root: Path, name: str) -> Path:
+    return root / "proc/sys" / name.replace(".", "/")
+
+
+def _read_sysctl(root: Path, name: str) -> str | None:
+    text = read_text(_sysctl_path(root, name))
+    return None if text is None else " ".join(text.split())
+
+
+def _loaded(root: Path, modules: str, wanted: Sequence[str]) -> frozenset[str]:
+    """Loaded or built in: a module that is built in shows only under /sys/module."""
+    names = {line.split()[0] for line in modules.splitlines() if line}
+    return frozenset(name for name in wanted if name in names or (root / "sys/module" / name).exists())
+
+
+def _resolves(hostname: str) -> bool:
+    try:
+        socket.getaddrinfo(hostname, None)
+    except OSError:
+        return False
+    return True
+
+
+def _synchronised(run: Run) -> bool:
+    code, out, _ = run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    return bool(code) or str(out).strip() != "no"

@@ -1,8 +1,0 @@
-"""The hub's own files are no package: they are imported from where they lie."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "files" / "jupyter" / "hub"))

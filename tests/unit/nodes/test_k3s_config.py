@@ -1,0 +1,180 @@
+"""k3s_config as a task sees it: what it writes, with which rights, what it refuses, what it shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import library.nodes.k3s_config as module
+import pytest
+from in_process import cases, run_module
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> dict[str, Any]:
+    """Parameters that keep the module inside a folder; the machine runs no k3s."""
+    return {
+        "role": "server",
+        "version": "v1.34.4+k3s1",
+        "path": str(tmp_path / "rancher" / "config.yaml"),
+        "binary": str(tmp_path / "k3s"),
+        "unit": "metalworks-unit-test.service",
+        "started": str(tmp_path / "started"),
+    }
+
+
+@pytest.mark.parametrize("case", cases(__file__))
+def test_k3s_config(case: dict[str, Any], machine: dict[str, Any], capsys: Any, tmp_path: Path) -> None:
+    config_file = Path(machine["path"])
+    if "found" in case:
+        config_file.parent.mkdir()
+        config_file.write_text(case["found"])
+        config_file.chmod(int(case.get("found_mode", "600"), 8))
+    params = {**machine, **json.loads(json.dumps(case["input"]).replace("{folder}", str(tmp_path)))}
+    answer = run_module("k3s_config", params, capsys, check=case.get("check", False))
+    expected = case["output"]
+    assert {key: answer.get(key) for key in expected} == expected
+    for part in case.get("says", []):
+        assert part in answer["msg"]
+    assert not any(secret in json.dumps(answer) for secret in case.get("hidden", []))
+    text = config_file.read_text() if config_file.exists() else None
+    assert text == case.get("leaves", text)
+    if text is not None and not case.get("check"):
+        assert config_file.stat().st_mode & 0o777 == int(case.get("leaves_mode", "600"), 8)
+
+
+def test_the_token_is_written_for_root_only(machine: dict[str, Any], capsys: Any, tmp_path: Path) -> None:
+    token_file = tmp_path / "rancher" / "token"
+    params = {**machine, "token": "hunter2hunter2", "config": {"token-file": str(token_file)}}
+    assert run_module("k3s_config", params, capsys)["changed"]
+    assert token_file.read_text() == "hunter2hunter2\n"
+    assert token_file.stat().st_mode & 0o777 == 0o600
+    assert not run_module("k3s_config", params, capsys)["changed"]
+
+
+def test_the_unit_is_written_for_all_to_read(
+    machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path / "systemd")
+    params = {**machine, "config": {}, "unit_text": "[Unit]\n"}
+    assert run_module("k3s_config", params, capsys)["changed"]
+    unit = tmp_path / "systemd" / machine["unit"]
+    assert (unit.read_text(), unit.stat().st_mode & 0o777) == ("[Unit]\n", 0o644)
+    assert not run_module("k3s_config", params, capsys)["changed"]
+
+
+def test_a_wrong_configuration_leaves_the_unit_alone(
+    machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path)
+    params = {**machine, "config": {"colour": "red"}, "unit_text": "[Unit]\n"}
+    assert run_module("k3s_config", params, capsys)["failed"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("used", ["former-secret\n", "K10abc::server:former-secret\n"])
+@pytest.mark.parametrize("token", ["former-secret", "K10abc::server:former-secret"])
+def test_the_token_of_the_cluster_is_accepted_in_both_forms(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path, token: str, used: str
+) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "token").write_text(used)
+    config = {"token-file": str(tmp_path / "token")}
+    params = {**machine, "data": str(tmp_path), "token": token, "config": config}
+    assert not run_module("k3s_config", params, capsys)["failed"]
+
+
+def test_another_token_than_the_clusters_is_refused(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "token").write_text("K10abc::server:former-secret\n")
+    config = {"token-file": str(tmp_path / "token")}
+    params = {**machine, "data": str(tmp_path), "token": "another-secret", "config": config}
+    answer = run_module("k3s_config", params, capsys)
+    assert "made with another token" in answer["msg"]
+    assert not (tmp_path / "token").exists()
+
+
+CA = (Path(__file__).parents[1] / "k3s" / "ca.crt").read_text()
+REGISTRIES = {
+    "mirrors": {"quay.io": {"endpoint": ["https://r.example"]}},
+    "configs": {
+        "r.example": {"auth": {"username": "ada", "password": "correcthorse"}, "tls": {"ca": CA}},
+    },
+}
+
+
+@pytest.fixture
+def registries_file(machine: dict[str, Any]) -> Path:
+    return Path(machine["path"]).parent / "registries.yaml"
+
+
+def test_registries_are_written_for_root_only_and_told_to_nobody(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    params = {**machine, "config": {}, "registries": REGISTRIES}
+    checked = run_module("k3s_config", params, capsys, check=True)
+    assert checked["changed"] and not registries_file.exists()
+    answer = run_module("k3s_config", params, capsys)
+    assert (answer["changed"], answer["diff"]) == (True, checked["diff"])
+    (certificate,) = registries_file.parent.glob("registries.d/*.crt")
+    assert certificate.read_text() == CA
+    assert str(certificate) in registries_file.read_text()
+    assert [path.stat().st_mode & 0o777 for path in (registries_file, certificate)] == [0o600, 0o600]
+    assert "https://r.example" in json.dumps(answer["diff"])
+    assert "correcthorse" not in json.dumps(answer)
+    assert not run_module("k3s_config", params, capsys)["changed"]
+
+
+def test_registries_that_are_wanted_no_more_are_removed(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    run_module("k3s_config", {**machine, "config": {}, "registries": REGISTRIES}, capsys)
+    answer = run_module("k3s_config", {**machine, "config": {}, "registries": {}}, capsys)
+    assert answer["changed"]
+    assert answer["diff"][-1]["after"] == ""
+    assert not registries_file.exists()
+    assert list(registries_file.parent.glob("registries.d/*")) == []
+    assert not run_module("k3s_config", {**machine, "config": {}, "registries": {}}, capsys)["changed"]
+
+
+def test_another_ca_takes_the_place_of_the_former(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    run_module("k3s_config", {**machine, "config": {}, "registries": REGISTRIES}, capsys)
+    before = registries_file.read_text()
+    other = {"configs": {"r.example": {"tls": {"ca": CA + CA}}}}
+    run_module("k3s_config", {**machine, "config": {}, "registries": other}, capsys)
+    (certificate,) = registries_file.parent.glob("registries.d/*.crt")
+    assert certificate.read_text() == CA + CA
+    assert registries_file.read_text() != before
+
+
+@pytest.mark.parametrize("registries", [{}, None])
+def test_registries_of_others_are_left_alone(
+    machine: dict[str, Any], capsys: Any, registries_file: Path, registries: Any
+) -> None:
+    registries_file.parent.mkdir()
+    registries_file.write_text("mirrors: {}\n")
+    run_module("k3s_config", {**machine, "config": {}, "registries": registries}, capsys)
+    assert registries_file.read_text() == "mirrors: {}\n"
+
+
+def test_logins_that_others_wrote_are_not_shown(
+    machine: dict[str, Any], capsys: Any, registries_file: Path
+) -> None:
+    registries_file.parent.mkdir()
+    registries_file.write_text("configs: {r.example: {auth: {password:\n tr0ub4dor}}}\n")
+    answer = run_module("k3s_config", {**machine, "config": {}, "registries": REGISTRIES}, capsys)
+    assert "written by others" in answer["diff"][-1]["before"]
+    assert "tr0ub4dor" not in json.dumps(answer)
+
+
+def test_wrong_registries_change_nothing(machine: dict[str, Any], capsys: Any, registries_file: Path) -> None:
+    wrong = {"configs": {"r.example": {"auth": {"password": "correcthorse"}}}}
+    answer = run_module("k3s_config", {**machine, "config": {}, "registries": wrong}, capsys)
+    assert "registries: configs: r.example: auth: has a password and no username" in answer["msg"]
+    assert "correcthorse" not in json.dumps(answer)
+    assert not registries_file.parent.exists()

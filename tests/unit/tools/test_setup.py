@@ -1,0 +1,89 @@
+"""What a computer lacks becomes commands, in order; what has all becomes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tools import setup
+
+READY = setup.Computer(needed=[], useful=[], docker="running", may_act=True, has_apt=True, has_systemd=True)
+
+
+def commands(**found: Any) -> list[str]:
+    return [" ".join(step.command) for step in setup.plan(replace(READY, **found))]
+
+
+def test_computer_that_has_all_needs_nothing() -> None:
+    assert commands() == []
+
+
+def test_what_is_missing_is_installed_before_docker_is_started() -> None:
+    assert commands(needed=["docker.io"], useful=["shellcheck"], docker="missing") == [
+        "apt-get install --yes --no-install-recommends -qq docker.io",
+        "apt-get install --yes --no-install-recommends -qq shellcheck",
+        "systemctl enable --now docker",
+    ]
+
+
+def test_what_only_tests_need_is_not_required() -> None:
+    (step,) = setup.plan(replace(READY, useful=["chromium"]))
+    assert not step.required
+
+
+def test_docker_without_init_runs_in_the_background() -> None:
+    (step,) = setup.plan(replace(READY, docker="stopped", has_systemd=False))
+    assert step.background
+    assert step.command[0] == "dockerd"
+
+
+def test_account_without_rights_is_told_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup, "read", lambda: replace(READY, docker="stopped", may_act=False))
+    assert setup.main() == 1
+    said = capsys.readouterr().err
+    assert "neither root nor sudo" in said
+    assert "  systemctl enable --now docker" in said
+
+
+def test_account_that_docker_refuses_joins_its_group(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("USER", "ada")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(setup, "read", lambda: replace(READY, docker="denied"))
+    assert setup.main() == 1
+    assert "usermod -aG docker ada" in capsys.readouterr().err
+
+
+def test_daemon_that_dies_is_reported_with_its_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(setup, "DAEMON_LOG", tmp_path / "log")
+    monkeypatch.setattr(setup, "docker_state", lambda: "stopped")
+    assert not setup.in_background(["sh", "-c", "echo no cgroups here; exit 1"])
+    assert "no cgroups here" in capsys.readouterr().err
+
+
+def test_client_without_daemon_needs_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = {"docker", "debootstrap", "ssh-keygen", "chromium", "shellcheck"}
+    monkeypatch.setattr(setup.shutil, "which", lambda name, path=None: name if name in here else None)
+    monkeypatch.setattr(setup, "docker_state", lambda: "stopped")
+    assert setup.read().needed == ["docker.io"]
+    monkeypatch.setattr(setup, "docker_state", lambda: "running")
+    assert setup.read().needed == []
+
+
+def test_this_computer_is_read_without_changing_it() -> None:
+    before = subprocess.run(["ps", "-eo", "comm"], capture_output=True, text=True, check=True).stdout.count(
+        "dockerd"
+    )
+    assert setup.read().docker in ("missing", "stopped", "denied", "running")
+    after = subprocess.run(["ps", "-eo", "comm"], capture_output=True, text=True, check=True).stdout.count(
+        "dockerd"
+    )
+    assert after == before
