@@ -1,0 +1,233 @@
+"""Whatever the Markdown pages name must exist: links, anchors, paths, commands. Faults are told by line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INDEX = ROOT / "docs" / "README.md"
+# Pages that nothing links to: the forge shows them by their name.
+ENTRANCES = {ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"}
+FENCE = re.compile(r"^\s*```")
+CODE_SPAN = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"!?\[(?:[^\]]|\][^(])*?\]\(([^)\s]+)\)")
+PATH = re.compile(r"[\w.-]+(?:/[\w.*-]+)+/?")
+PLAYBOOK = re.compile(r"(?:playbooks/[\w/]+|site)\.yml")
+MAKE = re.compile(r"(?<![\w./-])make ((?:[A-Z]\w*=\S+ )*)([a-z][a-z-]*+)(?!\*)")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a page. `fenced` lines stand in a code block; `number` counts from 1."""
+
+    page: Path
+    number: int
+    text: str
+    fenced: bool
+
+    @property
+    def place(self) -> str:
+        """Where a reader finds the line, for example `docs/README.md:3`."""
+        return f"{self.page.relative_to(ROOT)}:{self.number}"
+
+    @property
+    def code(self) -> list[str]:
+        """The whole line inside a code block, elsewhere what stands between backticks."""
+        return [self.text] if self.fenced else CODE_SPAN.findall(self.text)
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    """The files of the repository, also those that are new and not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return tuple(sorted(name for name in listed.split("\0") if name and (ROOT / name).exists()))
+
+
+@cache
+def pages() -> tuple[Path, ...]:
+    return tuple(ROOT / name for name in tracked() if name.endswith(".md"))
+
+
+@cache
+def lines(page: Path) -> tuple[Line, ...]:
+    found: list[Line] = []
+    fenced = False
+    for number, text in enumerate(page.read_text().splitlines(), 1):
+        if FENCE.match(text):
+            fenced = not fenced
+        else:
+            found.append(Line(page, number, text, fenced))
+    assert not fenced, f"{page.relative_to(ROOT)}: a code block has no end"
+    return tuple(found)
+
+
+def every_line() -> Iterator[Line]:
+    for page in pages():
+        yield from lines(page)
+
+
+def problems(judge: Callable[[Line], Iterator[str]]) -> list[str]:
+    return [f"{line.place}: {problem}" for line in every_line() for problem in judge(line)]
+
+
+def links(line: Line) -> list[str]:
+    """Targets of the links of a line, those of other sites excepted."""
+    if line.fenced:
+        return []
+    found = LINK.findall(CODE_SPAN.sub("code", line.text))
+    return [target for target in found if not re.match(r"[a-z]+:", target)]
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors that GitHub gives to the headings of a page; the second of one name gets `-1`."""
+    slugs: list[str] = []
+    for line in lines(page):
+        if not line.fenced and (heading := re.match(r"#{1,6} +(.*)", line.text)):
+            text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[1])
+            slug = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+            slugs.append(slug if slug not in slugs else f"{slug}-{slugs.count(slug)}")
+    return frozenset(slugs)
+
+
+def link_problems(line: Line) -> Iterator[str]:
+    for target in links(line):
+        name, _, anchor = target.partition("#")
+        there = (line.page.parent / name).resolve() if name else line.page
+        if not there.exists():
+            yield f"the link {target} leads to nothing"
+        elif anchor and anchor not in anchors(there):
+            yield f"the page has no heading for the link {target}"
+
+
+def path_problems(line: Line) -> Iterator[str]:
+    """A path is judged where its first folder is one of the repository, or of the page's own folder."""
+    for span in line.code if not line.fenced else []:
+        name = span.partition("::")[0]
+        if not PATH.fullmatch(name) or of_an_operator(line.page, name):
+            continue
+        bases = [base for base in (ROOT, line.page.parent) if is_tracked(base / name.split("/")[0])]
+        if bases and not any(any(base.glob(name.rstrip("/"))) for base in bases):
+            yield f"`{name}` does not exist"
+
+
+def is_tracked(folder: Path) -> bool:
+    prefix = f"{folder.relative_to(ROOT)}/"
+    return any(name.startswith(prefix) for name in tracked())
+
+
+def of_an_operator(page: Path, name: str) -> bool:
+    """Whether a path lies in an inventory that the page tells to copy, or holds a run's state."""
+    copied = re.findall(r"cp -r inventories/\w+ (inventories/\w+)", page.read_text())
+    return ".state" in name.split("/") or any(name.startswith(f"{folder}/") for folder in copied)
+
+
+@cache
+def verbs() -> frozenset[str]:
+    """The targets of the Makefile."""
+    return frozenset(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def make_problems(line: Line) -> Iterator[str]:
+    for code in line.code:
+        for _, verb in MAKE.findall(code.partition("#")[0]):
+            if verb not in verbs():
+                yield f"the Makefile has no verb {verb}"
+
+
+def playbook_problems(line: Line) -> Iterator[str]:
+    """A command without an inventory meets the lab, whatever inventory the page speaks of."""
+    for code in line.code:
+        if "ansible-playbook" not in code:
+            continue
+        named = PLAYBOOK.findall(code)
+        for playbook in named:
+            if not (ROOT / playbook).exists():
+                yield f"{playbook} does not exist"
+        inventory = re.search(r"(?:-i|--inventory)[ =](\S+)", code)
+        if not inventory:
+            if named:
+                yield f"`{code.strip()}` names no inventory: write -i inventories/<name>"
+        elif not inventory_exists(line.page, inventory[1]):
+            yield f"{inventory[1]} is neither there nor made by this page"
+
+
+def inventory_exists(page: Path, name: str) -> bool:
+    return (
+        "<" in name
+        or name.startswith("$")
+        or (ROOT / name).exists()
+        or bool(re.search(rf"cp -r inventories/\w+ {re.escape(name)}\b", page.read_text()))
+    )
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    assert problems(link_problems) == []
+
+
+def test_every_path_in_backticks_exists() -> None:
+    assert problems(path_problems) == []
+
+
+def test_every_verb_of_make_exists() -> None:
+    assert problems(make_problems) == []
+
+
+def test_every_playbook_command_names_its_inventory() -> None:
+    assert problems(playbook_problems) == []
+
+
+def test_every_page_of_docs_is_in_the_index() -> None:
+    listed = {
+        (INDEX.parent / target.partition("#")[0]).resolve() for line in lines(INDEX) for target in links(line)
+    }
+    decisions = ROOT / "docs" / "decisions"
+    missing = [
+        page for page in pages() if page.is_relative_to(ROOT / "docs") and page not in listed | {INDEX}
+    ]
+    assert [str(page) for page in missing if page.parent != decisions] == []
+
+
+def test_every_decision_is_listed() -> None:
+    index = ROOT / "docs" / "decisions" / "README.md"
+    listed = {(index.parent / target).resolve() for line in lines(index) for target in links(line)}
+    assert {page for page in pages() if page.parent == index.parent} - {index} == listed
+
+
+# The judges themselves: each finds its fault, and only that.
+
+
+@pytest.mark.parametrize(
+    ("judge", "text", "fenced", "found"),
+    [
+        (link_problems, "[index](docs/README.md)", False, 0),
+        (link_problems, "[index](docs/NOWHERE.md)", False, 1),
+        (link_problems, "[no such heading](docs/README.md#no-such-heading)", False, 1),
+        (link_problems, "[elsewhere](https://example.org/x.md)", False, 0),
+        (path_problems, "`roles/node/tasks/main.yml`", False, 0),
+        (path_problems, "`roles/nothing/tasks/main.yml`", False, 1),
+        (path_problems, "`/etc/rancher/k3s`, `a/b`", False, 0),
+        (make_problems, "`make up LAB=test`", False, 0),
+        (make_problems, "`make coffee`", False, 1),
+        (make_problems, "make sure that it runs", False, 0),
+        (playbook_problems, "`ansible-playbook -i inventories/lab site.yml`", False, 0),
+        (playbook_problems, "ansible-playbook playbooks/images.yml", True, 1),
+        (playbook_problems, "ansible-playbook -i inventories/lab playbooks/nothing.yml", True, 1),
+        (playbook_problems, "ansible-playbook -i inventories/nowhere site.yml", True, 1),
+    ],
+)
+def test_judge(judge: Callable[[Line], Iterator[str]], text: str, fenced: bool, found: int) -> None:
+    assert len(list(judge(Line(ROOT / "README.md", 1, text, fenced)))) == found
