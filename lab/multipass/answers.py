@@ -11,6 +11,7 @@ from lab.multipass.records import Record
 
 VERSION = "1.16.1"
 IMAGE_HASH = "0" * 64  # of a picture that is not there
+NO_ADDRESS = "N/A"
 COMMAND_LINE_ERROR, COMMAND_FAIL, DAEMON_FAIL = 1, 2, 3
 
 
@@ -31,7 +32,10 @@ def release(record: Record, state: str) -> str:
 
 
 def addresses(record: Record, state: str) -> list[str]:
-    return [record.address] if state == "Running" else []
+    """The address of what runs. One without shows "N/A" (add_ipv4 in daemon.cpp of the real one)."""
+    if state != "Running":
+        return []
+    return [record.address or NO_ADDRESS]
 
 
 def list_answer(instances: Iterable[tuple[Record, str]]) -> dict[str, Any]:

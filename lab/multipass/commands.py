@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -72,6 +73,14 @@ def pick_one(name: str) -> tuple[Record, str]:
 # Reading.
 
 
+def shown(instances: Sequence[tuple[Record, str]]) -> list[tuple[Record, str]]:
+    """The instances as `list` and `info` show them."""
+    lost = machines.without_network()
+    return [
+        (replace(record, address="") if record.name in lost else record, state) for record, state in instances
+    ]
+
+
 def version(words: list[str]) -> int:
     parser = Parser(prog="multipass version")
     parser.add_argument("--format", default="table")
@@ -86,7 +95,7 @@ def list_(words: list[str]) -> int:
     parser = Parser(prog="multipass list")
     parser.add_argument("--format", default="table", choices=["table", "json"])
     asked = parser.parse_args(words)
-    found = list(existing().values())
+    found = shown(list(existing().values()))
     table = asked.format == "table"
     print(answers.list_table(found) if table else answers.to_json(answers.list_answer(found)), end="")
     return 0
@@ -97,7 +106,7 @@ def info(words: list[str]) -> int:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--format", default="table", choices=["table", "json"])
     asked = parser.parse_args(words)
-    found = pick(asked.names or list(existing()))
+    found = shown(pick(asked.names or list(existing())))
     table = asked.format == "table"
     print(answers.info_table(found) if table else answers.to_json(answers.info_answer(found)), end="")
     return 0

@@ -64,6 +64,13 @@ def states() -> dict[str, str]:
     return {row[0]: STATES.get(row[1], "Stopped") for row in rows if len(row) == 2}
 
 
+def without_network() -> set[str]:
+    """The instances that run and were taken off their network: they have no address, as without a lease."""
+    filters = ("--filter", f"label={LABEL}={service_name()}", "--filter", "status=running")
+    listing = docker("ps", *filters, "--format", '{{.Label "metalworks.host"}} {{.Networks}}')
+    return {row[0] for row in map(str.split, listing.splitlines()) if len(row) == 1}
+
+
 def node_image() -> str:
     """The image of a lab machine, built once."""
     given = os.environ.get("METALWORKS_NODE_IMAGE")

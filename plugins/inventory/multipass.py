@@ -74,14 +74,25 @@ NAMED_BY = "multipass_machines_instance"
 REASON = "multipass_unreachable"
 
 
-def read(multipass: Multipass, names: list[str]) -> dict[str, Instance]:
-    """The instances by name. Some versions refuse the whole list when one instance has no address yet."""
+def read(multipass: Multipass, names: list[str]) -> dict[str, Instance | MultipassError]:
+    """The instances by name, or why one cannot be read: it must not take the others' addresses away.
+
+    Some versions refuse the whole list when one instance has no address yet: then each is asked for.
+    """
     try:
         return {instance.name: instance for instance in read_list(multipass)}
     except MultipassError as error:
         if NO_ADDRESS not in str(error):
             raise
-    return {name: read_info(multipass, name) for name in names}
+    return {name: read_one(multipass, name) for name in names}
+
+
+def read_one(multipass: Multipass, name: str) -> Instance | MultipassError:
+    """One instance, or the reason why multipass does not tell of it."""
+    try:
+        return read_info(multipass, name)
+    except MultipassError as error:
+        return error
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -90,9 +101,11 @@ class InventoryModule(BaseInventoryPlugin):
     NAME = "multipass"
 
     def verify_file(self, path: str) -> bool:
+        """Whether the file is this plugin's, by its name."""
         return bool(super().verify_file(path)) and path.endswith(("multipass.yml", "multipass.yaml"))
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Give each host of the group its address, or the reason why it has none."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         names = self.names(path)
@@ -121,7 +134,13 @@ class InventoryModule(BaseInventoryPlugin):
             for host in self.inventory.groups[group].get_hosts()
         }
 
-    def give_address(self, host: str, name: str, instance: Instance | None, path: str) -> None:
+    def give_address(
+        self, host: str, name: str, instance: Instance | MultipassError | None, path: str
+    ) -> None:
+        """The host's address, or why it has none."""
+        if isinstance(instance, MultipassError):
+            self.give_reason(host, str(instance).rstrip("."))
+            return
         if instance is None or instance.state != "running":
             state = instance.state if instance else "absent"
             self.give_reason(host, f"multipass's instance {name} is {state}")

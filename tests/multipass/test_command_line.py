@@ -78,6 +78,21 @@ def test_instance_runs_and_has_an_address(vm: str) -> None:
     assert entry["ipv4"] == told["info"][vm]["ipv4"]
 
 
+def test_instance_without_an_address_runs_and_shows_a_word(vm: str) -> None:
+    """Only on the stand-in, whose machine can be taken off its network and put back."""
+    service = {**SERVICE, **os.environ}["METALWORKS_MULTIPASS"]
+    names = (f"metalworks-{service}", f"{service}-{vm}")
+    address = json.loads(done("info", vm, "--format", "json"))["info"][vm]["ipv4"][0]
+    taken = subprocess.run(["docker", "network", "disconnect", *names], capture_output=True, check=False)
+    if taken.returncode != 0:
+        pytest.skip("this is a real multipass")
+    try:
+        told = json.loads(done("info", vm, "--format", "json"))["info"][vm]
+    finally:
+        subprocess.run(["docker", "network", "connect", "--ip", address, *names], check=True)
+    assert (told["state"], told["ipv4"]) == ("Running", ["N/A"])
+
+
 def test_cloud_init_has_finished(vm: str) -> None:
     assert "status: done" in done("exec", vm, "--", "cloud-init", "status", "--wait")
 

@@ -88,6 +88,24 @@ def parse_json(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def addresses_from(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of one entry. An instance that runs and has none yet shows a word in their place.
+
+    The word is "UNKNOWN" in version 1.5 and "N/A" since 1.6 (populate_instance_info of
+    runtime_instance_info_helper.cpp in canonical/multipass): only what parses as an address is one.
+    """
+    found = entry.get("ipv4")
+    return tuple(text for text in map(str, found if isinstance(found, list) else ()) if _is_address(text))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
     """One entry of `list` or `info`, of whatever version. Early versions write states in capitals."""
     disk = ((entry.get("disks") or {}).get("sda1") or {}).get("total")
@@ -95,7 +113,7 @@ def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
     return Instance(
         name=name,
         state=str(entry.get("state") or "unknown").lower(),
-        ipv4=tuple(str(address) for address in entry.get("ipv4") or () if address),
+        ipv4=addresses_from(entry),
         release="" if release == "Not Available" else release,
         image=str(entry.get("image_release") or ""),
         cpus=int(entry["cpu_count"]) if str(entry.get("cpu_count") or "").isdigit() else None,
@@ -148,12 +166,13 @@ def read_version(multipass: Multipass) -> dict[str, str]:
 
 
 def read_list(multipass: Multipass) -> list[Instance]:
-    """All instances, in multipass's order."""
+    """All instances, in multipass's order. An entry without a name is skipped: the others still count."""
     code, out, err = multipass(["list", "--format", "json"], "")
     found = parse_json(out)
-    if found is None or "list" not in found:
+    if found is None or not isinstance(found.get("list"), list):
         raise MultipassError(explain("Listing the instances", code, out, err))
-    return [instance_from(str(entry["name"]), entry) for entry in found["list"]]
+    entries = (entry for entry in found["list"] if isinstance(entry, dict) and entry.get("name"))
+    return [instance_from(str(entry["name"]), entry) for entry in entries]
 
 
 def read_info(multipass: Multipass, name: str) -> Instance:

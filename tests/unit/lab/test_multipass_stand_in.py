@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def test_list_and_info_are_read_by_the_module(state: str) -> None:
     assert one.state == other.state == state.lower()
     assert one.ipv4 == other.ipv4 == (("172.30.10.11",) if state == "Running" else ())
     assert other.mounts == {"/srv": "/home/ada"}
+
+
+def test_instance_without_an_address_shows_the_word_of_the_real_one() -> None:
+    lost = replace(VM, address="")
+    assert answers.details(lost, "Running")["ipv4"] == ["N/A"]
+    assert answers.list_answer([(lost, "Running")])["list"][0]["ipv4"] == ["N/A"]
+    assert answers.details(lost, "Stopped")["ipv4"] == []
+    (read,) = read_list(lambda *_: (0, answers.to_json(answers.list_answer([(lost, "Running")])), ""))
+    assert (read.state, read.ipv4) == ("running", ())
 
 
 def test_json_of_the_documented_keys() -> None:

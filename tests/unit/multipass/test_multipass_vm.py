@@ -68,7 +68,7 @@ def multipass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
 
 
 def run(multipass: Answers, capsys: Any, *, check: bool = False, **params: Any) -> Any:
-    given = {"name": "vm", "executable": str(multipass.program), "timeout": 2, **params}
+    given = {"name": "vm", "executable": str(multipass.program), "timeout": 60, **params}
     return run_module("multipass_vm", given, capsys, check=check)
 
 
@@ -91,7 +91,7 @@ def test_launch_hands_over_cloud_init_and_waits(multipass: Answers, capsys: Any)
     running = [0, "status: running\n", ""]
     multipass.give(
         {
-            "info vm --format json": [MISSING, info("Running"), info("Running", "10.1.2.3")],
+            "info vm --format json": [MISSING, info("Running", "N/A"), info("Running", "10.1.2.3")],
             STATUS: [[255, "", "exec failed: ssh connection failed"], running, [0, "status: done\n", ""]],
         }
     )
@@ -102,7 +102,7 @@ def test_launch_hands_over_cloud_init_and_waits(multipass: Answers, capsys: Any)
     assert answer["instance"]["ipv4"] == ["10.1.2.3"]
     launched = next(asked for asked in multipass.asked if asked[0].startswith("launch"))
     assert launched == [
-        "launch --name vm --cloud-init - --timeout 2",
+        "launch --name vm --cloud-init - --timeout 60",
         "#cloud-config\npackages: [curl]\n",
     ]
     assert [words for words, _ in multipass.asked].count(STATUS) == 3
@@ -142,7 +142,7 @@ def test_launch_that_multipass_waits_for_too_short_goes_on(multipass: Answers, c
     multipass.give(
         {
             "info vm --format json": [MISSING, info("Running", "10.1.2.3")],
-            "launch --name vm --timeout 2": [late],
+            "launch --name vm --timeout 60": [late],
             STATUS: [[0, "status: done\n", ""]],
         }
     )
@@ -228,7 +228,7 @@ def test_memory_is_told_so_that_all_machines_of_a_computer_can_be_added_up(
 
 
 def test_instance_that_gets_no_address_is_named(multipass: Answers, capsys: Any) -> None:
-    multipass.give({"info vm --format json": [info("Running")]})
+    multipass.give({"info vm --format json": [info("Running", "N/A")]})
     answer = run(multipass, capsys, timeout=0)
     assert answer["failed"]
     assert "vm has no address" in answer["msg"]

@@ -124,6 +124,35 @@ def test_silent_service_leaves_hosts_without_address(folder: Folder) -> None:
     assert set(folder.read().values()) == {None}
 
 
+@pytest.mark.parametrize("word", ["N/A", "UNKNOWN", ""])
+@pytest.mark.parametrize("bad", ["metalworks-1", "metalworks-2"])
+def test_instance_without_an_address_takes_nothing_from_the_others(
+    folder: Folder, word: str, bad: str
+) -> None:
+    good = "metalworks-2" if bad == "metalworks-1" else "metalworks-1"
+    entries = {bad: running(bad, word), good: running(good, "10.97.0.76")}
+    folder.answer(listed({"state": "Running"}, *(entries[name] for name in sorted(entries))))
+    assert folder.read() == {"localhost": None, bad: None, good: "10.97.0.76"}
+    assert folder.reasons == {
+        "localhost": "",
+        good: "",
+        bad: f"{bad} cannot be reached: multipass's instance {bad} has no address yet",
+    }
+
+
+def test_instance_that_cannot_be_read_takes_nothing_from_the_others(folder: Folder) -> None:
+    entry = {"state": "Running", "ipv4": ["10.97.0.76"]}
+    folder.answer(
+        {
+            "list --format json": [2, "", "list failed: IP not available\n"],
+            "info metalworks-1 --format json": [2, "", "info failed: cannot open the instance\n"],
+            "info metalworks-2 --format json": [0, json.dumps({"info": {"metalworks-2": entry}}), ""],
+        }
+    )
+    assert folder.read()["metalworks-2"] == "10.97.0.76"
+    assert "cannot open the instance" in folder.reasons["metalworks-1"]
+
+
 def test_list_that_one_instance_spoils_is_read_one_by_one(folder: Folder) -> None:
     entry = {"state": "Running", "ipv4": ["10.97.0.76"]}
     folder.answer(
