@@ -7,13 +7,16 @@ DOCUMENTATION = r"""
 module: helm_recover
 short_description: Mend a Helm release whose last operation was killed or failed
 description:
-  - Helm refuses every operation on a release whose last one is still open, as it is when Helm was killed. One
-    that
-    failed leaves objects half changed, which an upgrade with the values of before does not notice.
-  - Rolls such a release back to its last good revision. Where there is none, forgets the record, so that the
-    next
-    installation takes over the objects that are there.
-  - Does nothing to a release that is well, or that does not exist.
+  - Helm refuses to upgrade a release whose last operation is recorded as still open, which is what a killed
+    Helm leaves behind. After a failed operation the objects may be half changed, and an upgrade with the
+    same values does not notice that.
+  - An installation, upgrade or rollback that was killed or that failed is rolled back to the last good
+    revision. Where there is no good revision, the records are forgotten; the next installation then adopts
+    the objects that exist already.
+  - An uninstallation that was killed is undone, by a rollback to the revision that it was taking away. Its
+    record describes every object, so that nothing is lost or left behind without an owner.
+  - A release that is well, that was uninstalled to the end, or that does not exist is left alone.
+  - A state that this module does not know leads to a warning and to no step; Helm then decides.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api]
 options:
@@ -26,7 +29,7 @@ options:
     type: str
     required: true
   binary:
-    description: The Helm executable, version 3.
+    description: The Helm executable.
     type: path
     default: helm
 attributes:
@@ -37,7 +40,7 @@ attributes:
     description: RV(actions) says it in a sentence.
     support: none
   idempotent:
-    description: Does something to a broken release only.
+    description: Changes only a release that is broken.
     support: full
 """
 
@@ -70,8 +73,15 @@ ARGUMENTS: dict[str, Any] = {
     "binary": {"type": "path", "default": "helm"},
     **API_ARGUMENTS,
 }
-BROKEN = {"failed", "pending-install", "pending-upgrade", "pending-rollback"}
+# The states of a release, as Helm defines them: pkg/release/status.go of Helm 3, which Helm 4 took over
+# unchanged as pkg/release/common/status.go. Helm's upgrade refuses the pending ones, and needs a `deployed`,
+# `failed` or `superseded` record for all others (prepareUpgrade in pkg/action/upgrade.go).
 GOOD = {"deployed", "superseded"}
+# `helm upgrade --install` installs anew where a release was uninstalled and its history kept.
+GONE = {"uninstalled"}
+BROKEN = {"failed", "pending-install", "pending-upgrade", "pending-rollback", "unknown"}
+HALF_REMOVED = {"uninstalling"}
+KNOWN = GOOD | GONE | BROKEN | HALF_REMOVED
 
 
 @dataclass(frozen=True)
@@ -93,19 +103,35 @@ class Step:
 
 
 def plan(revisions: list[Revision]) -> list[Step]:
-    """What brings the release back."""
+    """Return the steps after which Helm upgrades the release; none where it does so already."""
     ordered = sorted(revisions, key=lambda revision: revision.number)
-    if not ordered or ordered[-1].status not in BROKEN:
+    if not ordered:
+        return []
+    last = ordered[-1]
+    why = f"revision {last.number} is {last.status}"
+    if last.status in HALF_REMOVED:
+        return [Step(f"Roll back to revision {last.number} - {why}", rollback_to=last.number)]
+    if last.status not in BROKEN:
         return []
     good = [revision.number for revision in ordered if revision.status in GOOD]
-    why = f"revision {ordered[-1].number} is {ordered[-1].status}"
     if good:
         return [Step(f"Roll back to revision {good[-1]} - {why}", rollback_to=good[-1])]
     return [Step(f"Forget revision {each.number} - {why}", forget=each.secret) for each in ordered]
 
 
+def doubts(revisions: list[Revision]) -> list[str]:
+    """Return a warning where the last record has a state that Helm did not have when this was written."""
+    last = max(revisions, key=lambda revision: revision.number, default=None)
+    if last is None or last.status in KNOWN:
+        return []
+    return [
+        f"revision {last.number} is {last.status!r}, a state that is not known here, so nothing was mended. "
+        "If Helm refuses the upgrade: `helm history` shows the revisions, and `helm rollback` returns to one."
+    ]
+
+
 def read_revisions(api: KubernetesApi, namespace: str, name: str) -> list[Revision]:
-    """Helm's records, which are Secrets."""
+    """Return Helm's records of a release, which are Secrets."""
     path = f"/api/v1/namespaces/{namespace}/secrets"
     secrets = api.get(path, labelSelector=f"owner=helm,name={name}")["items"]
     return [
@@ -132,10 +158,14 @@ def apply(module: AnsibleModule, api: KubernetesApi, steps: list[Step]) -> None:
 
 
 def main() -> None:
+    """Read the records, plan, and mend."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         api = KubernetesApi(module.params["kubeconfig"], module.params["context"])
-        steps = plan(read_revisions(api, module.params["namespace"], module.params["name"]))
+        revisions = read_revisions(api, module.params["namespace"], module.params["name"])
+        steps = plan(revisions)
+        for warning in doubts(revisions):
+            module.warn(warning)
         if not module.check_mode:
             apply(module, api, steps)
     except ApiError as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from in_process import cases
-from library.kubernetes.helm_recover import Revision, plan
+from library.kubernetes.helm_recover import Revision, doubts, plan
 
 
 @pytest.mark.parametrize("case", cases(__file__))
@@ -15,3 +15,10 @@ def test_plan(case: dict[str, Any]) -> None:
     steps = plan(revisions)
     assert [step.rollback_to or step.forget for step in steps] == case["steps"]
     assert plan(list(reversed(revisions))) == steps, "the order of the records must not matter"
+    assert bool(doubts(revisions)) == case.get("doubts", False)
+
+
+def test_a_state_that_is_not_known_is_named_with_a_way_out() -> None:
+    (warning,) = doubts([Revision(2, "pending-review", "v2")])
+    assert "revision 2 is 'pending-review'" in warning
+    assert "helm rollback" in warning
