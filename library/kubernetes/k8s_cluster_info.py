@@ -54,6 +54,7 @@ nodes:
       external_ip: ""
       architecture: amd64
       cordoned: false
+      taints: []
 address:
   description: Where the first node that is Ready is reached; its external address if it has one.
   type: str
@@ -84,12 +85,13 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def missing(nodes: Sequence[Node], names: Sequence[str]) -> list[str]:
-    """The nodes that have to be Ready and are not."""
+    """Return the names of the nodes that have to be Ready and are not."""
     ready = {node.name for node in nodes if node.ready}
     return [name for name in (names or [node.name for node in nodes]) if name not in ready]
 
 
 def main() -> None:
+    """Read the nodes, wait for those that are asked for, and return them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     wait, context = module.params["wait_for"], module.params["context"] or "now selected"
     start = time.monotonic()

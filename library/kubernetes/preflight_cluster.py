@@ -7,8 +7,9 @@ DOCUMENTATION = r"""
 module: preflight_cluster
 short_description: Find what keeps the platform from running on a cluster that is already there
 description:
-  - Asks the API whether it is reached, new enough, has Ready nodes of the right kind, a storage class, a free
-    node port, and lets this user make what the hub is made of.
+  - Asks whether the API can be reached and is new enough; whether there are nodes that are Ready, take the
+    hub's pods and have the architecture of its images; whether there are a storage class and a free node
+    port; and whether this user may create what the hub is made of.
   - Changes nothing.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api, reads_only]
@@ -33,6 +34,12 @@ options:
     description: Whether images are built on this computer, for its own architecture.
     type: bool
     default: true
+  tolerations:
+    description:
+      - Which pods have to find a node, by a name for messages, each with the taints that they tolerate in the
+        form of the Kubernetes API.
+    type: dict
+    default: {the hub: []}
 """
 
 EXAMPLES = r"""
@@ -69,18 +76,20 @@ ARGUMENTS: dict[str, Any] = {
     "node_port": {"type": "int", "default": 0},
     "storage_class": {"type": "str", "default": ""},
     "own_images": {"type": "bool", "default": True},
+    "tolerations": {"type": "dict", "default": {"the hub": []}},
     **API_ARGUMENTS,
 }
 
 
 def judge(params: dict[str, Any]) -> list[str]:
-    """All that is wrong; a cluster that cannot be asked is one problem."""
+    """Return all problems; a cluster that cannot be asked is one problem."""
     wanted = Wanted(
         namespace=params["namespace"],
         minimum=params["minimum"],
         node_port=params["node_port"],
         storage_class=params["storage_class"],
         architecture=architecture(platform.machine()) if params["own_images"] else "",
+        tolerations=params["tolerations"],
     )
     try:
         found = read(KubernetesApi(params["kubeconfig"], params["context"]), wanted)
@@ -90,6 +99,7 @@ def judge(params: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
+    """Judge the cluster and return what is wrong."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.exit_json(changed=False, problems=judge(module.params))
 

@@ -46,6 +46,36 @@ def jupyterhub_without(items: list[dict[str, Any]], *keys: str) -> list[dict[str
     return [{key: value for key, value in item.items() if key not in keys} for item in items]
 
 
+# The taints that the pods of zero-to-jupyterhub tolerate by themselves: scheduling.corePods.tolerations and
+# scheduling.userPods.tolerations in its values.yaml.
+DEDICATED_KEYS = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
+
+
+def jupyterhub_tolerations(values: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return which taints the pods of a hub tolerate, for the values that an operator gives to its chart."""
+
+    def given(*path: str) -> list[dict[str, Any]] | None:
+        place: Any = values
+        for key in path:
+            place = (place or {}).get(key)
+        return place if isinstance(place, list) else None
+
+    def of_all(kind: str, value: str) -> list[dict[str, Any]]:
+        found = given("scheduling", kind, "tolerations")
+        own = [{"key": key, "value": value, "effect": "NoSchedule"} for key in DEDICATED_KEYS]
+        return own if found is None else found
+
+    core = of_all("corePods", "core")
+    return {
+        "the hub": [*core, *(given("hub", "tolerations") or [])],
+        "the proxy": [*core, *(given("proxy", "chp", "tolerations") or [])],
+        "the users' servers": [
+            *of_all("userPods", "user"),
+            *(given("singleuser", "extraTolerations") or []),
+        ],
+    }
+
+
 def jupyterhub_scrub(text: str, secrets: dict[str, str]) -> str:
     """A program's output, safe to show."""
     for name, secret in secrets.items():
@@ -61,5 +91,6 @@ class FilterModule:
             "jupyterhub_image": jupyterhub_image,
             "jupyterhub_profile_list": jupyterhub_profile_list,
             "jupyterhub_scrub": jupyterhub_scrub,
+            "jupyterhub_tolerations": jupyterhub_tolerations,
             "jupyterhub_without": jupyterhub_without,
         }

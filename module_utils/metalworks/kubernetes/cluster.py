@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class Node:
     external_ip: str
     architecture: str
     cordoned: bool = False  # takes no new pods
+    taints: tuple[Mapping[str, str], ...] = ()  # each with key, value and effect, as the API gives them
 
     @property
     def address(self) -> str:
@@ -59,6 +60,8 @@ class Wanted:
     storage_class: str = ""
     architecture: str = ""  # of the images that are built here; empty: none are
     service: str = "proxy-public"
+    # Which pods have to find a node -> the taints that they tolerate, in the API's form.
+    tolerations: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=lambda: {"the hub": ()})
 
 
 def parse_node(item: Mapping[str, Any]) -> Node:
@@ -73,6 +76,7 @@ def parse_node(item: Mapping[str, Any]) -> Node:
         external_ip=addresses.get("ExternalIP", ""),
         architecture=status.get("nodeInfo", {}).get("architecture", ""),
         cordoned=bool(item.get("spec", {}).get("unschedulable")),
+        taints=tuple(item.get("spec", {}).get("taints") or ()),
     )
 
 
@@ -188,15 +192,24 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def _node_problems(found: Cluster, wanted: Wanted) -> list[str]:
-    ready = [node for node in found.nodes if node.ready]
-    if not ready:
+    if not any(node.ready for node in found.nodes):
         names = ", ".join(node.name for node in found.nodes) or "there is none"
         return [f"no node of the cluster is Ready ({names}): kubectl describe node says why"]
-    foreign = [
-        f"{node.name} ({node.architecture})"
-        for node in ready
-        if node.architecture != wanted.architecture and not node.cordoned
-    ]
+    usable = {
+        pods: [node for node in found.nodes if takes(node, tolerations)]
+        for pods, tolerations in wanted.tolerations.items()
+    }
+    homeless = [pods for pods, nodes in usable.items() if not nodes]
+    if homeless:
+        return [_homeless_sentence(homeless, found.nodes)]
+    foreign = sorted(
+        {
+            f"{node.name} ({node.architecture})"
+            for nodes in usable.values()
+            for node in nodes
+            if node.architecture != wanted.architecture
+        }
+    )
     if wanted.architecture and foreign:
         return [
             f"images are built here for {wanted.architecture}, and these nodes cannot run them: "
@@ -204,6 +217,59 @@ def _node_problems(found: Cluster, wanted: Wanted) -> list[str]:
             "cordon), or let metalworks_notebooks name published images only"
         ]
     return []
+
+
+def takes(node: Node, tolerations: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the scheduler may put pods with these tolerations on the node."""
+    return node.ready and not node.cordoned and not any(_repelling(node.taints, tolerations))
+
+
+def _repelling(
+    taints: Iterable[Mapping[str, str]], tolerations: Sequence[Mapping[str, Any]]
+) -> Iterator[Mapping[str, str]]:
+    for taint in taints:
+        prevents = taint.get("effect") in ("NoSchedule", "NoExecute")  # PreferNoSchedule is a wish only
+        if prevents and not any(tolerates(each, taint) for each in tolerations):
+            yield taint
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, str]) -> bool:
+    """Tell whether a toleration matches a taint, by the rules of the Kubernetes API.
+
+    They are Toleration.ToleratesTaint in k8s.io/api/core/v1: an empty effect or key matches every one.
+    """
+    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+        return False
+    if toleration.get("key") and toleration["key"] != taint.get("key"):
+        return False
+    if (toleration.get("operator") or "Equal") == "Equal":
+        return (toleration.get("value") or "") == (taint.get("value") or "")
+    return True
+
+
+def _homeless_sentence(homeless: Sequence[str], nodes: Sequence[Node]) -> str:
+    reasons = "; ".join(f"{node.name} {_refusal(node)}" for node in nodes)
+    return (
+        f"no node takes the pods of {', '.join(homeless)}: {reasons}. Add a node that takes pods, let one of "
+        "these take them (kubectl uncordon NODE, kubectl taint nodes NODE KEY:EFFECT-), or tolerate a taint "
+        "in jupyterhub_values (hub.tolerations, proxy.chp.tolerations, singleuser.extraTolerations)"
+    )
+
+
+def _refusal(node: Node) -> str:
+    if not node.ready:
+        return "is not Ready"
+    if node.cordoned:
+        return "is cordoned"
+    names = (
+        "{key}{value}:{effect}".format(
+            key=taint["key"],
+            value=f"={taint['value']}" if taint.get("value") else "",
+            effect=taint["effect"],
+        )
+        for taint in _repelling(node.taints, ())
+    )
+    return f"has the taint {', '.join(names)}"
 
 
 def _right_problems(found: Cluster, wanted: Wanted) -> list[str]:

@@ -103,6 +103,81 @@ def test_a_node_that_takes_no_pods_may_be_of_any_kind(tmp_path: Path, capsys: An
         assert judge(path, capsys) == []
 
 
+CORE = {"key": "hub.jupyter.org/dedicated", "value": "core", "effect": "NoSchedule"}
+DATABASE = {"key": "team", "value": "database", "effect": "NoExecute"}
+
+
+def tainted(name: str, *taints: dict[str, str], cordoned: bool = False) -> dict[str, Any]:
+    return {**node(name), "spec": {"taints": list(taints), "unschedulable": cordoned}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tolerations", "says"),
+    [
+        pytest.param(
+            [tainted("box", {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"})],
+            {"the hub": []},
+            "the pods of the hub: box has the taint node-role.kubernetes.io/control-plane:NoSchedule. Add a",
+            id="the_only_node_is_tainted",
+        ),
+        pytest.param(
+            [tainted("a", cordoned=True), tainted("b", DATABASE), node("c", ready=False)],
+            {"the hub": []},
+            "a is cordoned; b has the taint team=database:NoExecute; c is not Ready. Add",
+            id="each_node_refuses_for_another_reason",
+        ),
+        pytest.param(
+            [tainted("a", CORE), tainted("b", DATABASE)],
+            {"the hub": [CORE], "the users' servers": []},
+            "no node takes the pods of the users' servers: a has the taint hub.jupyter.org/dedicated=core",
+            id="only_the_hub_finds_a_node",
+        ),
+        pytest.param(
+            [tainted("a", DATABASE)],
+            {"the hub": [{**DATABASE, "value": "web"}, {**DATABASE, "effect": "NoSchedule"}]},
+            "no node takes the pods of the hub",
+            id="another_value_or_effect_is_tolerated",
+        ),
+    ],
+)
+def test_nodes_that_take_no_pods_are_named(
+    nodes: list[Any], tolerations: dict[str, Any], says: str, tmp_path: Path, capsys: Any
+) -> None:
+    with serving(answers(**{"/api/v1/nodes": {"items": nodes}}), tmp_path) as path:
+        (problem,) = judge(path, capsys, tolerations=tolerations)
+    assert says in problem
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tolerations"),
+    [
+        pytest.param([tainted("a", DATABASE), node("b")], {"the hub": []}, id="another_node_is_free"),
+        pytest.param([tainted("a", DATABASE)], {"the hub": [DATABASE]}, id="it_is_tolerated"),
+        pytest.param([tainted("a", DATABASE)], {"the hub": [{"operator": "Exists"}]}, id="all_is_tolerated"),
+        pytest.param(
+            [tainted("a", DATABASE)],
+            {"the hub": [{"key": "team", "operator": "Exists"}]},
+            id="every_value_is_tolerated",
+        ),
+        pytest.param(
+            [tainted("a", {**DATABASE, "effect": "PreferNoSchedule"})],
+            {"the hub": []},
+            id="it_is_a_wish_only",
+        ),
+        pytest.param(
+            [tainted("a", CORE), tainted("b", DATABASE)],
+            {"the hub": [CORE], "the users' servers": [DATABASE]},
+            id="each_finds_another_node",
+        ),
+    ],
+)
+def test_nodes_that_take_the_pods_are_accepted(
+    nodes: list[Any], tolerations: dict[str, Any], tmp_path: Path, capsys: Any
+) -> None:
+    with serving(answers(**{"/api/v1/nodes": {"items": nodes}}), tmp_path) as path:
+        assert judge(path, capsys, tolerations=tolerations) == []
+
+
 def test_who_cannot_be_asked_is_named(tmp_path: Path, capsys: Any) -> None:
     with serving(answers(), tmp_path) as path:
         (unknown,) = judge(path, capsys, context="prod")

@@ -59,3 +59,27 @@ def test_output_is_shown_without_secrets() -> None:
 
 def test_keys_are_left_out() -> None:
     assert FILTERS["jupyterhub_without"]([{"name": "ada", "admin": True}], "admin") == [{"name": "ada"}]
+
+
+GPU = {"key": "gpu", "operator": "Exists"}
+
+
+def test_pods_tolerate_what_the_chart_and_its_values_say() -> None:
+    values = {
+        "hub": {"tolerations": [GPU]},
+        "scheduling": {"userPods": {"tolerations": []}},
+        "singleuser": {"extraTolerations": [GPU]},
+    }
+    found = FILTERS["jupyterhub_tolerations"](values)
+    dedicated = {"key": "hub.jupyter.org/dedicated", "value": "core", "effect": "NoSchedule"}
+    assert dedicated in found["the hub"]
+    assert GPU in found["the hub"]
+    assert dedicated in found["the proxy"]
+    assert GPU not in found["the proxy"]
+    assert found["the users' servers"] == [GPU], "the operator's list replaces that of the chart"
+
+
+def test_without_values_the_pods_tolerate_what_the_chart_says() -> None:
+    found = FILTERS["jupyterhub_tolerations"]({})
+    assert {each["value"] for each in found["the users' servers"]} == {"user"}
+    assert {each["value"] for each in found["the hub"]} == {"core"}
