@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,27 @@ import ansible.module_utils
 # Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
+import yaml
 from ansible.module_utils.metalworks.artifacts.rules import merged, shape_problems
 from ansible.module_utils.metalworks.common.architectures import architecture
 
+CATALOGUE = Path(__file__).resolve().parents[2] / "artifacts.yml"
 
-def artifact_catalogue(entries: Mapping[str, Any], overrides: Any = None) -> dict[str, Any]:
-    """The catalogue with an inventory's entries over it; none of them where preflight refuses their shape."""
-    said = overrides or {}
-    found: dict[str, Any] = merged(entries, {} if any(shape_problems(entries, said)) else said)
+
+@cache
+def published() -> Mapping[str, Any]:
+    """Return the entries of artifacts.yml as they are written."""
+    entries: Mapping[str, Any] = yaml.safe_load(CATALOGUE.read_text())["artifacts"]
+    return entries
+
+
+def artifact_catalogue(overrides: Any = None) -> dict[str, Any]:
+    """Return artifacts.yml with an inventory's `metalworks_artifacts` merged over it.
+
+    Overrides whose shape preflight refuses are left out, so that preflight can say what is wrong with them.
+    """
+    entries, given = published(), overrides or {}
+    found: dict[str, Any] = merged(entries, {} if any(shape_problems(entries, given)) else given)
     return found
 
 
