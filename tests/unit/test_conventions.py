@@ -242,10 +242,12 @@ def test_programs_name_no_path_of_this_computer() -> None:
 # What is supported.
 
 SUPPORT = ROOT / "docs" / "reference" / "support.md"
+REAL_K3S = ROOT / "docs" / "reference" / "real-k3s.md"
 
 
-def test_what_is_called_proven_names_tests_that_exist() -> None:
-    named = re.findall(r"`((?:tests|molecule|inventories)/[^`]*)`", SUPPORT.read_text())
+@pytest.mark.parametrize("page", [SUPPORT, REAL_K3S], ids=lambda page: page.stem)
+def test_what_is_called_proven_names_tests_that_exist(page: Path) -> None:
+    named = re.findall(r"`((?:tests|molecule|inventories)/[^`:]*)(?:::[^`]*)?`", page.read_text())
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
 
@@ -259,4 +261,4 @@ def test_every_place_to_run_is_listed_with_its_proof() -> None:
     for target in re.findall(
         r'^    Target\(\s*"(\w+)"', (ROOT / "tests/targets/run.py").read_text(), re.MULTILINE
     ):
-        assert f"reach: {target}" in text, target
+        assert f"targets: {target}" in text, target

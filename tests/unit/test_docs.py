@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "README.md"
-# Pages that nothing links to: the forge shows them by their name.
-ENTRANCES = {ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"}
+REAL_K3S = ROOT / "docs" / "reference" / "real-k3s.md"
+DEFINED_TEST = re.compile(r"^\s*(?:def|async def|func) (test_\w+|Test\w+)\(", re.MULTILINE)
+NAMED_TEST = re.compile(r"(?!test_sequence)test_\w+|Test[A-Z]\w+")  # test_sequence is a key of Molecule's
 FENCE = re.compile(r"^\s*```")
 CODE_SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"!?\[(?:[^\]]|\][^(])*?\]\(([^)\s]+)\)")
@@ -136,6 +137,39 @@ def of_an_operator(page: Path, name: str) -> bool:
 
 
 @cache
+def names_of_tests() -> frozenset[str]:
+    """Functions of pytest (test_...) and of Go (Test...)."""
+    sources = (ROOT / name for name in tracked() if name.endswith((".py", ".go")))
+    return frozenset(name for path in sources for name in DEFINED_TEST.findall(path.read_text()))
+
+
+def named_test_problems(line: Line) -> Iterator[str]:
+    """`test_name` and `TestName` are defined somewhere; `path::name` stands in that file."""
+    for span in line.code if not line.fenced else []:
+        path, _, name = span.partition("::")
+        if (
+            name
+            and (ROOT / path).is_file()
+            and not re.search(rf"\b{re.escape(name)}\b", (ROOT / path).read_text())
+        ):
+            yield f"{path} has no {name}"
+        elif NAMED_TEST.fullmatch(span) and span not in names_of_tests():
+            yield f"no test is called {span}"
+
+
+def unproven_problems(line: Line) -> Iterator[str]:
+    """Each row of the page about the real k3s names what holds it, or says that nothing does."""
+    if line.page != REAL_K3S or not line.text.startswith("| ") or line.text.endswith("| held by |"):
+        return
+    proof = line.text.rstrip(" |").rpartition("|")[2].strip()
+    named = [span.partition("::")[0] for span in CODE_SPAN.findall(proof)]
+    if proof != "not held yet" and not any(
+        name.startswith(("tests/", "molecule/", "lab/")) for name in named
+    ):
+        yield f"{proof!r} is no test"
+
+
+@cache
 def verbs() -> frozenset[str]:
     """The targets of the Makefile."""
     return frozenset(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -182,6 +216,14 @@ def test_every_path_in_backticks_exists() -> None:
     assert problems(path_problems) == []
 
 
+def test_every_test_that_is_named_exists() -> None:
+    assert problems(named_test_problems) == []
+
+
+def test_every_row_about_the_real_k3s_names_its_test() -> None:
+    assert problems(unproven_problems) == []
+
+
 def test_every_verb_of_make_exists() -> None:
     assert problems(make_problems) == []
 
@@ -220,6 +262,10 @@ def test_every_decision_is_listed() -> None:
         (path_problems, "`roles/node/tasks/main.yml`", False, 0),
         (path_problems, "`roles/nothing/tasks/main.yml`", False, 1),
         (path_problems, "`/etc/rancher/k3s`, `a/b`", False, 0),
+        (named_test_problems, "`test_judge`, `TestJoining`", False, 0),
+        (named_test_problems, "`test_of_nothing_at_all`", False, 1),
+        (named_test_problems, "`tests/unit/test_docs.py::test_judge`", False, 0),
+        (named_test_problems, f"`tests/unit/test_conventions.py::test_{'judge'}`", False, 1),
         (make_problems, "`make up LAB=test`", False, 0),
         (make_problems, "`make coffee`", False, 1),
         (make_problems, "make sure that it runs", False, 0),

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ..common.files import CHUNK, write_atomically
+from ..artifacts.cache import CHUNK, write_atomically
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -50,8 +50,7 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the record."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n", 0o644)
+        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @staticmethod
     def load(path: Path) -> Record:
@@ -95,9 +94,7 @@ class BlobStore:
         """Keep some bytes."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if self._size(digest) != len(content):
-            path = self.path(digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content, 0o644)
+            write_atomically(self.path(digest), content)
         return Blob(digest, len(content), media_type)
 
     def put_layer(self, diff_id: str, layer: IO[bytes]) -> Blob:
@@ -108,8 +105,7 @@ class BlobStore:
             if self.has([blob]):
                 return blob
         blob = self._compress(diff_id, layer)
-        known.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(known, json.dumps(asdict(blob)) + "\n", 0o644)
+        write_atomically(known, json.dumps(asdict(blob)) + "\n")
         return blob
 
     def _compress(self, diff_id: str, layer: IO[bytes]) -> Blob:
