@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.k3s.cluster import Node, Paths, kubectl
 
-# What k3s and its parts write -> what it means and what to do. The first that matches is told.
+# What k3s and its parts write -> what it means and what to do. The first pattern that fits a line counts, so
+# the narrow ones come first. Where a text comes from: k3s pkg/agent/config, pkg/agent/flannel, pkg/etcd,
+# pkg/cluster, pkg/clientaccess; the kubelet's server.go and kubelet_node_status.go; crypto/x509 of Go.
 CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"[Nn]ode password rejected",
@@ -17,43 +19,133 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "machine its own name, or remove the old node first (kubectl delete node NAME)",
     ),
     (
-        r"critical configuration (value )?mismatch|configuration .* does not match",
+        r"duplicate node name found",
+        "etcd still has a member of this server's name, as after a machine was installed anew: remove the "
+        "old node first (kubectl delete node NAME, on another server), or give this server another name",
+    ),
+    (
+        r"member has been permanently removed from the cluster",
+        "this server was removed from the cluster and still has its data: reset it (it loses what only it "
+        "holds), and it joins as a new server",
+    ),
+    (
+        r"critical configuration (value )?mismatch",
         "this server's settings differ from those of the running servers in a key that must be equal on all",
     ),
     (
-        r"token.*(invalid|not valid|not this cluster|mismatch|does not match)|CA hash|[Uu]nauthorized",
+        r"must share the same IP version",
+        "the addresses are of different families: cluster-cidr, service-cidr and node-ip must all be IPv4, "
+        "all IPv6, or all of both",
+    ),
+    (
+        r"encrypted with different token|token of the configuration does not match",
+        "the datastore was made with another token: write the one that the first server was started with "
+        "(server/token below k3s's data folder on a server that ran)",
+    ),
+    (
+        r"token CA hash does not match|not authorized: the token|invalid token format"
+        r"|token is not of the form|failed to validate token|(CA certs|/cacerts).*(401|[Uu]nauthorized)",
         "the token is not that of the cluster: all nodes need the one that the first server was started with",
     ),
     (
-        r"address already in use",
-        "another program holds a port that k3s needs: see `ss -ltnp` for who",
+        r"x509: (certificate is valid for .*, not |cannot validate certificate for .* any IP SANs)",
+        "the server's certificate does not name the address at which it is asked: write that address as "
+        "k3s_api_address, or into tls-san of k3s_server_config",
+    ),
+    (
+        r"certificate has expired or is not yet valid.* is before ",
+        "a clock is wrong, so that a certificate is not valid yet: synchronise the time of all machines "
+        "(chrony, systemd-timesyncd)",
     ),
     (
         r"certificate has expired or is not yet valid",
-        "the clocks of the machines differ: synchronise the time (chrony, systemd-timesyncd)",
+        "a certificate has expired, or the clocks of the machines differ: compare `date` on each; k3s renews "
+        "its certificates when it starts in their last months",
     ),
     (
-        r"no space left on device",
-        "the disk is full",
+        r"snapshotter cannot be enabled for",
+        "the file system under k3s's data folder cannot carry overlayfs (as ZFS, NFS, or an overlay itself): "
+        "put the folder on ext4 or xfs, or write another snapshotter in the configuration",
     ),
     (
-        r"unknown (flag|setting|key)|flag provided but not defined|invalid argument",
+        r"flannel.*operation not supported",
+        "the kernel has no vxlan (or wireguard, where flannel-backend says so): install the distribution's "
+        "further kernel modules (Ubuntu on a Raspberry Pi: linux-modules-extra-raspi)",
+    ),
+    (
+        r"flannel.*address already in use",
+        "another VXLAN interface holds flannel's port, as one that another network plugin left: "
+        "`ip -details link show type vxlan` names it",
+    ),
+    (
+        r"(unable|failed) to find (the )?interface",
+        "flannel-iface names a network interface that this machine does not have, or that has no address",
+    ),
+    (
+        r"open /dev/kmsg",
+        "the kubelet needs /dev/kmsg, which this container does not have: the computer under it must give it",
+    ),
+    (
+        r"too many open files|([Ii]notify|fsnotify|[Ww]atch).*no space left on device",
+        "a limit of the kernel for watched files is used up: raise fs.inotify.max_user_instances and "
+        "fs.inotify.max_user_watches (node_sysctls)",
+    ),
+    (
+        r"nodeIP (can't|must)|[Nn]ode IP: .* not found in the host's network interfaces",
+        "node-ip is not an address that a node can have (loopback, link-local, or another machine's): write "
+        "one by which the other nodes reach this machine",
+    ),
+    (
+        r"running with swap on is not supported",
+        'swap is on and fail-swap-on is true: write node_swap: "off", or take that argument out',
+    ),
+    (
+        r"not run on a host using cgroup v1",
+        "the machine uses cgroup v1, which Kubernetes 1.35 and newer refuse: boot it with cgroup v2, or "
+        "write fail-cgroupv1=false into kubelet-arg",
+    ),
+    (
+        r"failed to find (cpu|memory) cgroup",
+        "the memory cgroup is off: add cgroup_enable=memory to the kernel's command line, and reboot",
+    ),
+    (
+        r"unknown (flag|setting|key)\b|flag provided but not defined"
+        r"|invalid (argument|value) \\?\".*\\?\" for ",
         "k3s refuses a setting in its configuration",
     ),
     (
-        r"cgroup.*(memory|cpu).*(missing|not found|disabled)|[Ff]ailed to find memory cgroup",
-        "the memory cgroup is off: add cgroup_enable=memory to the kernel's command line",
+        r"no space left on device|database or disk is full",
+        "the disk is full",
     ),
     (
-        r"(connection refused|no route to host|i/o timeout|context deadline exceeded|network is unreachable)",
-        "a server cannot be reached: does k3s run there, is port 6443 (2379-2380 between servers) open?",
+        r"building kine",
+        "the database does not take k3s: check the address, the account and the password in "
+        "datastore-endpoint, and that the database runs",
     ),
     (
-        r"(out of memory|oom-kill|Killed)",
+        r"listen .*address already in use|bind: address already in use",
+        "another program holds a port that k3s needs: see `ss -ltnp` for who",
+    ),
+    (
+        r"oom-kill|killed by the OOM killer|Out of memory: Killed",
         "the machine has too little memory",
     ),
 )
+# What also stands in the journal of every good start, while parts wait for each other on the machine itself.
+# It counts for another machine only, or where k3s says that it could not get what another one has.
+FAILED_CALL = (
+    r"(connection refused|no route to host|i/o timeout|context deadline exceeded|network is unreachable"
+    r"|connection reset by peer)"
+)
+UNREACHABLE = (
+    rf"(to get CA certs|/cacerts).*{FAILED_CALL}|dial tcp (?!127\.|\[::1\])\S+: (connect: )?{FAILED_CALL}",
+    "a server cannot be reached: does k3s run there, is port 6443 (2379-2380 between servers) open?",
+)
 START = re.compile(r"Starting k3s\S*\.service")
+# How a process says why it ends: logrus, the panic of Go, klog's fatal lines, and what k3s writes since 1.34.
+FATAL = re.compile(
+    r"level=(fatal|panic)|^panic: |^F\d{4} |Shutdown request received|Failed to run kubelet|result 'oom-kill'"
+)
 ERROR = re.compile(r"level=(fatal|error)|^[EF]\d{4} |\b(fatal|panic|error)\b", re.IGNORECASE)
 
 
@@ -68,18 +160,37 @@ def last_attempt(journal: Sequence[str]) -> list[str]:
 
 
 def likely_cause(journal: Sequence[str]) -> str | None:
-    """The meaning of the last line that says something known."""
-    for line in reversed(journal):
-        for pattern, meaning in CAUSES:
+    """What the journal means, or None: no cause is better than a wrong one.
+
+    The line with which the process ended outweighs all others: where there is one, another server that cannot
+    be reached counts only if that line says so.
+    """
+    fatal = [line for line in journal if FATAL.search(line)]
+    errors = [line for line in journal if ERROR.search(line)]
+    for lines in (fatal, errors, journal):
+        cause = _last_known(lines, CAUSES)
+        if cause:
+            return cause
+    return _last_known(fatal or journal, [UNREACHABLE])
+
+
+def _last_known(lines: Sequence[str], causes: Sequence[tuple[str, str]]) -> str | None:
+    for line in reversed(lines):
+        for pattern, meaning in causes:
             if re.search(pattern, line):
                 return meaning
     return None
 
 
 def telling_lines(journal: Sequence[str], count: int = 8) -> list[str]:
-    """The last errors, each once, or just the last lines when there are none."""
-    errors = list(dict.fromkeys(line for line in journal if ERROR.search(line)))
-    return (errors or list(journal))[-count:]
+    """The last errors, each once, with those that ended the process; the last lines when there are none."""
+    errors = list(dict.fromkeys(line for line in journal if ERROR.search(line) or FATAL.search(line)))
+    if not errors:
+        return list(journal)[-count:]
+    fatal = [line for line in errors if FATAL.search(line)][-count:]
+    others = [line for line in errors if line not in fatal]
+    shown = {*fatal, *others[len(others) - count + len(fatal) :]}
+    return [line for line in errors if line in shown]
 
 
 def node_sentences(absent: Sequence[str], nodes: Sequence[Node]) -> list[str]:
