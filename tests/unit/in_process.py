@@ -34,5 +34,5 @@ def run_module(
 
 def cases(file: str) -> list[Any]:
     """The cases of a YAML table beside the test, one `pytest.param` each, named by their sentence."""
-    table = yaml.safe_load(Path(file).with_suffix(".yaml").read_text(encoding="utf-8"))
+    table = yaml.load(Path(file).with_suffix(".yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     return [pytest.param(case, id=case["id"]) for case in table]

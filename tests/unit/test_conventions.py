@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
+from tools import role_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(
@@ -44,14 +45,17 @@ each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.ste
 
 
 def read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text()) if path.exists() else None
+    return yaml.load(path.read_text(), yaml.CSafeLoader) if path.exists() else None
 
 
-def tracked() -> list[Path]:
+@functools.cache
+def tracked() -> dict[Path, str]:
+    """Every file that git knows, with its text."""
     names = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+    paths = [ROOT / name for name in names.split("\0") if name]
+    return {path: path.read_text(errors="ignore") for path in paths if path.is_file()}
 
 
 # Roles.
@@ -110,18 +114,12 @@ def test_role_has_a_scenario_that_tests_behaviour(role: Path) -> None:
     scenario = ROOT / "molecule" / role.name
     assert (scenario / "molecule.yml").exists()
     assert (scenario / "converge.yml").exists()
-    assert "def test_" in (scenario / "tests" / f"test_{role.name}.py").read_text()
+    assert cases_of(scenario / "tests" / f"test_{role.name}.py")
 
 
 @each_role
 def test_role_readme_is_fresh(role: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "role_tables.py", "--check", role.name],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}Run `make docs`."
+    assert role_tables.stale([role]) == [], "Run `make docs`."
 
 
 # Scenarios.
@@ -155,11 +153,12 @@ class Seen(Exception):
     """The module got as far as its arguments."""
 
 
+@functools.cache
 def documentation(path: Path, name: str) -> Any:
     """A constant of the module, read as YAML."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
-            page = yaml.safe_load(ast.literal_eval(node.value))
+            page = yaml.load(ast.literal_eval(node.value), yaml.CSafeLoader)
             if "extends_documentation_fragment" in page:
                 add_fragments(page, str(path), fragment_loader, is_module=True)
             return page
@@ -208,8 +207,43 @@ def test_module_predicts_in_check_mode(path: Path) -> None:
 
 @each_module
 def test_module_has_a_unit_test_or_a_test_of_its_decisions(path: Path) -> None:
-    tests = [*ROOT.glob(f"tests/unit/**/test_{path.stem}.py")]
-    assert tests, f"tests/unit/library/test_{path.stem}.py is missing"
+    files = [*ROOT.glob(f"tests/unit/*/test_{path.stem}.py")]
+    assert files, f"tests/unit/{path.parent.name}/test_{path.stem}.py is missing"
+    assert [test for file in files for test in cases_of(file)], f"{files[0]} holds no test"
+
+
+# Tests.
+
+# What can fail a test, beside `assert`: each of these raises where it is not content.
+JUDGES = re.compile(
+    r"^(raises|fail|expect|validate|check_output|wait_\w+|assert_\w+|check_\w+|refused?|done)$"
+)
+TEST_FILES = sorted(path for room in ("tests", "molecule") for path in ROOT.glob(f"{room}/**/test_*.py"))
+
+
+def cases_of(path: Path) -> list[ast.FunctionDef]:
+    """The test functions of a file, those in classes as well."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+
+
+def judges(function: ast.FunctionDef) -> bool:
+    """Whether something in the function can fail it."""
+    for node in ast.walk(function):
+        if isinstance(node, (ast.Assert, ast.Raise)):
+            return True
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if JUDGES.match(name):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_test_can_fail(path: Path) -> None:
+    tests = cases_of(path)
+    assert tests, "the file holds no test"
+    assert [test.name for test in tests if not judges(test)] == []
 
 
 # All that is tracked.
@@ -218,16 +252,16 @@ def test_module_has_a_unit_test_or_a_test_of_its_decisions(path: Path) -> None:
 def test_no_registry_is_named_outside_of_the_catalogue() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
-        for path in tracked()
+        for path, text in tracked().items()
         if path.relative_to(ROOT).parts[0] in ACTING
-        for line in path.read_text(errors="ignore").splitlines()
+        for line in text.splitlines()
         if REGISTRY_HOST.search(line) and not line.lstrip().startswith("#")
     ]
     assert found == [], "write it in artifacts.yml and ask for the artifact by name"
 
 
 def test_no_secret_is_tracked() -> None:
-    assert [path for path in tracked() if SECRET.search(path.read_text(errors="ignore"))] == []
+    assert [path for path, text in tracked().items() if SECRET.search(text)] == []
 
 
 def test_no_state_of_an_inventory_is_tracked() -> None:
@@ -236,7 +270,7 @@ def test_no_state_of_an_inventory_is_tracked() -> None:
 
 def test_programs_name_no_path_of_this_computer() -> None:
     here = re.compile(re.escape(str(ROOT)) + r"\b")
-    assert [path for path in tracked() if here.search(path.read_text(errors="ignore"))] == []
+    assert [path for path, text in tracked().items() if here.search(text)] == []
 
 
 # What is supported.

@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.jupyterhub.scrypt import make_hash, verifies
+from ansible.module_utils.metalworks.jupyterhub.scrypt import COST, make_hash, verifies
 from in_process import cases
 from library.jupyterhub.jupyterhub_credentials import plan, problems
 
-HASHES = {password: make_hash(password) for password in ("one", "two")}
 
-
-def stored(table: dict[str, str]) -> dict[str, str]:
-    """Users and passwords of a case, as the Secret holds them."""
-    return {name: HASHES.get(password, password) for name, password in table.items()}
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a guess costs is not what these tests are about."""
+    monkeypatch.setitem(COST, "n", 2)
 
 
 @pytest.mark.parametrize("case", cases(__file__))
 def test_plan(case: dict[str, Any]) -> None:
+    hashes = {password: make_hash(password) for password in ("one", "two")}
     users = [
-        {**user, **({"password_hash": HASHES[user["hash_of"]]} if "hash_of" in user else {})}
+        {**user, **({"password_hash": hashes[user["hash_of"]]} if "hash_of" in user else {})}
         for user in case["users"]
     ]
     if "problem" in case:
         assert any(case["problem"] in sentence for sentence in problems(users)), problems(users)
         return
-    found = stored(case["found"])
+    found = {name: hashes.get(password, password) for name, password in case["found"].items()}
     wanted = plan(users, found)
     assert problems(users) == []
     assert {"added": wanted.added, "updated": wanted.updated, "removed": wanted.removed} == case["plan"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ from ansible.module_utils.metalworks.multipass.answers import Instance
 from ansible.module_utils.metalworks.multipass.plan import Refused, Wanted, plan
 from in_process import cases, run_module
 
-FAKE = """#!/usr/bin/env python3
+FAKE = f"""#!{sys.executable} -IS
 # Answers as the table says, one answer after the other for the same words, and writes down what it was asked.
-import json, os, pathlib, sys
-here = pathlib.Path(__file__).parent
+import json, os, sys
+here = os.path.dirname(__file__)
 words = " ".join(sys.argv[1:])
 reads = "--cloud-init" in words
-with (here / "asked").open("a") as asked:
+with open(f"{{here}}/asked", "a") as asked:
     asked.write(json.dumps([words, sys.stdin.read() if reads else ""]) + "\\n")
-table = json.loads((here / "answers").read_text())
+table = json.load(open(f"{{here}}/answers"))
 answers = table.get(words, [[0, "", ""]])
 code, out, err = answers.pop(0) if len(answers) > 1 else answers[0]
-(here / "answers").write_text(json.dumps(table))
+json.dump(table, open(f"{{here}}/answers", "w"))
 print(out, end="")
 print(err, end="", file=sys.stderr)
 sys.exit(code)

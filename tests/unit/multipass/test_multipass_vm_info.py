@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from in_process import run_module
 
-FAKE = f"""#!{sys.executable}
+FAKE = f"""#!{sys.executable} -IS
 import json, sys
 words = sys.argv[1:]
 entry = {{"state": "Running", "ipv4": ["10.1.2.3"], "image_release": "24.04 LTS", "cpu_count": "2"}}

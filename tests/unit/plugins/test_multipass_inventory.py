@@ -45,7 +45,7 @@ class Folder:
     def answer(self, table: dict[str, list[Any]]) -> None:
         """Answer these words with exit code, output and error output; others with nothing."""
         self.program.write_text(
-            f"#!{sys.executable}\nimport sys\n"
+            f"#!{sys.executable} -IS\nimport sys\n"
             f"code, out, err = {table!r}.get(' '.join(sys.argv[1:]), [9, '', 'not expected'])\n"
             "print(out, end='')\nprint(err, end='', file=sys.stderr)\nsys.exit(code)\n"
         )

@@ -17,6 +17,8 @@ from jupyterhub_values import values
 VALUES = values()
 KNOWN: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 SCHEMA = json.loads((ROOT / "lab" / "charts" / "jupyterhub" / "values.schema.json").read_text())
+jsonschema.validators.validator_for(SCHEMA).check_schema(SCHEMA)
+CHART = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 
 each_kind = pytest.mark.parametrize(
     "given",
@@ -68,14 +70,14 @@ def test_every_value_of_the_table_is_set() -> None:
 
 @each_kind
 def test_the_labs_chart_takes_them(given: dict[str, Any]) -> None:
-    jsonschema.validate(values(**given), SCHEMA)
+    CHART.validate(values(**given))
 
 
 def test_an_unknown_value_would_be_found() -> None:
     wrong = VALUES | {"singleuser": {"memory": {"guarante": "1G"}}}
     assert "singleuser.memory.guarante" in dict(leaves(wrong))
     with pytest.raises(jsonschema.ValidationError, match="guarante"):
-        jsonschema.validate(wrong, SCHEMA)
+        CHART.validate(wrong)
 
 
 # A null is left out: Helm takes it for "unset" before it looks at the schema.
@@ -107,4 +109,4 @@ def test_a_type_that_upstream_refuses_is_refused_by_the_labs_chart(name: str, va
         place = place[key]
     place[last] = value
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(wrong, SCHEMA)
+        CHART.validate(wrong)
