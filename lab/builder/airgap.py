@@ -10,7 +10,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from module_utils.metalworks.artifacts.cache import Fingerprint, sha256_of
+from module_utils.metalworks.artifacts.cache import Fingerprint
+from module_utils.metalworks.common.files import sha256_of
 from module_utils.metalworks.images.oci import BlobStore, Record, single_program_image, write_archive
 
 from .recipe import Job, Recipe, Result

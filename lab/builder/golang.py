@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from module_utils.metalworks.artifacts.cache import Fingerprint, files_below, sha256_of
+from module_utils.metalworks.artifacts.cache import Fingerprint, files_below
+from module_utils.metalworks.common.files import sha256_of
 
 from .recipe import LAB, ROOT, Job, Recipe, Result
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from module_utils.metalworks.common.files import write_atomically
+
 
 @dataclass
 class Record:
@@ -51,9 +53,7 @@ def read_all(folder: Path) -> dict[str, Record]:
 
 
 def write(folder: Path, record: Record) -> None:
-    new = folder / f".{record.name}.new"
-    new.write_text(json.dumps(asdict(record)))
-    new.replace(folder / f"{record.name}.json")
+    write_atomically(folder / f"{record.name}.json", json.dumps(asdict(record)), 0o644)
 
 
 def forget(folder: Path, name: str) -> None:

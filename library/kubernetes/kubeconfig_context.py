@@ -98,7 +98,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.metalworks.common.files import read_text, write_text
+from ansible.module_utils.metalworks.common.files import read_text, write_atomically
 from ansible.module_utils.metalworks.kubernetes import kubeconfig
 
 ARGUMENTS: dict[str, Any] = {
@@ -202,7 +202,7 @@ def write(path: Path, text: str | None) -> None:
     if text is None:
         path.unlink(missing_ok=True)
     else:
-        write_text(path, text, 0o600)
+        write_atomically(path, text, 0o600)
 
 
 def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

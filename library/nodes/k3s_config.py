@@ -139,7 +139,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.common.files import read_text, write_text
+from ansible.module_utils.metalworks.common.files import read_text, write_atomically
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
 from ansible.module_utils.metalworks.k3s import registries as k3s_registries
@@ -281,7 +281,7 @@ def write(files: dict[Path, File]) -> None:
             path.unlink(missing_ok=True)
             continue
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        write_text(path, file.text, file.mode)
+        write_atomically(path, file.text, file.mode)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-CHUNK = 1 << 20
+from ..common.files import sha256_of
 
 
 def cache_root() -> Path:
@@ -56,15 +56,6 @@ def files_below(folder: Path, unless: Callable[[Path], bool] = lambda _: False) 
     return sorted(p for p in found if "__pycache__" not in p.parts and not unless(p))
 
 
-def sha256_of(path: Path) -> str:
-    """Hash a file without reading it whole into memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold a lock that two runs share; `waiting` is told once when another run has it."""
@@ -97,17 +88,3 @@ def remove_leftovers(parent: Path) -> None:
     """Remove what killed runs left; only the owner of the lock over `parent` may call this."""
     for stage in parent.glob(".*"):
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
-    """Write a file so that a reader sees the old content or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(name).chmod(mode)
-        Path(name).rename(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

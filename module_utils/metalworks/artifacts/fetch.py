@@ -9,14 +9,15 @@ import tarfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import unquote, urljoin, urlsplit
 
 import yaml
 
-from .cache import CHUNK, Fingerprint, locked, remove_leftovers, sha256_of, staged_folder
+from ..common.files import CHUNK, sha256_of
+from ..common.suggestions import nearest
+from .cache import Fingerprint, locked, remove_leftovers, staged_folder
 from .catalogue import Artifact, CatalogueError, Upstream
 from .rules import SHA256
 from .web import NotThereError, Web, WebError
@@ -159,7 +160,7 @@ def chart_in(index: str, text: str, what: Upstream) -> tuple[str, str]:
 
 def _some(word: str, known: Iterable[str]) -> str:
     names = list(known)
-    return f"; it has {', '.join(get_close_matches(word, names, 3, 0.4) or names[:3]) or 'nothing'}"
+    return f"; it has {', '.join(nearest(word, names, 3, 0.4) or names[:3]) or 'nothing'}"
 
 
 def _text(url: str, stage: Path, web: Web) -> str:

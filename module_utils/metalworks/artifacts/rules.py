@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..common.architectures import PUBLISHED
+from ..common.suggestions import did_you_mean
 
 OVERRIDES = "metalworks_artifacts"
 FILE = {"version", "url", "checksum_url", "sha256", "member"}
@@ -107,8 +107,8 @@ def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
             yield f"{OVERRIDES}, {name} is no dictionary: write {{upstream: {{version: ...}}}}"
         elif name not in entries and "kind" not in given:
             yield (
-                f"{OVERRIDES}: no artifact is called {name}{_nearest(name, entries)}; one of your own needs "
-                f"kind, licence and upstream"
+                f"{OVERRIDES}: no artifact is called {name}{did_you_mean(name, entries)}; one of your own "
+                "needs kind, licence and upstream"
             )
         else:
             for part in ("upstream", "build"):
@@ -116,7 +116,7 @@ def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
                     yield f"{OVERRIDES}, {name}: {part} is no dictionary: write {part}: {{version: ...}}"
             leader = given.get("follows")
             if leader and str(leader) not in {*entries, *overrides}:
-                near = _nearest(leader, entries)
+                near = did_you_mean(leader, entries)
                 yield f"{OVERRIDES}, {name}: follows {leader}, which is no artifact{near}"
 
 
@@ -124,7 +124,7 @@ def entry_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with one whole entry."""
     for key in sorted(set(entry) - KEYS):
         inside = any(key in known for known in KINDS.values())
-        hint = f"; write upstream: {{{key}: ...}}" if inside else _nearest(key, KEYS)
+        hint = f"; write upstream: {{{key}: ...}}" if inside else did_you_mean(key, KEYS)
         yield f"{name}: unknown key {key}{hint}; known are {', '.join(sorted(KEYS))}"
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -141,7 +141,7 @@ def entry_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
 def _upstream_problems(where: str, kind: str, upstream: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted(set(upstream) - KINDS[kind]):
         known = sorted(KINDS[kind])
-        yield f"{where}: unknown key {key}{_nearest(key, known)}; of kind {kind} are {', '.join(known)}"
+        yield f"{where}: unknown key {key}{did_you_mean(key, known)}; of kind {kind} are {', '.join(known)}"
     for key in NEEDED.get(kind, ()):
         if not upstream.get(key):
             yield f"{where}: {key} is missing"
@@ -207,7 +207,7 @@ def _address_problems(where: str, text: str) -> Iterator[str]:
     for word in re.findall(r"{([^}]*)}", text):
         if word not in PLACEHOLDERS:
             known = ", ".join("{" + each + "}" for each in PLACEHOLDERS)
-            yield f"{where} has {{{word}}}{_nearest(word, PLACEHOLDERS)}; known are {known}"
+            yield f"{where} has {{{word}}}{did_you_mean(word, PLACEHOLDERS)}; known are {known}"
 
 
 def _texts(upstream: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -215,8 +215,3 @@ def _texts(upstream: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in upstream.items():
         for text in value.values() if isinstance(value, Mapping) else (value,):
             yield key, str(text)
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(str(word), [str(each) for each in known], 1)
-    return f"; do you mean {near[0]}?" if near else ""

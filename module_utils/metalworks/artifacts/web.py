@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
 
-from .cache import CHUNK
+from ..common.files import CHUNK
 
 REDIRECTS = (301, 302, 303, 307, 308)
 HOPS = 10

@@ -1,50 +1,55 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and their checksums."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+
+CHUNK = 1 << 20
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 def read_text(path: Path) -> str | None:
-    """The file's text, or None when there is no such file."""
+    """Return the file's text, or None when there is no such file."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
 
 
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, which is never read whole into memory; OSError when it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def sha256(path: Path) -> str | None:
-    """The file's sha256, or None when there is no such file."""
+    """Return the sha256 of a file, or None when there is no such file."""
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-            return digest.hexdigest()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return sha256_of(path)
+    except MISSING:
         return None
 
 
-def write_text(path: Path, text: str, mode: int) -> None:
-    """Put a new file in the place of the old one in one step; it never has other rights than `mode`."""
-    with _temporary(path) as (descriptor, name):
-        os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        name.replace(path)
+def write_atomically(path: Path, content: str | bytes, mode: int) -> None:
+    """Put a file in the place of the old one in one step, so that a reader sees one of them whole.
 
-
-@contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
+    Its folder has to exist. The file never has other rights than `mode`, and is on the disk when this
+    returns.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        yield descriptor, Path(name)
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ..artifacts.cache import CHUNK, write_atomically
+from ..common.files import CHUNK, write_atomically
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -50,7 +50,8 @@ class Record:
 
     def save(self, path: Path) -> None:
         """Write the record."""
-        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n", 0o644)
 
     @staticmethod
     def load(path: Path) -> Record:
@@ -94,7 +95,9 @@ class BlobStore:
         """Keep some bytes."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if self._size(digest) != len(content):
-            write_atomically(self.path(digest), content)
+            path = self.path(digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content, 0o644)
         return Blob(digest, len(content), media_type)
 
     def put_layer(self, diff_id: str, layer: IO[bytes]) -> Blob:
@@ -105,7 +108,8 @@ class BlobStore:
             if self.has([blob]):
                 return blob
         blob = self._compress(diff_id, layer)
-        write_atomically(known, json.dumps(asdict(blob)) + "\n")
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(known, json.dumps(asdict(blob)) + "\n", 0o644)
         return blob
 
     def _compress(self, diff_id: str, layer: IO[bytes]) -> Blob:

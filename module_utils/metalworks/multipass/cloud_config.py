@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
+from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 
 FIRST_LINE = "#cloud-config"
 # The keys that cloud-init takes at the top: "properties" of its schema-cloud-config-v1.json (commit 01a3bf2),
@@ -47,7 +47,4 @@ def problem(text: str) -> str | None:
 
 
 def _of_unknown(key: str) -> str:
-    close = difflib.get_close_matches(key, KEYS, n=1)
-    return f"has the key {key}, which cloud-init does not know" + (
-        f": did you mean {close[0]}?" if close else ""
-    )
+    return f"has the key {key}, which cloud-init does not know{did_you_mean(key, KEYS)}"

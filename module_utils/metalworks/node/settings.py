@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible.module_utils.metalworks.common.files import read_text, write_text
+from ansible.module_utils.metalworks.common.files import read_text, write_atomically
 from ansible.module_utils.metalworks.common.run import Run
 
 HEADER = "# Written by Ansible (role node).\n"
@@ -85,7 +85,10 @@ def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
             path = root / step.file
             path.parent.mkdir(parents=True, exist_ok=True)
             # /etc/hosts may be a mount of its own, which cannot be replaced, only written.
-            path.write_text(step.text) if step.file == "etc/hosts" else write_text(path, step.text, 0o644)
+            if step.file == "etc/hosts":
+                path.write_text(step.text)
+            else:
+                write_atomically(path, step.text, 0o644)
         elif step.sysctl:
             name, value = step.sysctl
             _sysctl_path(root, name).write_text(f"{value}\n")

@@ -16,7 +16,6 @@ from module_utils.metalworks.artifacts.cache import (
     locked,
     remove_leftovers,
     staged_folder,
-    write_atomically,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,15 +76,6 @@ def test_a_lock_waits_for_its_owner_and_dies_with_it(tmp_path: Path) -> None:
         assert len(told) == 1
     owner.wait()
     owner.stdout.close()
-
-
-def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "record"
-    write_atomically(path, "one", 0o600)
-    write_atomically(path, "two", 0o600)
-    assert path.read_text() == "two"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert [each.name for each in path.parent.iterdir()] == ["record"]
 
 
 def key(folder: Path) -> str:

@@ -26,7 +26,7 @@ def test_good_user_data(text: str) -> None:
         ("#cloud-config\n- curl\n", "is no mapping: "),
         (
             "#cloud-config\npackage: [curl]\n",
-            "has the key package, which cloud-init does not know: did you mean packages?",
+            "has the key package, which cloud-init does not know; did you mean packages?",
         ),
         ("#cloud-config\nflavour: mint\n", "has the key flavour, which cloud-init does not know"),
         ("#cloud-config\nrun_cmd: []\nwrite-files: []\n", "did you mean runcmd?; has the key write-files"),

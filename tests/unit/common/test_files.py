@@ -1,0 +1,61 @@
+"""A file is seen whole or not at all, and with its own rights from the first moment on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from module_utils.metalworks.common.files import read_text, sha256, sha256_of, write_atomically
+
+
+@pytest.mark.parametrize("content", ["zwölf\n", b"\x00\xff"], ids=["text", "bytes"])
+def test_the_new_content_replaces_the_old(tmp_path: Path, content: str | bytes) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    write_atomically(path, content, 0o640)
+    assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new", 0o600)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_secret_is_never_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.fstat(descriptor).st_mode & 0o077))
+    old = os.umask(0)
+    try:
+        write_atomically(tmp_path / "secret", "s3cret", 0o600)
+    finally:
+        os.umask(old)
+    assert seen == [0]
+
+
+def test_what_is_not_there_has_no_text_and_no_checksum(tmp_path: Path) -> None:
+    assert read_text(tmp_path / "none") is None
+    assert sha256(tmp_path / "none") is None
+    assert sha256(tmp_path) is None
+    with pytest.raises(FileNotFoundError):
+        sha256_of(tmp_path / "none")
+
+
+def test_a_checksum_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    (tmp_path / "file").write_bytes(content)
+    assert sha256(tmp_path / "file") == sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
