@@ -8,9 +8,8 @@ module: k8s_rollout
 short_description: Wait until workloads are rolled out, and say why they are not
 description:
   - Waits until every pod of the workloads is of the newest revision and available.
-  - When that does not happen in time, prints what the pods and volumes wait for, their events and their last
-    log
-    lines. A fault that waiting cannot mend ends the wait at once.
+  - When that does not happen in time, the message names the likely cause, and shows what the pods and volumes
+    wait for, their events and their last log lines. A fault that waiting cannot mend ends the wait at once.
   - Changes nothing.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api]
@@ -28,6 +27,11 @@ options:
     description: How many seconds they may take.
     type: int
     default: 180
+  secrets:
+    description: What the message must not show, although a program may have written it to its log.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Reads only; a workload that is not there yet is no fault then.
@@ -66,17 +70,20 @@ ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
     "workloads": {"type": "list", "elements": "str", "required": True},
     "timeout": {"type": "int", "default": 180},
+    # Ansible masks the values of such a parameter in all that a module returns.
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     **API_ARGUMENTS,
 }
 
 
 def unfinished(api: KubernetesApi, namespace: str, workloads: list[str]) -> dict[str, str]:
-    """The workloads that are not rolled out, each with what is missing."""
+    """Return the workloads that are not rolled out, each with what is missing."""
     found = {name: missing_part(api.find(workload_path(namespace, name))) for name in workloads}
     return {name: text for name, text in found.items() if text}
 
 
 def main() -> None:
+    """Wait for the workloads, or fail with the reason."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     namespace, workloads = module.params["namespace"], module.params["workloads"]
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""Whether a workload is rolled out, and what its pods wait for."""
+"""Is a workload rolled out? What do its pods wait for, and why?"""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesA
 Object = dict[str, Any]
 
 KINDS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
-# Waiting does not mend these: the image is not on the node and may not be pulled, or its name is no name.
+# Waiting does not mend these: the image is not on the node and may not be pulled, or its name is not valid.
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName"}
-# What is said of a pull -> what it means and what to do. Waiting mends none of these, but for a first try:
+# What is said of a pull -> what it means and what to do. Waiting mends none of these, except for a first try:
 # a node may not know yet the Secret that a pod logs in with. The kubelet tries again after 10 to 20 s.
 PULLS: tuple[tuple[str, str], ...] = (
     (
@@ -33,27 +33,100 @@ PULLS: tuple[tuple[str, str], ...] = (
         "the registry speaks no TLS: write its endpoint with http:// in k3s_registries",
     ),
 )
+# What Kubernetes says of workloads, pods, containers and volumes -> what it means and what to do. The order
+# is that of a pod's life; the first that matches is told. The wording is that of kube-scheduler's plugins, of
+# the kubelet and of the controllers. No contract holds it: what does not match is still shown as it is.
+CAUSES: tuple[tuple[str, str], ...] = (
+    (r"exceeded quota", "the namespace's ResourceQuota has no room for the pods: raise it, or request less"),
+    (
+        r"violates PodSecurity|admission webhook .* denied",
+        "a security rule of the cluster refuses the pods: see the labels pod-security.kubernetes.io of the "
+        "namespace, or ask who runs the cluster",
+    ),
+    (
+        r"Insufficient [\w./-]+",
+        "no node has as much left as the pods request: request less, stop something, or add a node",
+    ),
+    (
+        r"untolerated taint|had taint",
+        "the nodes have taints that the pods do not tolerate: take one away, or tolerate it in the values",
+    ),
+    (r"were unschedulable", "the nodes are cordoned: kubectl uncordon NODE"),
+    (
+        r"didn't match Pod's node (affinity|selector)",
+        "no node has the labels that the pods ask for: label a node, or change the selector in the values",
+    ),
+    (
+        r"[Pp]ersistent[Vv]olume[Cc]laim \S+ is being deleted",
+        "the pods' volume is being deleted, as after an uninstallation that was cut short: once it is gone, "
+        "`helm rollback RELEASE` makes it again",
+    ),
+    (
+        r"unbound immediate PersistentVolumeClaims|[Pp]ersistent[Vv]olume[Cc]laim \S+ not found|"
+        r"ProvisioningFailed|waiting for a volume to be created",
+        "the pods' volume does not exist: is there a storage class, and does its provisioner run? See "
+        "`kubectl get storageclass` and `kubectl describe pvc`",
+    ),
+    (
+        r"FailedMount|FailedAttachVolume|MountVolume\.SetUp failed",
+        "a volume cannot be mounted; the events below name it",
+    ),
+    (
+        r"CreateContainerConfigError|(secret|configmap) \S+ not found",
+        "a Secret or ConfigMap that the pods name does not exist, or lacks a key",
+    ),
+    (
+        r"ErrImageNeverPull",
+        "the image is not on the node, and may not be pulled: bring it there with playbooks/images.yml",
+    ),
+    *PULLS,
+    (
+        r"ErrImagePull|ImagePullBackOff|InvalidImageName",
+        "the image cannot be pulled: is its name right, does that version exist, and do the nodes reach the "
+        "registry?",
+    ),
+    (r"exec format error", "the image was built for another architecture than that of the node"),
+    (
+        r"OOMKilled|ended with 137 ",
+        "the kernel's OOM killer ended a container that needed more memory than its limit: raise the limit",
+    ),
+    (r"[Ee]victed|DiskPressure|MemoryPressure", "the node is short of disk or memory and removes pods"),
+    (
+        r"CrashLoopBackOff|waits: Error|ended with [1-9]",
+        "the program in a container ends with an error: its last log lines say why",
+    ),
+    (
+        r"(Readiness|Startup|Liveness) probe failed",
+        "the program runs, and does not answer its probe: its log says what it is doing",
+    ),
+)
 PULL_SECONDS = 40
 LOG_LINES = 15
 EVENTS = 8
 
 
 def workload_path(namespace: str, name: str) -> str:
-    """The API's path of a workload like deployment/hub."""
+    """Return the API's path of a workload such as deployment/hub."""
     kind, _, rest = name.partition("/")
     if kind not in KINDS or not rest:
         raise ValueError(
-            f"workloads: '{name}' is none; write one of {', '.join(KINDS)}, a slash and its name"
+            f"workloads: '{name}' is no workload; write one of {', '.join(KINDS)}, a slash and its name"
         )
     return f"/apis/apps/v1/namespaces/{namespace}/{KINDS[kind]}/{rest}"
 
 
+def is_observed(workload: Object) -> bool:
+    """Tell whether the controller has seen the workload as it is now; before, its status is an old one."""
+    observed: int = (workload.get("status") or {}).get("observedGeneration", 0)
+    return observed >= int(workload["metadata"]["generation"])
+
+
 def missing_part(workload: Object | None) -> str:
-    """What the workload lacks, or nothing once it is rolled out."""
+    """Return what the workload lacks as the end of a sentence, or nothing once it is rolled out."""
     if workload is None:
         return "is not there"
-    status, generation = workload.get("status") or {}, workload["metadata"]["generation"]
-    if status.get("observedGeneration", 0) < generation:
+    status = workload.get("status") or {}
+    if not is_observed(workload):
         return "is not looked at by its controller yet"
     if "desiredNumberScheduled" in status:
         wanted = status["desiredNumberScheduled"]
@@ -72,29 +145,66 @@ def missing_part(workload: Object | None) -> str:
     return f"wants {wanted} pods: {', '.join(off)}" if off else ""
 
 
-def pods_of(api: KubernetesApi, namespace: str, name: str) -> list[Object]:
-    """The pods that a workload's selector finds."""
-    workload = api.find(workload_path(namespace, name))
+def selector_of(workload: Object | None) -> str:
+    """Return the label selector of a workload's pods as the API takes it; empty where there is none."""
     labels = (((workload or {}).get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-    if not labels:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def pods_of(api: KubernetesApi, namespace: str, workload: Object | None) -> list[Object]:
+    """Return the pods that a workload's selector finds, those of earlier revisions among them."""
+    selector = selector_of(workload)
+    if not selector:
         return []
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     pods: list[Object] = api.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)["items"]
     return pods
 
 
+def newest_pods(api: KubernetesApi, namespace: str, workload: Object | None) -> list[Object]:
+    """Return the pods of a workload's newest revision. A broken pod of the one before says nothing about it.
+
+    The labels are those that the controllers set: pod-template-hash by the Deployment's (its ReplicaSets are
+    numbered in deployment.kubernetes.io/revision), controller-revision-hash by the StatefulSet's.
+    """
+    if workload is None or not is_observed(workload):
+        return []
+    label, revision = "controller-revision-hash", (workload.get("status") or {}).get("updateRevision")
+    if workload.get("kind") == "Deployment":
+        path = f"/apis/apps/v1/namespaces/{namespace}/replicasets"
+        sets = api.get(path, labelSelector=selector_of(workload))["items"]
+        newest = max(sets, key=_set_revision, default=None)
+        label, revision = "pod-template-hash", _labels(newest).get("pod-template-hash")
+        if not revision:
+            return []
+    return [
+        pod
+        for pod in pods_of(api, namespace, workload)
+        if not pod["metadata"].get("deletionTimestamp")
+        and (not revision or _labels(pod).get(label) == revision)
+    ]
+
+
+def _set_revision(replica_set: Object) -> int:
+    annotations = replica_set["metadata"].get("annotations") or {}
+    return int(annotations.get("deployment.kubernetes.io/revision") or 0)
+
+
+def _labels(item: Object | None) -> dict[str, str]:
+    return dict(((item or {}).get("metadata") or {}).get("labels") or {})
+
+
 def container_states(pod: Object) -> list[Object]:
-    """The statuses of all containers, the ones that run first before the others."""
+    """Return the statuses of all containers, those of the init containers first."""
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
 def hopeless(api: KubernetesApi, namespace: str, workloads: list[str], waited: float) -> bool:
-    """Whether a pod waits for what will not come, after so many seconds of waiting."""
+    """Tell whether a pod of the newest revision waits in vain, after so many seconds of waiting."""
     waiting = (
         (state.get("state") or {}).get("waiting") or {}
         for name in workloads
-        for pod in pods_of(api, namespace, name)
+        for pod in newest_pods(api, namespace, api.find(workload_path(namespace, name)))
         for state in container_states(pod)
     )
     return any(
@@ -103,7 +213,7 @@ def hopeless(api: KubernetesApi, namespace: str, workloads: list[str], waited: f
 
 
 def pull_cause(waiting: Object) -> str:
-    """Why an image cannot be pulled, where the message tells."""
+    """Return why an image cannot be pulled, where the message tells."""
     if "Image" not in waiting.get("reason", ""):
         return ""
     message = waiting.get("message", "")
@@ -111,13 +221,11 @@ def pull_cause(waiting: Object) -> str:
 
 
 def describe_container(state: Object) -> str:
-    """One container in one line."""
+    """Return one container's state in one line."""
     now = state.get("state") or {}
     last = (state.get("lastState") or {}).get("terminated")
     if "waiting" in now:
         text = f"waits: {now['waiting'].get('reason')} {now['waiting'].get('message', '')}".rstrip()
-        if cause := pull_cause(now["waiting"]):
-            text += f" (likely cause: {cause})"
     elif "terminated" in now:
         text = f"ended with {now['terminated'].get('exitCode')} ({now['terminated'].get('reason')})"
     else:
@@ -128,7 +236,7 @@ def describe_container(state: Object) -> str:
 
 
 def describe_pod(pod: Object) -> list[str]:
-    """A pod's phase, its unmet conditions and its containers."""
+    """Return a pod's phase, its unmet conditions and its containers, a line each."""
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
     node = (pod.get("spec") or {}).get("nodeName") or "no node"
     lines = [f"pod {name} on {node}: {status.get('phase', 'unknown')}"]
@@ -141,7 +249,7 @@ def describe_pod(pod: Object) -> list[str]:
 
 
 def read_events(api: KubernetesApi, namespace: str, names: set[str]) -> list[str]:
-    """The newest warnings about some objects."""
+    """Return the newest warnings about some objects, a line each."""
     events = api.get(f"/api/v1/namespaces/{namespace}/events")["items"]
     events = [e for e in events if e.get("type") != "Normal" and e["involvedObject"].get("name") in names]
     events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
@@ -152,7 +260,7 @@ def read_events(api: KubernetesApi, namespace: str, names: set[str]) -> list[str
 
 
 def read_log(api: KubernetesApi, namespace: str, pod: Object) -> list[str]:
-    """The last lines of the containers that are not ready; of the run before, where this one has none."""
+    """Return the last log lines of the containers that are not ready, if need be those of the run before."""
     lines: list[str] = []
     for state in container_states(pod):
         if state.get("ready"):
@@ -169,11 +277,28 @@ def read_log(api: KubernetesApi, namespace: str, pod: Object) -> list[str]:
     return lines
 
 
+def describe_workload(workload: Object) -> list[str]:
+    """Return the workload's conditions that tell of a fault, such as a quota without room for its pods."""
+    return [
+        f"{each['type']} is {each['status']}: {each.get('reason', '')} {each.get('message', '')}".rstrip()
+        for each in (workload.get("status") or {}).get("conditions") or []
+        if (each["status"] == "True") == (each["type"] == "ReplicaFailure")
+    ]
+
+
+def likely_cause(lines: list[str]) -> str:
+    """Return what the lines mean, by the first cause that is known, or nothing."""
+    text = "\n".join(lines)
+    return next((meaning for pattern, meaning in CAUSES if re.search(pattern, text)), "")
+
+
 def diagnose(api: KubernetesApi, namespace: str, workloads: list[str]) -> str:
-    """Everything that tells why, as text."""
+    """Return all that tells why the workloads are not rolled out, the likely cause first."""
+    told: list[str] = []  # by Kubernetes: only that is searched for causes, a program's log may say anything
     lines: list[str] = []
     for name in workloads:
-        pods = pods_of(api, namespace, name)
+        workload = api.find(workload_path(namespace, name))
+        pods = pods_of(api, namespace, workload)
         names = {name.partition("/")[2], *(pod["metadata"]["name"] for pod in pods)}
         names |= {
             volume["persistentVolumeClaim"]["claimName"]
@@ -181,8 +306,15 @@ def diagnose(api: KubernetesApi, namespace: str, workloads: list[str]) -> str:
             for volume in pod["spec"].get("volumes") or []
             if "persistentVolumeClaim" in volume
         }
-        lines.append(f"{name}:" if pods else f"{name}: there is no pod of it")
+        lines.append(f"{name}:" if pods else f"{name}: it has no pod")
+        said = describe_workload(workload or {})
+        lines += [f"  {line}" for line in said]
         for pod in pods:
-            lines += [f"  {line}" for line in [*describe_pod(pod), *read_log(api, namespace, pod)]]
-        lines += [f"  {line}" for line in read_events(api, namespace, names)]
-    return "\n".join(lines)
+            described = describe_pod(pod)
+            said += described
+            lines += [f"  {line}" for line in [*described, *read_log(api, namespace, pod)]]
+        events = read_events(api, namespace, names)
+        lines += [f"  {line}" for line in events]
+        told += [*said, *events]
+    cause = likely_cause(told)
+    return "\n".join([f"The likely cause: {cause}.", *lines] if cause else lines)
