@@ -27,6 +27,7 @@ def sentence(text: str | list[str]) -> str:
 
 
 def kind(option: dict[str, Any]) -> str:
+    """Return an option's type with its elements and choices, as one table cell."""
     name = str(option.get("type", "str"))
     if name == "list" and "elements" in option:
         name = f"list of {option['elements']}"
@@ -36,6 +37,7 @@ def kind(option: dict[str, Any]) -> str:
 
 
 def default(option: dict[str, Any]) -> str:
+    """Return an option's default as one table cell: as JSON, or as required, or empty."""
     if option.get("required"):
         return "**required**"
     # A bar would end the cell, in code as well.
@@ -43,6 +45,7 @@ def default(option: dict[str, Any]) -> str:
 
 
 def rows(options: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield a table row for each option, nested ones under dotted names (`[]` marks the items of a list)."""
     for name, option in options.items():
         description = sentence(option.get("description", ""))
         yield f"| `{prefix}{name}` | {kind(option)} | {default(option)} | {description} |"
@@ -78,10 +81,12 @@ def render(role: Path) -> str:
 
 
 def stale(roles: list[Path]) -> list[Path]:
+    """Return the READMEs of these roles that differ from what their argument_specs give."""
     return [role / "README.md" for role in roles if (role / "README.md").read_text() != render(role)]
 
 
 def main(arguments: list[str]) -> int:
+    """Write the stale READMEs, or only name them with `--check`. Return the exit code."""
     names = [name for name in arguments if name != "--check"]
     every = sorted(
         path.parents[1]

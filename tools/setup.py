@@ -64,10 +64,12 @@ def plan(found: Computer) -> list[Step]:
 
 
 def install(packages: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that installs packages without a question."""
     return ("apt-get", "install", "--yes", "--no-install-recommends", "-qq", *packages)
 
 
 def start(has_systemd: bool) -> Step:
+    """Return the step that starts Docker, by systemd if it runs on this computer."""
     if has_systemd:
         return Step("Start Docker", ("systemctl", "enable", "--now", "docker"))
     sentence = f"Start Docker in the background (no init runs here; log: {DAEMON_LOG})"
@@ -78,6 +80,7 @@ def start(has_systemd: bool) -> Step:
 
 
 def read() -> Computer:
+    """Look at this computer. Changes nothing."""
     docker = docker_state()
     # A client alone is enough where it reaches a daemon elsewhere.
     daemon = {} if docker in ("running", "denied") else {"dockerd": "docker.io"}
@@ -106,6 +109,7 @@ def search_path() -> str:
 
 
 def docker_state() -> str:
+    """Return whether Docker is missing, stopped, denied to this account, or running."""
     if not shutil.which("docker"):
         return "missing"
     done = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
@@ -115,6 +119,7 @@ def docker_state() -> str:
 
 
 def succeeds(*command: str) -> bool:
+    """Return whether a command exists and exits with 0. Its output is not shown."""
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -139,10 +144,12 @@ def apply(step: Step) -> bool:
 
 
 def as_root(command: tuple[str, ...]) -> list[str]:
+    """Return the command as it is run by root: with sudo, unless this is root."""
     return list(command) if os.geteuid() == 0 else ["sudo", "-n", *command]
 
 
 def quiet_apt() -> dict[str, str]:
+    """Return an environment in which apt asks no questions and finds the programs of sbin."""
     return {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": search_path()}
 
 
@@ -163,6 +170,7 @@ def in_background(command: list[str]) -> bool:
 
 
 def refuse(steps: list[Step], why: str) -> int:
+    """Print the commands that an administrator has to run, and why. Return the exit code."""
     print(f"This computer lacks something for the lab, and {why}. As an administrator, run:", file=sys.stderr)
     for step in steps:
         ending = f" >>{DAEMON_LOG} 2>&1 &" if step.background else ""
@@ -171,6 +179,7 @@ def refuse(steps: list[Step], why: str) -> int:
 
 
 def main() -> int:
+    """Install and start what is missing. Return the exit code."""
     found = read()
     steps = plan(found)
     required = [step for step in steps if step.required]

@@ -19,15 +19,18 @@ class Failure(Exception):
     """Ends the command with this code."""
 
     def __init__(self, message: str, code: int = COMMAND_FAIL) -> None:
+        """Keep multipass's message and its exit code (return_codes.h of canonical/multipass)."""
         super().__init__(message)
         self.code = code
 
 
 def to_json(answer: dict[str, Any]) -> str:
+    """Print as multipass does: four spaces of indentation, keys in the order of the alphabet (Qt's JSON)."""
     return json.dumps(answer, indent=4, sort_keys=True) + "\n"
 
 
 def release(record: Record, state: str) -> str:
+    """Return the column `Image` of `list`: a release, which is known of running instances only."""
     return f"Ubuntu {record.image}" if state == "Running" else "Not Available"
 
 
@@ -39,6 +42,7 @@ def addresses(record: Record, state: str) -> list[str]:
 
 
 def list_answer(instances: Iterable[tuple[Record, str]]) -> dict[str, Any]:
+    """Return the answer to `list --format json` for instances with their states."""
     return {
         "list": [
             {
@@ -53,10 +57,15 @@ def list_answer(instances: Iterable[tuple[Record, str]]) -> dict[str, Any]:
 
 
 def info_answer(instances: Iterable[tuple[Record, str]]) -> dict[str, Any]:
+    """Return the answer to `info --format json` for instances with their states."""
     return {"errors": [], "info": {record.name: details(record, state) for record, state in instances}}
 
 
 def details(record: Record, state: str) -> dict[str, Any]:
+    """Return what `info` tells of one instance.
+
+    Sizes are bytes: of the disk as text, of the memory as a number.
+    """
     running = state == "Running"
     return {
         "cpu_count": str(record.cpus) if running else "",
@@ -77,6 +86,7 @@ def details(record: Record, state: str) -> dict[str, Any]:
 
 
 def list_table(instances: list[tuple[Record, str]]) -> str:
+    """Return what `list` prints for people, with one line for each instance."""
     if not instances:
         return "No instances found.\n"
     rows = [("Name", "State", "IPv4", "Image")]
@@ -88,6 +98,7 @@ def list_table(instances: list[tuple[Record, str]]) -> str:
 
 
 def info_table(instances: list[tuple[Record, str]]) -> str:
+    """Return what `info` prints for people, with one block for each instance."""
     blocks = []
     for record, state in instances:
         lines = {
@@ -104,12 +115,15 @@ def info_table(instances: list[tuple[Record, str]]) -> str:
 
 
 def missing(name: str) -> str:
+    """Return multipass's sentence about an instance that does not exist."""
     return f'instance "{name}" does not exist'
 
 
 def settings_refusal(name: str, reason: str) -> str:
+    """Return multipass's sentence about an instance whose settings cannot be changed now."""
     return f"Cannot update instance settings; instance: {name}; reason: {reason}"
 
 
 def invalid_setting(key: str, value: str, reason: str) -> str:
+    """Return multipass's sentence about a value that a setting cannot take."""
     return f"Invalid setting '{key}={value}': {reason}"

@@ -49,6 +49,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def unknown_keys(data: dict[str, Any]) -> list[str]:
+    """Return the top-level keys that this cloud-init does not know, sorted."""
     return sorted(set(data) - KNOWN)
 
 
@@ -102,6 +103,7 @@ def users(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def add_user(user: dict[str, Any]) -> list[str]:
+    """Return the shell lines that make one account with its groups, sudo rules and public keys."""
     name, shell = str(user["name"]), str(user.get("shell", "/bin/sh"))
     quoted = shlex.quote(name)
     group = user.get("primary_group")
@@ -133,6 +135,7 @@ def add_user(user: dict[str, Any]) -> list[str]:
 
 
 def write_file(file: dict[str, Any]) -> list[str]:
+    """Return the shell lines for one entry of `write_files`; its content may be encoded in base64."""
     content = str(file.get("content", ""))
     if str(file.get("encoding", "")) in ("b64", "base64"):
         content = base64.b64decode(content).decode()

@@ -27,6 +27,7 @@ class Parser(argparse.ArgumentParser):
     """Refuses with multipass's exit code."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        """Refuse wrong words. argparse itself would print its own usage and exit with 2."""
         raise Failure(message, COMMAND_LINE_ERROR)
 
 
@@ -67,6 +68,7 @@ def pick(names: Sequence[str]) -> list[tuple[Record, str]]:
 
 
 def pick_one(name: str) -> tuple[Record, str]:
+    """Return the named instance and its state; refuse a name that does not exist."""
     return pick([name])[0]
 
 
@@ -82,6 +84,7 @@ def shown(instances: Sequence[tuple[Record, str]]) -> list[tuple[Record, str]]:
 
 
 def version(words: list[str]) -> int:
+    """Print the versions of the command and of its service, which are one program here."""
     parser = Parser(prog="multipass version")
     parser.add_argument("--format", default="table")
     if parser.parse_args(words).format == "json":
@@ -92,6 +95,7 @@ def version(words: list[str]) -> int:
 
 
 def list_(words: list[str]) -> int:
+    """Print all instances with state, address and image."""
     parser = Parser(prog="multipass list")
     parser.add_argument("--format", default="table", choices=["table", "json"])
     asked = parser.parse_args(words)
@@ -102,6 +106,7 @@ def list_(words: list[str]) -> int:
 
 
 def info(words: list[str]) -> int:
+    """Print the details of the named instances, or of all."""
     parser = Parser(prog="multipass info")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--format", default="table", choices=["table", "json"])
@@ -113,6 +118,7 @@ def info(words: list[str]) -> int:
 
 
 def get(words: list[str]) -> int:
+    """Print one setting: `local.driver`, or cpus, memory or disk of an instance."""
     parser = Parser(prog="multipass get")
     parser.add_argument("key")
     parser.add_argument("--raw", action="store_true")
@@ -130,6 +136,7 @@ def get(words: list[str]) -> int:
 
 
 def parse_key(key: str) -> tuple[str, str]:
+    """Return instance and setting of a key such as `local.NAME.cpus`."""
     match = KEY.fullmatch(key)
     if not match:
         raise Failure(f"Unrecognized settings key: '{key}'", COMMAND_LINE_ERROR)
@@ -137,6 +144,10 @@ def parse_key(key: str) -> tuple[str, str]:
 
 
 def help_(words: list[str]) -> int:
+    """Print the commands.
+
+    The help of `delete` lists its options, from which callers learn whether it can purge.
+    """
     if words == ["delete"]:
         print("Usage: multipass delete [options] <instance> [<instance> ...]\nDelete instances\n\nOptions:")
         print("  --all        Delete all instances\n  -p, --purge  Permanently delete specified instances")
@@ -149,6 +160,7 @@ def help_(words: list[str]) -> int:
 
 
 def launch(words: list[str]) -> int:
+    """Make an instance, start it and run its cloud-init."""
     parser = Parser(prog="multipass launch")
     parser.add_argument("image", nargs="?", default="")
     parser.add_argument("-n", "--name", required=True)
@@ -178,6 +190,7 @@ def launch(words: list[str]) -> int:
 
 
 def user_data(path: str) -> dict[str, Any]:
+    """Return the user data of a file, or of standard input (`-`), as a mapping."""
     try:
         return cloud_init.parse(read_user_data(path))
     except cloud_init.UserDataError as error:
@@ -222,6 +235,7 @@ def in_home(path: str) -> str:
 
 
 def read_size(setting: str, text: str) -> int:
+    """Return a size in bytes; refuse one that is no size or is below multipass's minimum."""
     try:
         size = sizes.parse(text)
     except ValueError:
@@ -235,6 +249,7 @@ def read_size(setting: str, text: str) -> int:
 
 
 def set_(words: list[str]) -> int:
+    """Change one setting of a stopped instance."""
     if len(words) != 1 or "=" not in words[0]:
         raise Failure("Need exactly one key-value pair (in <key>=<value> form).", COMMAND_LINE_ERROR)
     key, _, value = words[0].partition("=")
@@ -254,6 +269,8 @@ def set_(words: list[str]) -> int:
 
 
 def new_value(record: Record, setting: str, key: str, value: str) -> int:
+    """Return a setting's new value, a number of processors or of bytes; refuse what multipass would refuse."""
+
     def refuse(reason: str) -> Failure:
         return Failure(answers.invalid_setting(key, value, reason), COMMAND_LINE_ERROR)
 
@@ -314,6 +331,7 @@ def change(verb: str, record: Record, state: str, *, purge: bool) -> None:
 
 
 def delete(record: Record, state: str, *, purge: bool) -> None:
+    """Stop the instance and keep it as deleted with its data, or remove it at once."""
     if purge:
         discard(record)
         return
@@ -336,6 +354,7 @@ def discard(record: Record) -> None:
 
 
 def purge(words: list[str]) -> int:
+    """Remove all deleted instances with their data."""
     Parser(prog="multipass purge").parse_args(words)
     for record, state in existing().values():
         if state == "Deleted":
@@ -347,6 +366,7 @@ def purge(words: list[str]) -> int:
 
 
 def exec_(words: list[str]) -> int:
+    """Run a command in an instance, and return the command's exit code."""
     before, command = split_command(words)
     parser = Parser(prog="multipass exec")
     parser.add_argument("name")
@@ -374,6 +394,7 @@ def split_command(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def transfer(words: list[str]) -> int:
+    """Copy files into an instance or out of it. Files that go in belong to the default user afterwards."""
     parser = Parser(prog="multipass transfer")
     parser.add_argument("paths", nargs="+")
     parser.add_argument("-r", "--recursive", action="store_true")

@@ -49,10 +49,12 @@ def docker(*arguments: str, stdin: str | None = None) -> str:
 
 
 def container(name: str) -> str:
+    """Return the name of an instance's container in Docker."""
     return f"{service_name()}-{name}"
 
 
 def network() -> str:
+    """Return the name of the Docker network that all instances of this service share."""
     return f"metalworks-{service_name()}"
 
 
@@ -84,6 +86,7 @@ def node_image() -> str:
 
 
 def make_network() -> None:
+    """Make the instances' network if it does not exist yet."""
     found = docker("network", "ls", "--quiet", "--filter", f"name=^{network()}$")
     if not found.strip():
         docker("network", "create", "--subnet", SUBNET, "--label", f"{LABEL}={service_name()}", network())
@@ -124,6 +127,7 @@ def create(record: Record, image: str) -> None:
 
 
 def resize(record: Record) -> None:
+    """Give the container the record's processors and memory (in bytes), as upper bounds."""
     cpus = min(record.cpus, os.cpu_count() or 1)
     memory = str(record.memory)
     docker(
@@ -139,23 +143,28 @@ def resize(record: Record) -> None:
 
 
 def start(name: str, state: str) -> None:
+    """Start an instance, or let a suspended one go on."""
     docker("unpause" if state == "Suspended" else "start", container(name))
 
 
 def stop(name: str) -> None:
+    """Stop an instance; its processes have 30 s to end."""
     docker("stop", "--time", "30", container(name))
 
 
 def suspend(name: str) -> None:
+    """Freeze an instance's processes. They keep their memory, as those of a suspended machine do."""
     docker("pause", container(name))
 
 
 def remove(name: str) -> None:
+    """Remove an instance's container and its volume with all data."""
     docker("rm", "--force", container(name))
     docker("volume", "rm", "--force", f"{container(name)}-data")
 
 
 def remove_network() -> None:
+    """Remove the network, which no instance uses any more."""
     docker("network", "rm", network())
 
 
@@ -174,4 +183,5 @@ def execute(name: str, command: Sequence[str], folder: str | None) -> int:
 
 
 def copy(source: str, target: str) -> None:
+    """Copy between this computer and a container. One of the paths reads `container:path`."""
     docker("cp", source, target)

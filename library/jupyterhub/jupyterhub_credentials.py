@@ -120,6 +120,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
+        """Whether the Secret has to be written."""
         return bool(self.added or self.updated or self.removed)
 
 
@@ -191,6 +192,7 @@ def listing(names: Any) -> str:
 
 
 def main() -> None:
+    """Write the Secret of password hashes where it differs, and report whose entries changed."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     if wrong := problems(params["users"]):

@@ -110,6 +110,7 @@ def summarize(info: dict[str, Any], users: list[dict[str, Any]], routes: dict[st
 
 
 def main() -> None:
+    """Ask the hub for its version, users and running servers."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     api = HubApi(module.params["url"], module.params["token"])
     try:

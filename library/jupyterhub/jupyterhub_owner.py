@@ -89,6 +89,7 @@ def judge(params: Mapping[str, Any]) -> list[str]:
 
 
 def main() -> None:
+    """Compare the token of the hub that runs in the namespace with the one that is given."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         module.exit_json(changed=False, problems=judge(module.params))

@@ -199,6 +199,7 @@ def expected(wanted: Wanted, found: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Bring users of the hub into the wanted state through its REST API, and report the steps."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     groups = None if params["groups"] is None else tuple(params["groups"])

@@ -166,6 +166,7 @@ def removed_as_stale(held: Path) -> bool:
 
 
 def backup_of(path: Path) -> Path:
+    """Return the place of the backup, beside the kubeconfig."""
     return path.with_name(f"{path.name}.metalworks-backup")
 
 
@@ -192,6 +193,7 @@ def plan_backup(text: str, found: dict[str, Any], kept: str | None, name: str) -
 
 
 def holds(text: str | None, config: dict[str, Any]) -> bool:
+    """Return whether a kubeconfig's text says the same as a configuration."""
     try:
         return bool(kubeconfig.same(kubeconfig.parse(text or "", "the backup"), config))
     except kubeconfig.KubeconfigError:
@@ -199,6 +201,7 @@ def holds(text: str | None, config: dict[str, Any]) -> bool:
 
 
 def write(path: Path, text: str | None) -> None:
+    """Write a file with mode 0600 in one step, or remove it where there is no text."""
     if text is None:
         path.unlink(missing_ok=True)
     else:
@@ -239,6 +242,7 @@ def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]
 
 
 def main() -> None:
+    """Enter one context into the kubeconfig or take it out, under the lock that kubectl uses."""
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,

@@ -239,6 +239,7 @@ def settled(multipass: Multipass, wanted: Wanted) -> Instance:
 
 
 def take(multipass: Multipass, wanted: Wanted, step: Step) -> None:
+    """Do one step. That an instance still boots is no error of launch and start: the wait for it follows."""
     command = list(step.command)
     if command[:2] == ["delete", "--purge"]:
         command = delete_command(multipass, wanted.name)
@@ -283,6 +284,7 @@ def finished(multipass: Multipass, name: str) -> str:
 
 
 def last_words(multipass: Multipass, name: str) -> str:
+    """Return the last 15 lines of cloud-init's output in the instance."""
     _, out, err = multipass(
         ["exec", name, "--", "sudo", "tail", "-n", "15", "/var/log/cloud-init-output.log"], ""
     )
@@ -296,6 +298,7 @@ def judgement(multipass: Multipass, name: str) -> str:
 
 
 def describe(instance: Instance) -> str:
+    """Return one side of the diff: a line for each value that is known."""
     shown = asdict(instance)
     keys = ("state", "cpus", "memory", "disk")
     return "".join(f"{key}: {shown[key]}\n" for key in keys if shown[key] is not None)
@@ -325,6 +328,7 @@ def expected(wanted: Wanted, found: Instance, steps: list[Step]) -> Instance:
 
 
 def wanted_from(params: dict[str, Any]) -> Wanted:
+    """Return the wanted instance of the module's parameters; mounts become a mapping of target to source."""
     mounts = params["mounts"]
     kept = {key: params[key] for key in Wanted.__dataclass_fields__ if key != "mounts"}
     table = None if mounts is None else {mount["target"]: mount["source"] for mount in mounts}
@@ -332,6 +336,7 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
 
 
 def main() -> None:
+    """Bring one instance into the wanted state, and report the steps that were taken or planned."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     wanted = wanted_from(module.params)
     multipass = runner(module, module.params["executable"])

@@ -71,6 +71,7 @@ def read(multipass: Multipass, name: str) -> Instance:
 
 
 def main() -> None:
+    """Read the instances that are named, or all, and return them by name."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     multipass = runner(module, module.params["executable"])
     try:

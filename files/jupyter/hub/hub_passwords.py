@@ -66,6 +66,11 @@ class AttemptLimit:
     """After some wrong passwords in a row, each further one makes a name wait twice as long."""
 
     def __init__(self, free: int = 5, longest_wait: float = 60.0, names: int = 4096) -> None:
+        """Set the limits.
+
+        A name may fail `free` times before it has to wait, at most `longest_wait` seconds. Of the names that
+        failed, the latest `names` are remembered.
+        """
         self.free = free
         self.longest_wait = longest_wait
         self.names = names

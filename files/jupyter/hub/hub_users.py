@@ -42,6 +42,7 @@ class HubUsersAuthenticator(Authenticator):
         return ACCOUNT.read_text(encoding="utf-8").strip()
 
     def __init__(self, **kwargs: Any) -> None:
+        """Take JupyterHub's configuration (traits as keywords), and start without failed logins."""
         super().__init__(**kwargs)
         self._limit = AttemptLimit(free=self.free_attempts)
         self._checks = asyncio.Semaphore(self.concurrent_checks)

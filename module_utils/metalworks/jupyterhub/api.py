@@ -26,6 +26,7 @@ class HubError(Exception):
     """The hub refused, or could not be asked. `status` is 0 where no answer came."""
 
     def __init__(self, message: str, status: int = 0) -> None:
+        """Keep the HTTP status of the hub's answer; 0 means that no answer came."""
         super().__init__(message)
         self.status = status
 
@@ -34,6 +35,7 @@ class HubApi:
     """A hub at its public address."""
 
     def __init__(self, url: str, token: str) -> None:
+        """Remember where the hub is, and the token that is sent with each request."""
         self.url = url.rstrip("/")
         self._token = token
         # The hub is a neighbour: a proxy of the operator's computer leads to the internet.

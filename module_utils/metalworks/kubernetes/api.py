@@ -39,6 +39,7 @@ class ApiError(Exception):
     """The API refused, or could not be asked. `status` is 0 where no answer came."""
 
     def __init__(self, message: str, status: int = 0) -> None:
+        """Keep the HTTP status of the API's answer; 0 means that no answer came."""
         super().__init__(message)
         self.status = status
 
@@ -47,6 +48,7 @@ class KubernetesApi:
     """One cluster, as one context of a kubeconfig file describes it."""
 
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
+        """Read the context and its credentials. ApiError says what is missing or cannot be read."""
         path = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
         cluster, user = read_context(path, context)
         self.server = str(cluster["server"]).rstrip("/")

@@ -122,6 +122,7 @@ def refuse_too_much_memory(wanted: Wanted, host_memory: int | None) -> None:
 
 
 def remove(wanted: Wanted, found: Instance, *, has_bin: bool) -> list[Step]:
+    """Return the step that deletes an instance, recoverably or with its data."""
     if found.state == "absent" or (found.state == "deleted" and not wanted.purge):
         return []
     if not wanted.purge and not has_bin:
@@ -154,6 +155,7 @@ def take_back(wanted: Wanted, found: Instance) -> tuple[list[Step], Instance]:
 
 
 def launch(wanted: Wanted) -> list[Step]:
+    """Return the steps that make an instance and bring it into the wanted state."""
     command = ["launch", "--name", wanted.name]
     for option in ("cpus", "memory", "disk"):
         value = getattr(wanted, option)
@@ -179,6 +181,7 @@ def launch(wanted: Wanted) -> list[Step]:
 
 
 def refuse_what_cannot_change(wanted: Wanted, found: Instance) -> None:
+    """Refuse an instance that is lost or unavailable, or that was made from another image."""
     if found.state == "unknown":
         raise Refused(
             f"multipass calls the state of {found.name} Unknown, so nothing is changed. "
