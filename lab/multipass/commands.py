@@ -269,7 +269,7 @@ def set_(words: list[str]) -> int:
 
 
 def new_value(record: Record, setting: str, key: str, value: str) -> int:
-    """Return a setting's new value, a number of processors or of bytes; refuse what multipass would refuse."""
+    """Return a setting's new value (processors or bytes); refuse what multipass would refuse."""
 
     def refuse(reason: str) -> Failure:
         return Failure(answers.invalid_setting(key, value, reason), COMMAND_LINE_ERROR)

@@ -36,6 +36,7 @@ def state_folder() -> Path:
 
 
 def service_name() -> str:
+    """Return the name of the service, which METALWORKS_MULTIPASS may set."""
     return os.environ.get("METALWORKS_MULTIPASS", "multipass")
 
 
@@ -49,12 +50,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def read_all(folder: Path) -> dict[str, Record]:
+    """Return all records of a service by the names of their instances."""
     return {path.stem: Record(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))}
 
 
 def write(folder: Path, record: Record) -> None:
+    """Write a record as one file, which readers see whole or not at all."""
     write_atomically(folder / f"{record.name}.json", json.dumps(asdict(record)), 0o644)
 
 
 def forget(folder: Path, name: str) -> None:
+    """Remove an instance's record, if there is one."""
     (folder / f"{name}.json").unlink(missing_ok=True)
