@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import ENVIRONMENT, ROOT, Machine, Outcome, play
-
-sys.path.insert(0, str(ROOT))
 from module_utils.metalworks.common.architectures import architecture
+from playing import ENVIRONMENT, ROOT, Machine, Outcome, play
 from tests.targets import mirror
 
 ARCH = architecture(platform.machine())

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from playing import ROOT, Outcome, play
-
-sys.path.append(str(ROOT / "tests" / "unit"))
-import a_registry
-from a_cluster import CLASSES, SERVICES, answers, hub, kubeconfig, serving
+from tests.support import registry as a_registry
+from tests.support.cluster_api import CLASSES, SERVICES, answers, hub, kubeconfig, serving
 
 PLAYBOOK = ROOT / "playbooks" / "check_cluster.yml"
 REGISTRY = {"address": "registry.example:5000"}

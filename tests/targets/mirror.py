@@ -33,6 +33,7 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from module_utils.metalworks.common.architectures import architecture
+from tests.support.servers import running
 
 ROOT = Path(__file__).resolve().parents[2]
 Page = bytes | Path
@@ -152,15 +153,11 @@ class Site(ThreadingHTTPServer):
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield site
-    finally:
-        site.closing.set()
-        site.shutdown()
-        site.server_close()
-        thread.join()
+    with running(site):
+        try:
+            yield site
+        finally:
+            site.closing.set()
 
 
 # The layout of the makers' sites.

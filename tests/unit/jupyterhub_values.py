@@ -1,27 +1,3 @@
-"""The values that the role hands to the chart, as an inventory with every input would have them."""
+"""Moved to tests/support/hub_values.py."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from role_variables import resolved
-
-INPUTS: dict[str, Any] = {
-    "jupyterhub_users": [{"name": "ada", "password": "first-programmer", "admin": True}],
-    "jupyterhub_secrets": {
-        "cookie_secret": "c" * 64,
-        "crypt_key": "d" * 64,
-        "proxy_token": "p" * 64,
-        "api_token": "a" * 64,
-    },
-    "jupyterhub_images": {"hub": "example.test/hub:1", "proxy": f"example.test/proxy:2@sha256:{'0' * 64}"},
-    "jupyterhub_profiles": [
-        {"display_name": "Minimal", "slug": "minimal", "image": "example.test/minimal:3", "mem_limit": "2G"}
-    ],
-    "jupyterhub_chart_checksum": "e" * 64,
-}
-
-
-def values(**given: Any) -> dict[str, Any]:
-    found: dict[str, Any] = resolved("jupyterhub", "__jupyterhub_values", **{**INPUTS, **given})
-    return found
+from tests.support.hub_values import *  # noqa: F403

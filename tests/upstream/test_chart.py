@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jupyterhub_values import values
+from tests.support.hub_values import values
 from tests.targets import mirror
 
 CHART = mirror.ROOT / "lab" / "charts" / "jupyterhub"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from in_process import ROOT, cases, run_module
+from tests.support.modules import ROOT, cases, run_module
 from tests.targets import mirror
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from in_process import cases
 from module_utils.metalworks.artifacts.rules import merged, problems
+from tests.support.modules import cases
 
 ENTRIES: dict[str, Any] = yaml.safe_load((Path(__file__).resolve().parents[3] / "artifacts.yml").read_text())[
     "artifacts"

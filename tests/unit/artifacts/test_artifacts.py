@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import cases
 from module_utils.metalworks.artifacts.catalogue import (
     CatalogueError,
     find_catalogue,
@@ -14,6 +13,7 @@ from module_utils.metalworks.artifacts.catalogue import (
     parse_artifact,
     read_catalogue,
 )
+from tests.support.modules import cases
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -16,8 +16,8 @@ from cryptography import x509
 from module_utils.metalworks.artifacts.catalogue import CatalogueError, Upstream, parse_artifact
 from module_utils.metalworks.artifacts.fetch import Fetched, FetchError, fetch
 from module_utils.metalworks.artifacts.web import Web
+from tests.support.certificates import self_signed
 from tests.targets import mirror
-from tests.unit.certificates import self_signed
 
 CONTENT = b"#!/bin/sh\necho thing 1.0\n" * 10
 WEB = Web(timeout=60, pauses=(0,))

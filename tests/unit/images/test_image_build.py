@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import run_module
+from tests.support.modules import run_module
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a_registry import State, serving
-from in_process import run_module
 from module_utils.metalworks.images.oci import LAYER, BlobStore, store_image
+from tests.support.modules import run_module
+from tests.support.registry import State, serving
 
 
 @pytest.fixture

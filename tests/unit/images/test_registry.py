@@ -7,7 +7,6 @@ import ipaddress
 from pathlib import Path
 
 import pytest
-from a_registry import serving
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,6 +22,7 @@ from module_utils.metalworks.images.registry import (
     pushed,
     target,
 )
+from tests.support.registry import serving
 
 OURS = "metalworks.local/hub:5.5.0-f0a64477"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.jupyterhub.scrypt import COST, make_hash, verifies
-from in_process import cases
 from library.jupyterhub.jupyterhub_credentials import plan, problems
+from tests.support.modules import cases
 
 
 @pytest.fixture(autouse=True)

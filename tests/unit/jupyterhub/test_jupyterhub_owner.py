@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a_cluster import HUB_SECRETS, answers, hub, serving
-from in_process import run_module
+from tests.support.cluster_api import HUB_SECRETS, answers, hub, serving
+from tests.support.modules import run_module
 
 OWN, OTHER = "t" * 64, "u" * 64
 

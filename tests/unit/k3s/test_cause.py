@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.k3s.cause import CAUSES, last_attempt, likely_cause, telling_lines
-from in_process import cases
+from tests.support.modules import cases
 
 
 def entry(level: str, message: str) -> str:

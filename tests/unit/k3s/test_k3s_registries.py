@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.metalworks.k3s.registries import mask, problems, render, secrets, with_own
-from in_process import cases
+from tests.support.modules import cases
 
 CA = (Path(__file__).parent / "ca.crt").read_text()
 FOLDER = Path("/etc/rancher/k3s/registries.d")

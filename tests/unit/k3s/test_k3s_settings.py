@@ -8,7 +8,7 @@ import pytest
 from ansible.module_utils.metalworks.k3s.keys import KEYS
 from ansible.module_utils.metalworks.k3s.settings import problems
 from ansible.module_utils.metalworks.k3s.types import TYPES
-from in_process import cases
+from tests.support.modules import cases
 
 
 @pytest.mark.parametrize("case", cases(__file__))

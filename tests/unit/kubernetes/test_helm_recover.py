@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from in_process import cases
 from library.kubernetes.helm_recover import Revision, doubts, plan
+from tests.support.modules import cases
 
 
 @pytest.mark.parametrize("case", cases(__file__))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from a_cluster import answers, node, serving
-from in_process import run_module
+from tests.support.cluster_api import answers, node, serving
+from tests.support.modules import run_module
 
 NODES = [
     node("two", InternalIP="192.0.2.2"),

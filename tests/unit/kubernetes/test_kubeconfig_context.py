@@ -11,7 +11,7 @@ from typing import Any
 import library.kubernetes.kubeconfig_context as module
 import pytest
 import yaml
-from in_process import cases, run_module
+from tests.support.modules import cases, run_module
 
 K3S_YAML = """\
 apiVersion: v1

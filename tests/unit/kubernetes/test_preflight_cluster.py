@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a_cluster import CLASSES, SERVICES, answers, kubeconfig, node, serving
 from ansible.module_utils.metalworks.kubernetes.cluster import release
-from in_process import run_module
+from tests.support.cluster_api import CLASSES, SERVICES, answers, kubeconfig, node, serving
+from tests.support.modules import run_module
 
 
 def judge(path: Path, capsys: Any, **more: Any) -> list[str]:

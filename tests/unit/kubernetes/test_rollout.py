@@ -11,7 +11,7 @@ from ansible.module_utils.metalworks.kubernetes.rollout import (
     missing_part,
     workload_path,
 )
-from in_process import cases
+from tests.support.modules import cases
 
 
 @pytest.mark.parametrize("case", cases(__file__))

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import cases
 from lab.builder.debian import computers_mirror, packages
 from lab.builder.recipe import LAB, ROOT
 from lab.builder.recipes import all_recipes
 from module_utils.metalworks.artifacts.catalogue import read_catalogue
+from tests.support.modules import cases
 
 
 @pytest.mark.parametrize("case", cases(__file__))

@@ -17,7 +17,7 @@ from ansible.module_utils.metalworks.multipass.answers import (
     size_as_printed,
     size_in_bytes,
 )
-from in_process import cases
+from tests.support.modules import cases
 
 
 def answering(out: str, err: str = "", code: int = 0) -> Multipass:

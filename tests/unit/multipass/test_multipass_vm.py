@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.metalworks.multipass.answers import Instance
 from ansible.module_utils.metalworks.multipass.plan import Refused, Wanted, plan
-from in_process import cases, run_module
+from tests.support.modules import cases, run_module
 
 FAKE = f"""#!{sys.executable} -IS
 # Answers as the table says, one answer after the other for the same words, and writes down what it was asked.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import run_module
+from tests.support.modules import run_module
 
 FAKE = f"""#!{sys.executable} -IS
 import json, sys

@@ -12,7 +12,7 @@ from ansible.module_utils.metalworks.node.firewall import (
     packets,
     sentence,
 )
-from in_process import cases
+from tests.support.modules import cases
 
 PEER, PODS = "192.0.2.2", "10.42.0.0/16"
 WANTED = packets("server", etcd=False, peers=[PEER], pods=PODS, card="eth1")

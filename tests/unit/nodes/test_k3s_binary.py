@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.k3s.release import refusal
-from in_process import run_module
+from tests.support.modules import run_module
 
 WANTED = "v1.34.4+k3s1"
 CONTENT = b"#!/bin/sh\necho k3s version v1.33.6+k3s1 '(abc)'\n"

@@ -10,7 +10,7 @@ import library.nodes.k3s_cluster_info as module
 import pytest
 from ansible.module_utils.metalworks.k3s.cause import likely_cause, telling_lines
 from ansible.module_utils.metalworks.k3s.cluster import parse_node, read_datastore, read_membership
-from in_process import cases, run_module
+from tests.support.modules import cases, run_module
 
 
 def node(

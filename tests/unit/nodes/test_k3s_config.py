@@ -8,7 +8,7 @@ from typing import Any
 
 import library.nodes.k3s_config as module
 import pytest
-from in_process import cases, run_module
+from tests.support.modules import cases, run_module
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from ansible.module_utils.metalworks.node.machine_rules import (
     Wanted,
     problems,
 )
-from in_process import cases
+from tests.support.modules import cases
 
 GOOD: dict[str, Any] = {
     "hostname": "metal-1",

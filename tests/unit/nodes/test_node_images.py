@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from in_process import cases
 from module_utils.metalworks.images.oci import Blob, Record
 from module_utils.metalworks.node.images import (
     Found,
@@ -18,6 +17,7 @@ from module_utils.metalworks.node.images import (
     refuse_foreign,
     report,
 )
+from tests.support.modules import cases
 
 TYPE = "application/vnd.oci.image.manifest.v1+json"
 MANAGED, PINNED = "io.cri-containerd.image=managed", "io.cri-containerd.pinned=pinned"

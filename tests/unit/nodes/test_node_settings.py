@@ -18,7 +18,7 @@ from ansible.module_utils.metalworks.node.settings import (
     read,
     warnings,
 )
-from in_process import run_module
+from tests.support.modules import run_module
 
 FSTAB = "UUID=1 / ext4 defaults 0 1\nUUID=2 none swap sw 0 0\n# UUID=3 none swap sw 0 0\n"
 WANTED = Wanted({"net.ipv4.ip_forward": "1", "fs.inotify.max_user_instances": "512"}, ["br_netfilter"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.common.architectures import architecture
-from in_process import run_module
 from library.nodes import preflight_machine
+from tests.support.modules import run_module
 
 MINIMAL: dict[str, Any] = {
     "role": "agent",

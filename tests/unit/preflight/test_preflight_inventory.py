@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from in_process import run_module
+from tests.support.modules import run_module
 
 GIVEN: dict[str, Any] = {
     "kind": "metal",

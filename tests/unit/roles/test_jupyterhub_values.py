@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from in_process import ROOT
-from jupyterhub_values import values
+from tests.support.hub_values import values
+from tests.support.modules import ROOT
 
 VALUES = values()
 KNOWN: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())

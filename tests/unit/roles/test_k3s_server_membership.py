@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
-from in_process import ROOT, cases
-from role_variables import resolved
+from tests.support.modules import ROOT, cases
+from tests.support.roles import resolved
 
 ROLE = ROOT / "roles" / "k3s_server"
 

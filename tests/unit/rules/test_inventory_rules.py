@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.rules.inventory import Inventory, Machine, problems
-from in_process import cases
+from tests.support.modules import cases
 
 RIGHT: dict[str, Any] = {
     "kind": "metal",

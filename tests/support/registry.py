@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import ssl
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.servers import running
 
 LOGIN = "Basic " + base64.b64encode(b"ada:secret").decode()
 
@@ -132,10 +133,5 @@ def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[State
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    state.address = f"127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with running(server) as state.address:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
