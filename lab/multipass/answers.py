@@ -1,4 +1,4 @@
-"""The shapes of multipass's answers, and the words of its refusals."""
+"""The format of multipass's output, and the wording of its error messages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lab.multipass import sizes
 from lab.multipass.records import Record
 
 VERSION = "1.16.1"
-IMAGE_HASH = "0" * 64  # of a picture that is not there
+IMAGE_HASH = "0" * 64  # a constant: the stand-in has no image
 NO_ADDRESS = "N/A"
 COMMAND_LINE_ERROR, COMMAND_FAIL, DAEMON_FAIL = 1, 2, 3
 
 
 class Failure(Exception):
-    """Ends the command with this code."""
+    """The command fails with this message and exit code."""
 
     def __init__(self, message: str, code: int = COMMAND_FAIL) -> None:
         """Keep multipass's message and its exit code (return_codes.h of canonical/multipass)."""
@@ -35,7 +35,7 @@ def release(record: Record, state: str) -> str:
 
 
 def addresses(record: Record, state: str) -> list[str]:
-    """The address of what runs. One without shows "N/A" (add_ipv4 in daemon.cpp of the real one)."""
+    """Return the address of a running instance, or "N/A" (add_ipv4 in multipass's daemon.cpp)."""
     if state != "Running":
         return []
     return [record.address or NO_ADDRESS]

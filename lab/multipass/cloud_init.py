@@ -1,4 +1,4 @@
-"""cloud-init's part in a machine's first boot, as one shell script: users, keys, files, commands."""
+"""What cloud-init does at a machine's first boot, as one shell script: users, keys, files, commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KNOWN = {"hostname", "users", "ssh_authorized_keys", "ssh_pwauth", "write_files"
 DEFAULT_USER = {"name": "ubuntu", "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "lock_passwd": True}
 RESULT = "/var/lib/cloud-init-status"  # on the volume: it outlives a boot
 COMPLAINT = "/var/lib/cloud-init-complaint"
-# What a guest asks: exit code 2 means done, with errors that cloud-init recovered from.
+# The command `cloud-init` of the machine. Exit code 2 of `status` means: done, with recoverable errors.
 STATUS_COMMAND = f"""#!/bin/sh
 if [ "$*" = "schema --system" ]; then
   [ -s {COMPLAINT} ] || {{ echo "Valid schema user-data"; exit 0; }}
@@ -34,11 +34,11 @@ esac
 
 
 class UserDataError(ValueError):
-    """The user data is no cloud-config."""
+    """The user data is not a mapping in YAML."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The user data as a mapping; nothing given is an empty one."""
+    """Return the user data as a mapping; an empty text gives an empty mapping."""
     try:
         found = yaml.safe_load(text) if text.strip() else {}
     except yaml.YAMLError as error:
@@ -54,7 +54,10 @@ def unknown_keys(data: dict[str, Any]) -> list[str]:
 
 
 def script(data: dict[str, Any], *, name: str) -> str:
-    """The first boot, its output in cloud-init's log. A failing command is reported, the others still run."""
+    """Return the script of the first boot.
+
+    It writes to cloud-init's log, and goes on after a failed command.
+    """
     lines = [
         "exec >>/var/log/cloud-init-output.log 2>&1",
         "failed=",
@@ -79,7 +82,7 @@ def script(data: dict[str, Any], *, name: str) -> str:
 
 
 def complaint(keys: list[str]) -> str:
-    """What cloud-init's schema says of keys that it does not know."""
+    """Return what `cloud-init schema` prints about unknown keys."""
     listed = ", ".join(f"'{key}'" for key in keys)
     verb = "was" if len(keys) == 1 else "were"
     return (
@@ -89,12 +92,12 @@ def complaint(keys: list[str]) -> str:
 
 
 def account_of_the_image() -> list[str]:
-    """The lab's image brings an operator along, Ubuntu's has only a group of that name."""
+    """Return the lines that remove the account `operator`: it is in the lab's image and not in Ubuntu's."""
     return ["userdel --remove operator 2>/dev/null || true", "rm -f /etc/sudoers.d/operator"]
 
 
 def users(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The accounts in order. Keys at the top belong to the default account."""
+    """Yield the accounts in their order. Public keys at the top level belong to the default account."""
     for user in data.get("users") or ["default"]:
         if user == "default":
             yield {**DEFAULT_USER, "ssh_authorized_keys": data.get("ssh_authorized_keys") or []}
@@ -147,7 +150,7 @@ def write_file(file: dict[str, Any]) -> list[str]:
 
 
 def put(path: str, content: str, mode: str, *, append: bool = False) -> list[str]:
-    """Write a file whatever is in it."""
+    """Return the lines that write a file with any content and an octal mode."""
     encoded, quoted = base64.b64encode(content.encode()).decode(), shlex.quote(path)
     return [
         f"mkdir -p $(dirname {quoted})",
@@ -157,5 +160,5 @@ def put(path: str, content: str, mode: str, *, append: bool = False) -> list[str
 
 
 def run(command: str | list[Any]) -> str:
-    """A text is a shell's, a list is a program with its arguments."""
+    """Return a command for the shell: a text is one already, a list is a program with its arguments."""
     return f"sh -c {shlex.quote(command)}" if isinstance(command, str) else shlex.join(map(str, command))

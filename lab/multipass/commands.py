@@ -1,4 +1,4 @@
-"""multipass's commands. Each says in CONTRACT.md which page of the documentation it keeps to."""
+"""The commands of multipass. CONTRACT.md names the page of its documentation for each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES_OF_SEVERAL = {"start", "stop", "suspend", "delete", "recover"}
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses with multipass's exit code."""
+    """An argument parser whose errors have multipass's exit code."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Refuse wrong words. argparse itself would print its own usage and exit with 2."""
@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; what it refuses is said as `<command> failed: <reason>`."""
+    """Run one command and return its exit code; errors read `<command> failed: <reason>`."""
     words = list(arguments)
     command = words[0] if words else ""
     if command not in COMMANDS:
@@ -46,11 +46,11 @@ def main(arguments: Sequence[str]) -> int:
         return failure.code
 
 
-# What there is.
+# Finding instances.
 
 
 def existing() -> dict[str, tuple[Record, str]]:
-    """Each instance with its state."""
+    """Return all instances by name, each with its state."""
     running = machines.states()
     return {
         name: (record, "Deleted" if record.deleted else running.get(name, "Unknown"))
@@ -59,7 +59,7 @@ def existing() -> dict[str, tuple[Record, str]]:
 
 
 def pick(names: Sequence[str]) -> list[tuple[Record, str]]:
-    """The named instances. All that are missing are said at once."""
+    """Return the named instances; one error lists all that do not exist."""
     found = existing()
     gone = [answers.missing(name) for name in names if name not in found]
     if gone:
@@ -76,7 +76,7 @@ def pick_one(name: str) -> tuple[Record, str]:
 
 
 def shown(instances: Sequence[tuple[Record, str]]) -> list[tuple[Record, str]]:
-    """The instances as `list` and `info` show them."""
+    """Return the instances as `list` and `info` show them: without an address if they have no network."""
     lost = machines.without_network()
     return [
         (replace(record, address="") if record.name in lost else record, state) for record, state in instances
@@ -182,7 +182,7 @@ def launch(words: list[str]) -> int:
         machines.create(record, machines.node_image())
         machines.inside(asked.name, cloud_init.script(data, name=asked.name))
     except BaseException:
-        # A launch that broke leaves nothing that holds the name.
+        # A failed launch must free the name again.
         discard(record)
         raise
     print(f"Launched: {asked.name}")
@@ -198,7 +198,7 @@ def user_data(path: str) -> dict[str, Any]:
 
 
 def read_user_data(path: str) -> str:
-    """A file, or standard input as `-`."""
+    """Return the text of a file, or of standard input if the path is `-`."""
     if path in ("", "-"):
         return sys.stdin.read() if path else ""
     if not Path(path).is_file():
@@ -207,13 +207,13 @@ def read_user_data(path: str) -> str:
 
 
 def register(asked: argparse.Namespace) -> Record:
-    """Take name and address, under the lock."""
+    """Reserve name and address, under the lock."""
     folder = records.state_folder()
     image = IMAGES.get(asked.image, f"{asked.image} LTS" if RELEASE.fullmatch(asked.image) else "")
     if not image:
         raise Failure(f'Unable to find an image matching "{asked.image}"')
     sizes = {setting: read_size(setting, getattr(asked, setting)) for setting in LEAST}
-    machines.states()  # a service that does not answer takes no name
+    machines.states()  # fails if Docker does not answer, before the name is reserved
     with records.locked(folder):
         known = records.read_all(folder)
         if asked.name in known:
@@ -230,7 +230,7 @@ def register(asked: argparse.Namespace) -> Record:
 
 
 def in_home(path: str) -> str:
-    """A path in the instance; a relative one lies in the default user's home, and no slash ends it."""
+    """Return an absolute path in the instance; a relative one starts at the default user's home."""
     return str(PurePosixPath("/home/ubuntu", path))
 
 
@@ -290,7 +290,7 @@ def new_value(record: Record, setting: str, key: str, value: str) -> int:
 
 
 def of_several(verb: str) -> Callable[[list[str]], int]:
-    """start, stop, ...: the same words for each."""
+    """Return the command `verb` (start, stop, suspend, delete, recover): all take names or --all."""
 
     def command(words: list[str]) -> int:
         parser = Parser(prog=f"multipass {verb}")
@@ -313,7 +313,7 @@ def of_several(verb: str) -> Callable[[list[str]], int]:
 
 
 def change(verb: str, record: Record, state: str, *, purge: bool) -> None:
-    """One instance takes one step; one that has taken it already is left alone."""
+    """Change one instance; one that is in the wanted state already is left alone."""
     name = record.name
     if state == "Deleted" and verb not in ("delete", "recover"):
         raise Failure(f'instance "{name}" is deleted')
@@ -344,7 +344,7 @@ def delete(record: Record, state: str, *, purge: bool) -> None:
 
 
 def discard(record: Record) -> None:
-    """Remove for good; with the last one goes the network."""
+    """Remove an instance with its data, and the network with the last one."""
     folder = records.state_folder()
     machines.remove(record.name)
     with records.locked(folder):
@@ -362,7 +362,7 @@ def purge(words: list[str]) -> int:
     return 0
 
 
-# Inside.
+# Commands and files inside of an instance.
 
 
 def exec_(words: list[str]) -> int:
@@ -382,7 +382,7 @@ def exec_(words: list[str]) -> int:
 
 
 def split_command(words: list[str]) -> tuple[list[str], list[str]]:
-    """multipass's own words, and those for the instance; `--` parts them where the latter have options."""
+    """Return multipass's own arguments and the command for the instance. `--` may stand between them."""
     if "--" in words:
         at = words.index("--")
         before, command = words[:at], words[at + 1 :]
@@ -411,7 +411,7 @@ def transfer(words: list[str]) -> int:
 
 
 def container_path(path: str) -> str:
-    """`vm:file` as Docker's copy takes it; a relative one lies in the default user's home."""
+    """Return `vm:file` in the form of `docker cp`; a relative path starts at the default user's home."""
     name, colon, inside = path.partition(":")
     if not colon:
         return path

@@ -16,7 +16,7 @@ from lab.multipass.records import Record, service_name
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "lab" / "roles" / "lab_machines"
 BOOT = ROLE / "files" / "boot.sh"
-# Options of Docker by their names in community.docker.docker_container, as the role has them.
+# The role writes options by their names in community.docker.docker_container; here are docker's own.
 FLAGS = {
     "stop_signal": "--stop-signal",
     "env": "--env",
@@ -34,7 +34,7 @@ FIRST_HOST = 10
 
 
 def docker(*arguments: str, stdin: str | None = None) -> str:
-    """Run docker. When it does not answer, the stand-in's service does not run."""
+    """Run docker and return its output. No answer from Docker counts as: multipass's service does not run."""
     try:
         done = subprocess.run(
             ["docker", *arguments], input=stdin, capture_output=True, text=True, check=False
@@ -59,7 +59,7 @@ def network() -> str:
 
 
 def states() -> dict[str, str]:
-    """What Docker says of each instance, in multipass's words."""
+    """Return the state of each instance's container, in multipass's words."""
     filters = ("--filter", f"label={LABEL}={service_name()}")
     listing = docker("ps", "--all", *filters, "--format", '{{.Label "metalworks.host"}} {{.State}}')
     rows = (line.split() for line in listing.splitlines())
@@ -67,14 +67,14 @@ def states() -> dict[str, str]:
 
 
 def without_network() -> set[str]:
-    """The instances that run and were taken off their network: they have no address, as without a lease."""
+    """Return the running instances that are on no network; they have no address, as before a DHCP lease."""
     filters = ("--filter", f"label={LABEL}={service_name()}", "--filter", "status=running")
     listing = docker("ps", *filters, "--format", '{{.Label "metalworks.host"}} {{.Networks}}')
     return {row[0] for row in map(str.split, listing.splitlines()) if len(row) == 1}
 
 
 def node_image() -> str:
-    """The image of a lab machine, built once."""
+    """Return the image of a lab machine, which is built if it does not exist."""
     given = os.environ.get("METALWORKS_NODE_IMAGE")
     if given:
         return given
@@ -93,14 +93,17 @@ def make_network() -> None:
 
 
 def free_address(taken: Iterable[str]) -> str:
-    """An address that stays the instance's own, as a lease does."""
+    """Return the first address that no instance has. An instance keeps its address."""
     used = set(taken)
     hosts = list(ipaddress.ip_network(SUBNET).hosts())[FIRST_HOST:]
     return next(str(host) for host in hosts if str(host) not in used)
 
 
 def options_of_a_machine() -> list[str]:
-    """What makes a container a machine: the role's knowledge, in the words of Docker's command line."""
+    """Return the options of `docker run` that make a container a machine.
+
+    The role lab_machines holds them.
+    """
     given = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__lab_machines_container_options"]
     words = []
     for option, value in given.items():

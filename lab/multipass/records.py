@@ -1,4 +1,4 @@
-"""What the stand-in remembers of its instances: one file each, changed under a lock."""
+"""The records of the instances: one file for each, changed under a lock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from module_utils.metalworks.common.files import write_atomically
 
 @dataclass
 class Record:
-    """An instance as it was asked for. Whether it runs is the container's to tell."""
+    """An instance as it was ordered; its container tells whether it runs. Sizes are bytes."""
 
     name: str
     image: str
@@ -28,7 +28,7 @@ class Record:
 
 
 def state_folder() -> Path:
-    """Where the records are kept; METALWORKS_MULTIPASS names a service of its own, with its own instances."""
+    """Return the folder of the records. METALWORKS_MULTIPASS names another service with other instances."""
     base = (
         os.environ.get("XDG_STATE_HOME") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".local/state"
     )
@@ -42,7 +42,7 @@ def service_name() -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One change at a time, also between commands that run side by side."""
+    """Hold the lock that keeps commands which run at the same time from changing records together."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

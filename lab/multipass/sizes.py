@@ -1,6 +1,6 @@
 """multipass's sizes, read and printed as its src/utils/memory_size.cpp does.
 
-Its own, shared with nothing that is to be tested.
+It shares no code with the module, because the module is tested against it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ POWERS = {"": 0, "B": 0, "K": 1, "M": 2, "G": 3}
 
 
 def parse(text: str) -> int:
-    """A size in bytes; ValueError when it is none. A fraction needs a unit: there is no half byte."""
+    """Return a size in bytes, or raise ValueError. A fraction needs a unit, because there is no half byte."""
     match = SIZE.fullmatch(text.strip())
     unit = (match["unit"] or "")[:1].upper() if match else ""
     if not match or (match["part"] and not POWERS[unit]):
@@ -21,6 +21,6 @@ def parse(text: str) -> int:
 
 
 def show(size: int) -> str:
-    """In the largest unit that fits, with one decimal; bytes as they are."""
+    """Return a size (bytes) as text: in the largest unit that fits, with one decimal; or as whole bytes."""
     power = next((power for power in (3, 2, 1) if size >= 1024**power), 0)
     return f"{size / 1024**power:.1f}{' KMG'[power]}iB" if power else f"{size}B"

@@ -194,12 +194,15 @@ ARGUMENTS: dict[str, Any] = {
     "executable": {"type": "str", "default": "multipass"},
 }
 POLL_SECONDS = 2
-# multipass gives up waiting, the instance does not stop booting.
+# multipass stops to wait with this message; the instance goes on booting.
 STILL_BOOTING = "timed out waiting for"
 
 
 def read(multipass: Multipass, wanted: Wanted) -> Instance:
-    """The instance with the sizes it was given: `info` tells those that the guest sees, which are smaller."""
+    """Return the instance with the sizes that were ordered.
+
+    `info` shows the smaller ones that the guest sees.
+    """
     found = read_info(multipass, wanted.name)
     if found.state == "absent":
         return found
@@ -218,7 +221,7 @@ def read(multipass: Multipass, wanted: Wanted) -> Instance:
 
 
 def poll(look: Callable[[], Any], seconds: float) -> Any:
-    """What `look` finds, as soon as it finds something; its last answer when the time is over."""
+    """Call `look` every second until it finds something or the time (seconds) is over; return its answer."""
     end = time.monotonic() + seconds
     while True:
         answer = look()
@@ -228,7 +231,7 @@ def poll(look: Callable[[], Any], seconds: float) -> Any:
 
 
 def settled(multipass: Multipass, wanted: Wanted) -> Instance:
-    """The instance once it has left the states that pass by themselves."""
+    """Return the instance after it has left the states that end by themselves, such as Starting."""
     unsettled = {*PASSING, "unknown"}
 
     def look() -> Instance | None:
@@ -239,7 +242,7 @@ def settled(multipass: Multipass, wanted: Wanted) -> Instance:
 
 
 def take(multipass: Multipass, wanted: Wanted, step: Step) -> None:
-    """Do one step. That an instance still boots is no error of launch and start: the wait for it follows."""
+    """Do one step. That launch or start gave up waiting for the boot is no error: the module waits itself."""
     command = list(step.command)
     if command[:2] == ["delete", "--purge"]:
         command = delete_command(multipass, wanted.name)
@@ -249,7 +252,7 @@ def take(multipass: Multipass, wanted: Wanted, step: Step) -> None:
 
 
 def wait_until_booted(multipass: Multipass, wanted: Wanted) -> str:
-    """Wait for an address, then for cloud-init. Returns a warning, or nothing."""
+    """Wait for an address, then for cloud-init. Return a warning, or an empty text."""
     end = time.monotonic() + wanted.timeout
     found = poll(lambda: read_info(multipass, wanted.name).ipv4, wanted.timeout)
     if not found:
@@ -274,7 +277,7 @@ def wait_until_booted(multipass: Multipass, wanted: Wanted) -> str:
 
 
 def finished(multipass: Multipass, name: str) -> str:
-    """How cloud-init ended, or nothing while it runs. Exit code 2: done, with errors it recovered from."""
+    """Return how cloud-init ended, or an empty text while it runs. Exit code 2 means recoverable errors."""
     code, out, _ = multipass(["exec", name, "--", "cloud-init", "status"], "")
     if "status: error" in out:
         return "error"
@@ -292,7 +295,7 @@ def last_words(multipass: Multipass, name: str) -> str:
 
 
 def judgement(multipass: Multipass, name: str) -> str:
-    """What cloud-init's own schema says of the user data: it names the key. Else the end of its log."""
+    """Return what `cloud-init schema` says about the user data, or the end of the log if it says nothing."""
     code, out, err = multipass(["exec", name, "--", "sudo", "cloud-init", "schema", "--system"], "")
     return " ".join((err + out).split()) if code else last_words(multipass, name)
 
@@ -305,7 +308,7 @@ def describe(instance: Instance) -> str:
 
 
 def expected(wanted: Wanted, found: Instance, steps: list[Step]) -> Instance:
-    """The instance after the steps, for the diff."""
+    """Return the instance as it will be after the steps, for the diff."""
     if not steps:
         return found
     if wanted.state == "absent":

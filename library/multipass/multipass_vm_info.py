@@ -63,7 +63,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def read(multipass: Multipass, name: str) -> Instance:
-    """One instance, with the memory it was given."""
+    """Return one instance, with the memory that was ordered."""
     found = read_info(multipass, name)
     if found.state == "absent":
         return found

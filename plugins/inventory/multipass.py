@@ -1,4 +1,4 @@
-"""Gives the hosts of the inventory the addresses that multipass knows."""
+"""Give the hosts of the inventory the addresses of their multipass instances."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ import ansible.module_utils
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
-# Ansible finds a project's module_utils for what it sends to a node; this plugin runs here and shares them.
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.multipass.answers import (
@@ -75,9 +75,11 @@ REASON = "multipass_unreachable"
 
 
 def read(multipass: Multipass, names: list[str]) -> dict[str, Instance | MultipassError]:
-    """The instances by name, or why one cannot be read: it must not take the others' addresses away.
+    """Return the instances by name. For one that cannot be read, the error stands in its place.
 
-    Some versions refuse the whole list when one instance has no address yet: then each is asked for.
+    Some versions refuse to list at all when one instance has no address yet. Then each is asked for singly,
+    so
+    that the others keep their addresses.
     """
     try:
         return {instance.name: instance for instance in read_list(multipass)}
@@ -88,7 +90,7 @@ def read(multipass: Multipass, names: list[str]) -> dict[str, Instance | Multipa
 
 
 def read_one(multipass: Multipass, name: str) -> Instance | MultipassError:
-    """One instance, or the reason why multipass does not tell of it."""
+    """Return one instance, or the error with which multipass answered."""
     try:
         return read_info(multipass, name)
     except MultipassError as error:
@@ -96,12 +98,15 @@ def read_one(multipass: Multipass, name: str) -> Instance | MultipassError:
 
 
 class InventoryModule(BaseInventoryPlugin):
-    """Reads multipass once, when the inventory is read."""
+    """Ask multipass once, when the inventory is read.
+
+    The methods are those of Ansible's inventory plugins.
+    """
 
     NAME = "multipass"
 
     def verify_file(self, path: str) -> bool:
-        """Whether the file is this plugin's, by its name."""
+        """Return whether the file's name says that it is this plugin's."""
         return bool(super().verify_file(path)) and path.endswith(("multipass.yml", "multipass.yaml"))
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
@@ -112,7 +117,7 @@ class InventoryModule(BaseInventoryPlugin):
         try:
             found = read(plain_runner(self.get_option("executable")), list(names.values()))
         except MultipassError as error:
-            # Without multipass there are no machines yet.
+            # Without multipass there are no machines yet. The inventory can be read all the same.
             self.display.warning(str(error))
             for host in names:
                 self.give_reason(host, str(error).rstrip("."))
@@ -121,7 +126,7 @@ class InventoryModule(BaseInventoryPlugin):
             self.give_address(host, name, found.get(name), path)
 
     def names(self, path: str) -> dict[str, str]:
-        """The instance of each host."""
+        """Return the name of the instance of each host."""
         group = self.get_option("group")
         if group not in self.inventory.groups:
             raise AnsibleParserError(
@@ -137,7 +142,7 @@ class InventoryModule(BaseInventoryPlugin):
     def give_address(
         self, host: str, name: str, instance: Instance | MultipassError | None, path: str
     ) -> None:
-        """The host's address, or why it has none."""
+        """Set the host's address, or the reason why it has none."""
         if isinstance(instance, MultipassError):
             self.give_reason(host, str(instance).rstrip("."))
             return
@@ -163,5 +168,8 @@ class InventoryModule(BaseInventoryPlugin):
             self.give_reason(host, f"multipass's instance {name} has no address yet")
 
     def give_reason(self, host: str, reason: str) -> None:
-        """Machines may be made only now: what needs one refuses, with these words."""
+        """Store the reason.
+
+        It is no error yet: the machine may be made in this run. Plays that need it show it.
+        """
         self.inventory.set_variable(host, REASON, f"{host} cannot be reached: {reason}")

@@ -1,4 +1,4 @@
-"""Password hashes and the brake on guessing, without JupyterHub: pure functions and one small class.
+"""Check password hashes and slow down guessing. Nothing here needs JupyterHub.
 
 A stored hash reads `scrypt$n$r$p$salt$hash` (salt and hash in base64). The module
 jupyterhub_credentials writes it.
@@ -11,14 +11,15 @@ import hmac
 from collections import OrderedDict
 from dataclasses import dataclass
 
-# Whoever can write the Secret could otherwise make the hub allocate any amount of memory per login.
+# Without this bound, a stored hash could make the hub allocate any amount of memory at each login.
 MAX_MEMORY = 128 * 1024 * 1024
-# Unknown names are checked against this, so that they cost as much time as known ones.
+# The password of an unknown name is compared with this hash, so that the time of the answer does not tell
+# whether a name exists.
 NOBODY = "scrypt$16384$8$5$bm9ib2R5LW5vYm9keS0wMA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
 class BadHash(ValueError):
-    """A stored hash that this program cannot read."""
+    """A stored hash cannot be read; the message says why, without repeating it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Hash:
 
 
 def parse_hash(text: str) -> Hash:
-    """Take a stored hash apart; say what is wrong with it without repeating it."""
+    """Return the parts of a stored hash, or raise BadHash."""
     parts = text.strip().split("$")
     if len(parts) != 6 or parts[0] != "scrypt":
         raise BadHash("a stored hash must read scrypt$n$r$p$salt$hash")
@@ -48,7 +49,7 @@ def parse_hash(text: str) -> Hash:
 
 
 def verify_password(password: str, stored: str) -> bool:
-    """Whether the password is the one that the stored hash was made of."""
+    """Return whether the stored hash was made of this password; raise BadHash if it cannot be read."""
     wanted = parse_hash(stored)
     found = hashlib.scrypt(
         password.encode(),
@@ -77,7 +78,10 @@ class AttemptLimit:
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def wait(self, name: str, now: float) -> float:
-        """Seconds until this name may be tried again."""
+        """Return for how many seconds this name must wait.
+
+        `now` is a time in seconds of a monotonic clock.
+        """
         count, last = self._failures.get(name, (0, now))
         if count < self.free:
             return 0.0
@@ -85,7 +89,10 @@ class AttemptLimit:
         return max(0.0, last + pause - now)
 
     def failed(self, name: str, now: float) -> None:
-        """Count a wrong password. The oldest names are forgotten, so that guessing names fills no memory."""
+        """Count a wrong password.
+
+        The names that failed longest ago are forgotten, which bounds the memory.
+        """
         count, _ = self._failures.pop(name, (0, now))
         self._failures[name] = (count + 1, now)
         while len(self._failures) > self.names:

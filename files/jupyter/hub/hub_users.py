@@ -1,8 +1,8 @@
 """Log people in by the password hashes in the Secret `hub-users` beside the hub.
 
-The Secret is the list of users: who is in it may log in, who is taken out is asked to log in again and
-refused.
-It is read at each login, so that adding a user or changing a password restarts nothing.
+The Secret is the list of users. A user who is removed from it loses the session and cannot log in again. The
+Secret is read at each login, so that a new user or another password needs no restart.
+The methods are those of jupyterhub.auth.Authenticator.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class HubUsersAuthenticator(Authenticator):
-    """Real per-user passwords without an identity provider."""
+    """Give each user a password of their own, without an identity provider."""
 
     secret_name = Unicode("hub-users", help="Name of the Secret: user name to scrypt hash").tag(config=True)
     secret_namespace = Unicode(help="Namespace of the Secret; the hub's own by default").tag(config=True)
@@ -32,7 +32,7 @@ class HubUsersAuthenticator(Authenticator):
     concurrent_checks = Integer(4, help="Passwords checked at one time; bounds the hub's memory").tag(
         config=True
     )
-    # The Secret is the list of who is allowed; a second list would only disagree with it.
+    # JupyterHub demands a rule for who is allowed. Here everybody is who has a hash in the Secret.
     allow_all = Bool(True).tag(config=True)
 
     @default("secret_namespace")
@@ -48,13 +48,16 @@ class HubUsersAuthenticator(Authenticator):
         self._checks = asyncio.Semaphore(self.concurrent_checks)
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
-        """The user's name and admin flag, or None for a wrong name or password."""
+        """Return the user's name and admin flag, or None for a wrong name or password.
+
+        A name with too many wrong passwords gets HTTP 429, and a Secret that cannot be read HTTP 503.
+        """
         name = self.normalize_username(data.get("username", ""))
         stored = (await self._read_hashes()).get(name)
         wait = self._limit.wait(name, time.monotonic())
         if wait > 0:
             raise HTTPError(429, f"Too many wrong passwords for this user. Try again in {math.ceil(wait)} s.")
-        # Counted before the check: guesses that arrive at once would otherwise all pass the limit together.
+        # The attempt is counted before the check, so that guesses sent at the same time do not all pass.
         self._limit.failed(name, time.monotonic())
         if not await self._verify(name, data.get("password", ""), stored):
             return None
@@ -62,14 +65,14 @@ class HubUsersAuthenticator(Authenticator):
         return {"name": name, "admin": name in self.admin_users}
 
     async def refresh_user(self, user: Any, handler: Any = None) -> bool | dict[str, Any]:
-        """False once the user is no longer in the Secret; an admin flag that was taken away goes, too."""
+        """Return False if the user is no longer in the Secret, else the name and the present admin flag."""
         hashes = await self._read_hashes()
         if user.name not in hashes:
             return False
         return {"name": user.name, "admin": user.name in self.admin_users}
 
     async def _verify(self, name: str, password: str, stored: str | None) -> bool:
-        """Compare in a thread: a check costs a tenth of a second of processor, and the hub has one loop."""
+        """Compare in a thread: one check takes a tenth of a second, and would block the hub's event loop."""
         async with self._checks:
             try:
                 same = await asyncio.to_thread(verify_password, password, stored or NOBODY)
@@ -79,7 +82,7 @@ class HubUsersAuthenticator(Authenticator):
         return same and stored is not None
 
     async def _read_hashes(self) -> dict[str, str]:
-        """User names and hashes as they are now in the Secret."""
+        """Return the hashes by user name, as they are now in the Secret; nothing if there is no Secret."""
         load_config()
         api = shared_client("CoreV1Api")
         try:

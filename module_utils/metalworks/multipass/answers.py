@@ -1,4 +1,7 @@
-"""multipass, as its command line answers: sizes, instances, errors. The command itself is handed in."""
+"""Read the output of the multipass command.
+
+Sizes, instances, errors. Callers pass a function that runs it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from typing import Any
 Multipass = Callable[[list[str], str], tuple[int, str, str]]
 
 NOT_FOUND = 127
-HOME = "/home/ubuntu"  # where multipass puts a mount whose target is relative
+HOME = "/home/ubuntu"  # a mount with a relative target is put here
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 LOG = "multipass's log (Linux: `sudo snap logs multipass`; macOS: /Library/Logs/Multipass/multipassd.log)"
-# What some versions draw while they work, also where nobody watches: colours, and a wheel of backspaces.
+# Some versions print colours and a spinner of backspaces even if the output is no terminal.
 DRAWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08.")
-# What a daemon says of an instance that runs and has no address yet, instead of all else.
+# Some versions answer only this if one instance runs and has no address yet.
 NO_ADDRESS = "IP not available"
-# States that pass by themselves, and what comes of them.
+# States that end by themselves, and the state that follows.
 PASSING = {
     "starting": "running",
     "restarting": "running",
@@ -32,12 +35,12 @@ PASSING = {
 
 
 class MultipassError(RuntimeError):
-    """multipass could not do it; the message says what to do."""
+    """multipass failed or refused; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """What multipass says of one instance. Sizes are as multipass prints them, like 4.0GiB."""
+    """One instance as multipass describes it. Sizes are texts as multipass prints them, like 4.0GiB."""
 
     name: str
     state: str = "absent"
@@ -51,7 +54,10 @@ class Instance:
 
 
 def size_in_bytes(text: str) -> int:
-    """A size as a person or as multipass writes it: 4G, 512M, 4.0GiB, 5368709120."""
+    """Return a size in bytes, or raise ValueError.
+
+    People write 4G, 512M or bytes; multipass prints 4.0GiB.
+    """
     match = SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError(f"'{text}' is no size: write a number with K, M or G, such as 4G or 512M")
@@ -59,7 +65,7 @@ def size_in_bytes(text: str) -> int:
 
 
 def size_as_printed(size: int) -> str:
-    """A size as `multipass get` prints it: in the largest fitting unit, with one decimal."""
+    """Return a size (bytes) as `multipass get` prints it: in the largest unit that fits, with one decimal."""
     for unit in "GMK":
         if size >= UNITS[unit]:
             return f"{size / UNITS[unit]:.1f}{unit}iB"
@@ -67,17 +73,17 @@ def size_as_printed(size: int) -> str:
 
 
 def same_size(one: str, other: str) -> bool:
-    """multipass prints rounded sizes, so two sizes are the same when they print the same."""
+    """Return whether two sizes print the same: multipass rounds, so more cannot be compared."""
     return size_as_printed(size_in_bytes(one)) == size_as_printed(size_in_bytes(other))
 
 
 def mount_target(path: str) -> str:
-    """A mount's target as multipass tells it afterwards; since 1.17 without a slash at the end."""
+    """Return a mount's target as multipass prints it later. Since 1.17 it has no slash at its end."""
     return posixpath.normpath(posixpath.join(HOME, path))
 
 
 def parse_json(text: str) -> dict[str, Any] | None:
-    """The JSON object in an answer. A notice about a new version may stand before it."""
+    """Return the JSON object in an answer. A notice about a new version may stand before it."""
     start = text.find("{")
     if start < 0:
         return None
@@ -89,7 +95,7 @@ def parse_json(text: str) -> dict[str, Any] | None:
 
 
 def addresses_from(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """The addresses of one entry. An instance that runs and has none yet shows a word in their place.
+    """Return the addresses of one entry. A running instance without an address shows a word in its place.
 
     The word is "UNKNOWN" in version 1.5 and "N/A" since 1.6 (populate_instance_info of
     runtime_instance_info_helper.cpp in canonical/multipass): only what parses as an address is one.
@@ -107,7 +113,7 @@ def _is_address(text: str) -> bool:
 
 
 def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
-    """One entry of `list` or `info`, of whatever version. Early versions write states in capitals."""
+    """Return one entry of `list` or `info` of any version. Early versions write states in capital letters."""
     disk = ((entry.get("disks") or {}).get("sda1") or {}).get("total")
     release = str(entry.get("release") or "")
     return Instance(
@@ -126,7 +132,7 @@ def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
 
 
 def explain(doing: str, code: int, out: str, err: str) -> str:
-    """What went wrong in the operator's words."""
+    """Return an error message: what failed, what multipass printed, and what to do about known causes."""
     said = " ".join(DRAWN.sub("", f"{err}\n{out}").split()) or f"exit code {code}, and not a word"
     if code == NOT_FOUND:
         return (
@@ -150,7 +156,7 @@ def explain(doing: str, code: int, out: str, err: str) -> str:
 
 
 def ask(multipass: Multipass, doing: str, *arguments: str, stdin: str = "") -> str:
-    """Run multipass; what it refuses is raised with its reason."""
+    """Run multipass and return its output; raise MultipassError if it fails."""
     code, out, err = multipass(list(arguments), stdin)
     if code != 0:
         raise MultipassError(explain(doing, code, out, err))
@@ -158,7 +164,7 @@ def ask(multipass: Multipass, doing: str, *arguments: str, stdin: str = "") -> s
 
 
 def read_version(multipass: Multipass) -> dict[str, str]:
-    """The version of the command, and of its service when that runs."""
+    """Return the version of the command, and that of its service if it runs."""
     found = (
         parse_json(ask(multipass, "Asking multipass for its version", "version", "--format", "json")) or {}
     )
@@ -166,7 +172,7 @@ def read_version(multipass: Multipass) -> dict[str, str]:
 
 
 def read_list(multipass: Multipass) -> list[Instance]:
-    """All instances, in multipass's order. An entry without a name is skipped: the others still count."""
+    """Return all instances in multipass's order. An entry without a name is skipped."""
     code, out, err = multipass(["list", "--format", "json"], "")
     found = parse_json(out)
     if found is None or not isinstance(found.get("list"), list):
@@ -176,9 +182,11 @@ def read_list(multipass: Multipass) -> list[Instance]:
 
 
 def read_info(multipass: Multipass, name: str) -> Instance:
-    """One instance; its state is `absent` when there is none. An answer counts whatever the exit code.
+    """Return one instance; its state is `absent` if there is none.
 
-    An instance without an address makes some versions refuse the whole answer: it counts as starting.
+    The exit code does not matter if there is output.
+
+    Some versions refuse to answer about an instance without an address. It is then reported as starting.
     """
     code, out, err = multipass(["info", name, "--format", "json"], "")
     entry = ((parse_json(out) or {}).get("info") or {}).get(name)
@@ -192,25 +200,32 @@ def read_info(multipass: Multipass, name: str) -> Instance:
 
 
 def read_setting(multipass: Multipass, name: str, setting: str) -> str | None:
-    """A size as it was asked for. Versions before 1.10 cannot tell it."""
+    """Return a size as it was ordered, or None: versions before 1.10 cannot print it."""
     code, out, _ = multipass(["get", f"local.{name}.{setting}"], "")
     return out.strip() if code == 0 and out.strip() else None
 
 
 def delete_command(multipass: Multipass, name: str) -> list[str]:
-    """The words that remove an instance for good: newer versions have no bin, and ask unless forced."""
+    """Return the arguments that remove an instance with its data.
+
+    Newer versions keep no deleted instances, and ask for a confirmation unless they are forced.
+    """
     _, out, err = multipass(["help", "delete"], "")
     flags = [flag for flag in ("--purge", "--force") if flag in out + err]
     return ["delete", *flags, name]
 
 
 def has_bin(multipass: Multipass) -> bool:
-    """Whether a deleted instance can be recovered by this version."""
+    """Return whether this version can recover a deleted instance."""
     return "--purge" in "".join(multipass(["help", "delete"], "")[1:])
 
 
 def choose_address(addresses: Sequence[str], within: Sequence[str], not_within: Sequence[str]) -> str | None:
-    """The address to reach an instance at. multipass lists its own network's first, when it knows it."""
+    """Return the address at which an instance is reached, or None. multipass lists its own network first.
+
+    The address must lie in one of the networks `within`, if any are given, and in none of `not_within`.
+    ValueError names a text that is no network.
+    """
     wanted, unwanted = _networks(within), _networks(not_within)
     found = [(text, ipaddress.ip_address(text)) for text in addresses]
     chosen = (

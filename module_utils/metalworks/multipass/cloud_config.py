@@ -1,4 +1,4 @@
-"""What can be known of user data for cloud-init before a machine boots with it."""
+"""Check user data for cloud-init before a machine boots with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 
 FIRST_LINE = "#cloud-config"
 # The keys that cloud-init takes at the top: "properties" of its schema-cloud-config-v1.json (commit 01a3bf2),
-# which takes no others. It skips what it does not know, and nobody hears of it.
+# which takes no others. cloud-init skips unknown keys without an error.
 _WORDS = """
 allow_public_ssh_keys ansible apk_repos apt apt_pipelining apt_reboot_if_required apt_update apt_upgrade
 authkey_hash autoinstall bootcmd byobu_by_default ca-certs ca_certs chef chpasswd cloud_config_modules
@@ -29,14 +29,14 @@ KEYS = frozenset(_WORDS.split())
 
 
 def problem(text: str) -> str | None:
-    """What is wrong with the user data, or nothing. Below the top cloud-init judges for itself."""
+    """Return what is wrong with the user data, or None. Only the top level is checked."""
     if not text.startswith(FIRST_LINE):
         return f"has to begin with the line {FIRST_LINE}"
     if not HAS_YAML:
         return None
     try:
         found: Any = yaml_load(text)
-    except Exception as error:  # YAML's own error has no name where its library is optional
+    except Exception as error:  # yaml.YAMLError does not exist if the library is missing
         return f"is no YAML: {' '.join(str(error).split())}"
     if found is None:
         return None

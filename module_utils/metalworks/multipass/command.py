@@ -28,7 +28,7 @@ def runner(module: AnsibleModule, executable: str) -> Multipass:
 
 
 def host_memory() -> int | None:
-    """The memory of this computer in bytes, where it tells."""
+    """Return the memory of this computer in bytes, or None if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (OSError, ValueError):
@@ -36,7 +36,7 @@ def host_memory() -> int | None:
 
 
 def plain_runner(executable: str) -> Multipass:
-    """The way of code that is no module."""
+    """Return a function that runs multipass, for code that is no module."""
 
     def run(arguments: list[str], stdin: str) -> tuple[int, str, str]:
         try:

@@ -1,4 +1,7 @@
-"""The way from the instance that is found to the one that is wanted. Nothing unnamed is destroyed."""
+"""Plan the steps from the instance that exists to the one that is wanted.
+
+Data is destroyed only if a parameter asks for it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class Refused(ValueError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The module's parameters."""
+    """The parameters of the module multipass_vm. Sizes are texts such as 4G; the timeout is in seconds."""
 
     name: str
     state: str = "started"
@@ -48,7 +51,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: the sentence for people and the words for multipass."""
+    """One step: a sentence for people, and the arguments and standard input for multipass."""
 
     sentence: str
     command: tuple[str, ...]
@@ -56,7 +59,7 @@ class Step:
 
 
 def check(wanted: Wanted) -> None:
-    """Refuse what multipass would refuse later, and less clearly."""
+    """Raise Refused for values that multipass would refuse later, with a less clear message."""
     if not NAME.fullmatch(wanted.name):
         raise Refused(
             f"'{wanted.name}' is no name for an instance: use letters, digits and hyphens, begin with a "
@@ -82,7 +85,10 @@ def check(wanted: Wanted) -> None:
 def plan(
     wanted: Wanted, found: Instance, *, has_bin: bool = True, host_memory: int | None = None
 ) -> list[Step]:
-    """The steps in order, none when all is as wanted. `host_memory` is what this computer has, in bytes."""
+    """Return the steps in their order.
+
+    None if all is as wanted. `host_memory` is this computer's, in bytes.
+    """
     check(wanted)
     found = replace(found, state=PASSING.get(found.state, found.state))
     if wanted.state == "absent":
@@ -106,13 +112,16 @@ def plan(
     steps += around_the_changes(wanted, found, changes)
     state = "stopped" if changes else found.state
     steps += mounts(wanted, found)
-    # A resized instance runs again when it ran before.
+    # An instance that ran before it was resized is started again.
     target = TARGETS.get(wanted.state, found.state)
     return [*steps, *move(wanted.name, state, target)]
 
 
 def refuse_too_much_memory(wanted: Wanted, host_memory: int | None) -> None:
-    """multipass promises more than there is, and the computer then kills what it likes."""
+    """Refuse more memory than the computer has.
+
+    Multipass would accept it, and the OOM killer would strike.
+    """
     if wanted.memory is None or host_memory is None or size_in_bytes(wanted.memory) <= host_memory:
         return
     raise Refused(
@@ -141,7 +150,7 @@ def remove(wanted: Wanted, found: Instance, *, has_bin: bool) -> list[Step]:
 
 
 def take_back(wanted: Wanted, found: Instance) -> tuple[list[Step], Instance]:
-    """A deleted instance still holds its name and its data."""
+    """Return the steps for a deleted instance, which still holds its name and data, and what is then left."""
     name = wanted.name
     if wanted.deleted == "recover":
         return [Step(f"recover {name}", ("recover", name))], replace(found, state="stopped")
@@ -166,7 +175,7 @@ def launch(wanted: Wanted) -> list[Step]:
     for target, source in sorted((wanted.mounts or {}).items()):
         command += ["--mount", f"{source}:{target}"]
     if wanted.cloud_init:
-        # By standard input: as a snap multipass reads no file that it was not given.
+        # By standard input, because multipass as a snap cannot read files outside of the home folder.
         command += ["--cloud-init", "-"]
     command += ["--timeout", str(wanted.timeout)]
     command += [wanted.image] if wanted.image else []
@@ -202,7 +211,7 @@ def refuse_what_cannot_change(wanted: Wanted, found: Instance) -> None:
 
 
 def resize(wanted: Wanted, found: Instance) -> list[Step]:
-    """What `multipass set` has to change."""
+    """Return the steps of `multipass set` for the sizes that differ."""
     name = wanted.name
     steps = []
     if wanted.cpus is not None and found.cpus is not None and wanted.cpus != found.cpus:
@@ -225,7 +234,7 @@ def resize(wanted: Wanted, found: Instance) -> list[Step]:
 
 
 def around_the_changes(wanted: Wanted, found: Instance, changes: list[Step]) -> list[Step]:
-    """multipass changes sizes of a stopped instance only."""
+    """Add a stop before the changes: multipass changes the sizes of a stopped instance only."""
     if not changes or found.state == "stopped":
         return changes
     if wanted.resize != "restart" and wanted.state != "stopped":
@@ -239,7 +248,7 @@ def around_the_changes(wanted: Wanted, found: Instance, changes: list[Step]) -> 
 
 
 def mounts(wanted: Wanted, found: Instance) -> list[Step]:
-    """Exactly the wanted mounts, when any are asked for."""
+    """Return the steps to exactly the wanted mounts; none if the parameter is not given."""
     if wanted.mounts is None:
         return []
     targets = {mount_target(target): source for target, source in wanted.mounts.items()}
@@ -258,7 +267,7 @@ def mounts(wanted: Wanted, found: Instance) -> list[Step]:
 
 
 def move(name: str, state: str, target: str) -> list[Step]:
-    """From one settled state to another. multipass stops and suspends what runs, and nothing else."""
+    """Return the steps from one state to another. multipass can stop and suspend running instances only."""
     if state == target:
         return []
     start = Step(f"start {name}", ("start", name))
