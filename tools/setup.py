@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Debian's and Ubuntu's package by what it brings. Without the second group everything but some tests works.
-NEEDED = {"docker": "docker.io", "debootstrap": "debootstrap", "ssh-keygen": "openssh-client"}
+NEEDED = {
+    "docker": "docker.io",
+    "debootstrap": "debootstrap",
+    "skopeo": "skopeo",  # pushes images to a registry
+    "ssh-keygen": "openssh-client",
+}
 USEFUL = {"chromium": "chromium", "shellcheck": "shellcheck"}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 DAEMON_LOG = CACHE / "metalworks" / "dockerd.log"

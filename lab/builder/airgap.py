@@ -12,11 +12,12 @@ from pathlib import Path
 
 from module_utils.metalworks.artifacts.cache import Fingerprint
 from module_utils.metalworks.common.files import sha256_of
+from module_utils.metalworks.images.names import PLACEHOLDER_HOST
 from module_utils.metalworks.images.oci import BlobStore, Record, single_program_image, write_archive
 
 from .recipe import Job, Recipe, Result
 
-REGISTRY = "metalworks.local/lab"
+REGISTRY = f"{PLACEHOLDER_HOST}/lab"
 PATH = ["PATH=/usr/local/bin:/usr/bin:/bin"]
 # What the storage provisioner's helper scripts call, and what a person needs in a shell.
 BUSYBOX_LINKS = (

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from module_utils.metalworks.artifacts.cache import files_below
 from module_utils.metalworks.images.docker import docker, has_image
+from module_utils.metalworks.images.names import PLACEHOLDER_HOST
 
 from .recipe import LAB, Job, Recipe, Result
 
-REGISTRY = "metalworks.local"  # never asked: these images only exist on this computer
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = Path("/etc/apt")
 RELEASES = ("bullseye", "bookworm", "trixie")
@@ -38,7 +38,7 @@ def system(name: str, version: str, what: System) -> Recipe:
     folder = LAB / what.folder
 
     def make(job: Job) -> Result:
-        reference = f"{REGISTRY}/{what.image}:{version}-{job.key[:8]}"
+        reference = f"{PLACEHOLDER_HOST}/{what.image}:{version}-{job.key[:8]}"
         if not has_image(reference):
             rootfs = job.cache / "debian" / f"{name}.rootfs"
             remove_tree(rootfs)  # a killed run may have left one

@@ -7,10 +7,10 @@ DOCUMENTATION = r"""
 module: image_push
 short_description: Have images in a registry
 description:
-  - Compares images of the operator's computer with what a registry has, and pushes what it lacks. A layer
-    that several images share is sent once.
+  - Compares images of the operator's computer with what a registry has, and pushes those that it lacks.
+    Layers that it has already are not sent again.
   - An image keeps its layers and its digest. C(metalworks.local/hub:1) becomes C(ADDRESS/REPOSITORY/hub:1).
-  - Runs on the operator's computer.
+  - Runs on the operator's computer, which needs C(skopeo) 1.6 or newer.
 author: Metalworks
 options:
   images:
@@ -41,13 +41,13 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: Asks the registry what it has, and says what would be sent.
+    description: Asks the registry what it has, and says which images would be pushed.
     support: full
   diff_mode:
     description: Shows the images that come.
     support: full
   idempotent:
-    description: Sends nothing that is there.
+    description: Pushes no image that is there.
     support: full
 """
 
@@ -72,7 +72,9 @@ images:
       digest: sha256:486d
       present: false
 bytes:
-  description: What was sent, or would be in check mode.
+  description:
+    - The size of the images that were pushed, or would be in check mode, each layer counted once. Layers
+      that the registry had from elsewhere were not sent.
   type: int
   returned: always
 seconds:
@@ -87,16 +89,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
+from ansible.module_utils.metalworks.images.names import in_registry
 from ansible.module_utils.metalworks.images.oci import BlobStore, Record
-from ansible.module_utils.metalworks.images.registry import (
-    Registry,
-    RegistryError,
-    Step,
-    Target,
-    plan,
-    pushed,
-    target,
-)
+from ansible.module_utils.metalworks.images.registry import DeniedError, Registry, RegistryError, plan
 
 ARGUMENTS: dict[str, Any] = {
     "images": {"type": "list", "elements": "path", "required": True},
@@ -119,55 +114,54 @@ def load(paths: list[str], store: BlobStore, check: bool) -> list[Record]:
     return records
 
 
-def read(
-    registry: Registry, targets: list[Target]
-) -> tuple[dict[tuple[str, str], str], set[tuple[str, str]]]:
-    """Ask what each tag means, and which blobs are there: all of an image that is, else one by one."""
-    digests = {(each.repository, each.tag): registry.digest(each.repository, each.tag) for each in targets}
-    there = {
-        (each.repository, blob.digest)
-        for each in targets
-        for blob in each.record.blobs
-        if digests[each.repository, each.tag] == each.record.manifest_digest
-        or (blob != each.record.manifest and registry.has(each.repository, blob.digest))
-    }
-    return digests, there
+def read(registry: Registry, names: list[str], check: bool) -> dict[str, str]:
+    """Ask which manifest each name means.
+
+    Some registries let nobody look at what is yet to be pushed, so the push itself has to show whether a
+    login is refused. In check mode there is none, and the refusal counts.
+    """
+    found = {}
+    for name in names:
+        try:
+            found[name] = registry.digest(name)
+        except DeniedError:
+            if check:
+                raise
+    return found
 
 
-def answer(params: dict[str, Any], targets: list[Target], steps: list[Step]) -> dict[str, Any]:
-    """Return what is said about the images."""
-    coming = {(step.repository, step.tag) for step in steps if step.tag}
-    images = [
-        {
-            "reference": pushed(each.record.reference, params["address"], params["repository"]),
-            "digest": each.record.manifest_digest,
-            "present": (each.repository, each.tag) not in coming,
-        }
-        for each in targets
-    ]
-    names = [image["reference"] for image in images if not image["present"]]
+def answer(wanted: list[tuple[str, Record]], pushed: list[tuple[str, Record]]) -> dict[str, Any]:
+    """Return what is said about the images; a layer of several counts once."""
+    blobs = {blob for _, record in pushed for blob in record.blobs}
+    names = [name for name, _ in pushed]
     return {
-        "changed": bool(steps),
-        "images": images,
-        "bytes": sum(step.bytes for step in steps),
+        "changed": bool(pushed),
+        "images": [
+            {"reference": name, "digest": record.manifest_digest, "present": name not in names}
+            for name, record in wanted
+        ],
+        "bytes": sum(blob.size for blob in blobs),
         "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
     }
 
 
 def main() -> None:
-    """Say what the registry lacks, and send it."""
+    """Say which images the registry lacks, and push them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params, store, start = module.params, BlobStore(cache_root() / "blobs"), time.monotonic()
     try:
         records = load(params["images"], store, module.check_mode)
-        targets = [target(record, params["repository"]) for record in records]
+        places = [
+            in_registry(record.reference, params["address"], params["repository"]) for record in records
+        ]
+        wanted = list(zip(places, records, strict=True))
         with Registry(*(params[key] for key in ("address", "username", "password", "ca"))) as registry:
-            steps = plan(targets, *read(registry, targets))
-            told = answer(params, targets, steps)
-            for step in steps if not module.check_mode else ():
-                registry.take(step, store)
+            pushed = plan(wanted, read(registry, places, module.check_mode))
+            for name, record in pushed if not module.check_mode else ():
+                registry.push(name, record, store)
     except (RegistryError, FileNotFoundError) as error:
         module.fail_json(msg=str(error))
+    told = answer(wanted, pushed)
     coming = len(records) < len(params["images"])
     seconds = round(time.monotonic() - start, 1)
     module.exit_json(**{**told, "changed": told["changed"] or coming, "seconds": seconds})

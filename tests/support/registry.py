@@ -32,6 +32,9 @@ class State:
     manifests: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)  # -> digest, media type
     asked: Counter[str] = field(default_factory=Counter)
     tokens: dict[str, list[str]] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    storage: str = ""  # another host that uploads are sent to
     address: str = ""
 
 
@@ -45,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        """Send an answer; underscores in a header's name stand for hyphens."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -53,75 +57,115 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def refuse(self, status: int, code: str, message: str) -> None:
+        """Send a refusal in the form of the OCI distribution specification."""
+        body = {"errors": [{"code": code, "message": message}]}
+        self.answer(status, json.dumps(body).encode(), Content_Type="application/json")
+
     def let_in(self) -> bool:
+        """Tell whether the request has the login or token that is wanted; answer it if not."""
         given = self.headers.get("Authorization", "")
-        name = self.path.partition("/v2/")[2].partition("/blobs")[0].partition("/manifests")[0]
         if self.state.auth == "basic" and given != LOGIN:
             self.answer(401, WWW_Authenticate='Basic realm="test"')
             return False
-        if self.state.auth == "bearer":
-            scopes = self.state.tokens.get(given.removeprefix("Bearer "), [])
-            if f"repository:{name}:pull,push" not in scopes:
-                realm = f'Bearer realm="http://{self.state.address}/token",service="test",scope="x"'
-                self.answer(401, WWW_Authenticate=realm)
-                return False
+        if self.state.auth == "bearer" and given.removeprefix("Bearer ") not in self.state.tokens:
+            realm = f'Bearer realm="http://{self.state.address}/token",service="test"'
+            self.answer(401, WWW_Authenticate=realm)
+            return False
         return True
 
     def do_GET(self) -> None:
-        """Change a login for a token."""
-        assert self.path.startswith("/token"), self.path
-        if self.headers.get("Authorization") != LOGIN:
-            return self.answer(401)
-        token = f"token-{len(self.state.tokens)}"
-        self.state.tokens[token] = parse_qs(urlsplit(self.path).query)["scope"]
-        return self.answer(200, json.dumps({"token": token}).encode())
-
-    def do_HEAD(self) -> None:
+        """Say hello, change a login for a token, or give a manifest or a blob."""
+        path = urlsplit(self.path).path
+        if path == "/token":
+            if self.headers.get("Authorization") != LOGIN:
+                return self.refuse(401, "UNAUTHORIZED", "authentication required")
+            token = f"token-{len(self.state.tokens)}"
+            self.state.tokens[token] = parse_qs(urlsplit(self.path).query).get("scope", [])
+            return self.answer(200, json.dumps({"token": token}).encode())
         if not self.let_in():
-            return
-        name, _, rest = urlsplit(self.path).path.removeprefix("/v2/").rpartition("/")
-        self.state.asked["HEAD"] += 1
-        if name.endswith("/manifests"):
-            digest = self.state.manifests.get((name.removesuffix("/manifests"), rest), ("",))[0]
-            self.answer(
-                200 if digest else 404, Docker_Content_Digest="sha256:x" if self.state.alters else digest
-            )
+            return None
+        if path == "/v2/":
+            return self.answer(200, b"{}")
+        name, kind, reference = path.removeprefix("/v2/").rsplit("/", 2)
+        self.state.asked[f"{self.command} {kind}"] += 1
+        if kind == "manifests":
+            digest, media_type = self.state.manifests.get((name, reference), ("", ""))
         else:
-            self.answer(200 if rest in self.state.blobs.get(name.removesuffix("/blobs"), ()) else 404)
+            digest = reference if reference in self.state.blobs.get(name, ()) else ""
+            media_type = "application/octet-stream"
+        if not digest:
+            code = "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN"
+            return self.refuse(404, code, f"{kind[:-1]} unknown")
+        content = b" " if self.state.alters else self.state.contents[digest]
+        return self.answer(200, content, Content_Type=media_type, Docker_Content_Digest=digest)
+
+    do_HEAD = do_GET
 
     def do_POST(self) -> None:
+        """Begin an upload, or mount a blob of another repository."""
+        self.body()
         if not self.let_in():
             return None
         if self.state.read_only:
-            body = {"errors": [{"code": "UNSUPPORTED", "message": "The operation is unsupported."}]}
-            return self.answer(405, json.dumps(body).encode())
+            return self.refuse(405, "UNSUPPORTED", "The operation is unsupported.")
         name = self.path.removeprefix("/v2/").partition("/blobs/")[0]
         query = parse_qs(urlsplit(self.path).query)
         digest = query.get("mount", [""])[0]
-        if digest and digest in self.state.blobs.get(query["from"][0], ()):
+        if digest and digest in self.state.blobs.get(query.get("from", [""])[0], ()):
             self.state.asked["mount"] += 1
             self.state.blobs.setdefault(name, set()).add(digest)
             return self.answer(201)
-        return self.answer(202, Location=f"/v2/{name}/blobs/uploads/1?state=kept")
+        upload = str(len(self.state.uploads))
+        self.state.uploads[upload] = b""
+        storage = f"http://{self.state.storage}" if self.state.storage else ""
+        return self.answer(202, Location=f"{storage}/v2/{name}/blobs/uploads/{upload}?state=kept")
 
-    def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
+    def do_PATCH(self) -> None:
+        """Take a blob's content."""
+        content = self.body()
         if not self.let_in():
             return None
-        path, query = urlsplit(self.path).path.removeprefix("/v2/"), parse_qs(urlsplit(self.path).query)
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if "/manifests/" in path:
-            name, _, tag = path.partition("/manifests/")
-            self.state.manifests[name, tag] = (digest, self.headers["Content-Type"])
-            return self.answer(201)
-        self.state.asked["upload"] += 1
         if self.state.breaks:
             self.state.breaks -= 1
             self.close_connection = True
             return None
-        assert query == {"state": ["kept"], "digest": [digest]}
-        self.state.blobs.setdefault(path.partition("/blobs/")[0], set()).add(digest)
+        upload = urlsplit(self.path).path.rpartition("/")[2]
+        self.state.uploads[upload] += content
+        return self.answer(202, Location=self.path)
+
+    def do_PUT(self) -> None:
+        """Take a manifest, or end an upload."""
+        content = self.body()
+        if not self.let_in():
+            return None
+        path, query = urlsplit(self.path).path.removeprefix("/v2/"), parse_qs(urlsplit(self.path).query)
+        if "/manifests/" in path:
+            name, _, tag = path.partition("/manifests/")
+            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+            self.state.contents[digest] = content
+            self.state.manifests[name, tag] = (digest, self.headers["Content-Type"])
+            return self.answer(201)
+        name, _, upload = path.partition("/blobs/uploads/")
+        content = self.state.uploads.pop(upload) + content
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        if query.get("digest") != [digest]:
+            return self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        self.state.asked["upload"] += 1
+        self.state.contents[digest] = content
+        self.state.blobs.setdefault(name, set()).add(digest)
         return self.answer(201)
+
+    def body(self) -> bytes:
+        """Return what was sent, whole or in chunks."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..artifacts.cache import Fingerprint, files_below, locked
 from .docker import DockerError, build_command, build_environment, docker, has_image, write_secrets
+from .names import PLACEHOLDER_HOST, is_made_here
 from .oci import BlobStore, Record, import_docker_archive
 
-REGISTRY = "metalworks.local"  # never asked: what has this name is on the nodes or nowhere
 # In a context, but in no image: a change of these is no reason to build.
 NOT_IN_IMAGE = ("README.md", "requirements.in")
 
@@ -42,7 +42,7 @@ class Wanted:
 
     def reference(self, key: str) -> str:
         """Return the name that pods use; another content has another name."""
-        return f"{REGISTRY}/{self.name}:{self.version}-{key[:8]}"
+        return f"{PLACEHOLDER_HOST}/{self.name}:{self.version}-{key[:8]}"
 
 
 class ImageCache:
@@ -79,7 +79,7 @@ class ImageCache:
 
     def _check_base(self, wanted: Wanted) -> None:
         """Refuse a base that would have to come from a registry nobody has."""
-        if wanted.base.startswith(f"{REGISTRY}/") and not has_image(wanted.base):
+        if is_made_here(wanted.base) and not has_image(wanted.base):
             raise DockerError(
                 f"{wanted.name} is built on {wanted.base}, which Docker does not have here: "
                 f"lab/build.py makes it"

@@ -263,6 +263,13 @@ def write_archive(
     return sum(blob.size for blob in wanted.values())
 
 
+def write_layout(store: BlobStore, record: Record, folder: Path) -> None:
+    """Make an empty folder the OCI layout of one image, as other programs read it; no blob is copied."""
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (folder / "index.json").write_bytes(_canonical(index_of([record])))
+    (folder / "blobs").symlink_to(store.root.resolve())
+
+
 def index_of(records: list[Record]) -> dict[str, Any]:
     """Return the table of contents of an archive: which manifest has which name."""
     manifests = [{**asdict(record.manifest), "annotations": _names(record.reference)} for record in records]

@@ -1,372 +1,205 @@
-"""A container registry that images are pushed to: what it has, what it lacks, and how it gets that.
+"""A container registry that images are pushed to, through skopeo: what it has, and how it gets the rest.
 
-Speaks the OCI distribution API. Blobs travel as the cache has them, so that an image has one digest
-everywhere; a layer that the registry has in another repository is mounted, not sent.
+skopeo sends the blobs that a registry lacks, as the cache has them, so that an image has one digest
+everywhere. What it says on failure is turned into a cause and a remedy here, by its content: skopeo 1.9
+(Debian 12) and later ones word these errors alike, as they come from Go's own libraries and from the
+registry. What is not known is shown in skopeo's own words.
 """
 
 from __future__ import annotations
 
 import base64
-import ipaddress
+import contextlib
+import hashlib
+import json
 import os
 import re
 import ssl
+import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin, urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.util.retry import Retry
+from ..common.addresses import is_loopback, parse_host_port
+from ..common.files import write_atomically
+from .oci import BlobStore, Record, write_layout
 
-from .build import REGISTRY as NOWHERE
-from .oci import INDEX, MANIFEST, Blob, BlobStore, Record
-
-TIMEOUT = (10, 300)  # seconds: to connect; between two bytes, also while the registry checks a large layer
-TRIES = 3  # of one layer, when the connection breaks
-CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+RETRIES = 2  # of a copy whose connection broke; skopeo does not retry what the registry refused
+ASK_SECONDS = 60
+SLOWEST_BYTES_PER_SECOND = 50_000  # a slower copy is taken for a dead one
+_FATAL = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
+_MISSING = re.compile(
+    r"(?:manifest|name) unknown|(?:repository|artifact|tag) .*(?:not found|does not exist)|: 404\b"
+)
+_LOGIN = re.compile(r"unauthorized|authentication required|invalid username/password|: 401\b", re.IGNORECASE)
+_DENIED = re.compile(
+    r"denied|unsupported|insufficient_scope|(?:: |registry )40[35]\b|read[- ]only", re.IGNORECASE
+)
+_NO_TLS = re.compile(r"does not look like a TLS handshake|server gave HTTP response to HTTPS client")
+_UNKNOWN_CA = re.compile(r"unknown authority|certificate is not trusted|not standards compliant")
+_FAILED = re.compile(r"(?:: |HTTP status: )(5\d\d|429)\b|toomanyrequests", re.IGNORECASE)
+_UNREACHABLE = re.compile(
+    r"dial tcp|no such host|connection re(?:fused|set)|no route to host|unreachable|i/o timeout|"
+    r"context deadline exceeded|TLS handshake timeout|\bEOF$|broken pipe"
+)
 
 
 class RegistryError(RuntimeError):
     """The registry refused, or could not be asked; the message says why and what to write instead."""
 
 
-class BrokenError(RegistryError):
-    """The connection broke, or the registry failed: another try may do."""
+class DeniedError(RegistryError):
+    """The registry does not let this login see what was asked for."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where an image goes."""
+def plan(wanted: Iterable[tuple[str, Record]], found: Mapping[str, str]) -> list[tuple[str, Record]]:
+    """Return the images that have to be pushed, each with its name in the registry.
 
-    record: Record
-    repository: str
-    tag: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do: mount or send a blob, or (with a tag) publish a manifest."""
-
-    repository: str
-    blob: Blob
-    source: str = ""
-    tag: str = ""
-
-    @property
-    def bytes(self) -> int:
-        """What is sent over the line."""
-        return 0 if self.source or self.tag else self.blob.size
-
-
-def pushed(reference: str, address: str, repository: str) -> str:
-    """Return the name that an image of our own has in a registry; others keep theirs."""
-    if not reference.startswith(f"{NOWHERE}/"):
-        return reference
-    return "/".join(part for part in (address, repository, reference.partition("/")[2]) if part)
-
-
-def target(record: Record, repository: str) -> Target:
-    """Return where an image goes, below a repository."""
-    path, _, tag = record.reference.partition("/")[2].rpartition(":")
-    return Target(record, f"{repository}/{path}" if repository else path, tag)
-
-
-def plan(
-    targets: Iterable[Target], digests: Mapping[tuple[str, str], str], there: Iterable[tuple[str, str]]
-) -> list[Step]:
-    """Compare what is wanted with what a registry has.
-
-    `digests`: (repository, tag) -> digest of the manifest. `there`: (repository, digest) of each blob.
+    `found` has the digest of the manifest that each name means in the registry, where it means one.
     """
-    homes: dict[str, list[str]] = {}
-    for repository, digest in there:
-        homes.setdefault(digest, []).append(repository)
-    steps = []
-    for each in targets:
-        record = each.record
-        if digests.get((each.repository, each.tag)) == record.manifest_digest:
-            continue
-        for blob in record.blobs:
-            known = homes.setdefault(blob.digest, [])
-            if blob == record.manifest or each.repository in known:
-                continue
-            steps.append(Step(each.repository, blob, source=known[0] if known else ""))
-            known.append(each.repository)
-        steps.append(Step(each.repository, record.manifest, tag=each.tag))
-    return steps
+    return [(name, record) for name, record in wanted if found.get(name) != record.manifest_digest]
 
 
 class Registry:
-    """One registry, and who pushes to it. As with Docker, one of this computer needs no TLS."""
+    """One registry, and who pushes to it. As with Docker, one of this computer needs no TLS.
+
+    It is a context: login and CA lie in a folder that nobody else can read, and that goes with it.
+    """
 
     def __init__(self, address: str, username: str = "", password: str = "", ca: str = "") -> None:
-        self.address, self.username = address, username
-        self._basic = base64.b64encode(f"{username}:{password}".encode()).decode() if username else ""
-        self._base = f"{'http' if is_loopback(address) else 'https'}://{address}"
-        self._ca = trust(ca)
-        self._verify = getattr(self._ca, "name", self._ca)
-        self._logins: dict[tuple[str, ...], str] = {}
-        self._session = requests.Session()
-        # What is sent is sent again by take(), in an upload of its own.
-        retry = Retry(2, status_forcelist=(502, 503, 504), allowed_methods=("HEAD", "GET"), backoff_factor=1)
-        self._session.mount(self._base, HTTPAdapter(max_retries=retry))
+        """Use the registry at HOST:PORT. `ca` is the PEM text of the CA that signed its certificate."""
+        self.address, self._username, self._password, self._ca = address, username, password, ca
+        self._exit = contextlib.ExitStack()
+        self._folder = Path()
 
     def __enter__(self) -> Registry:
+        """Write login and CA where skopeo reads them: a command line is seen by everybody."""
+        self._check_ca()
+        temporary = tempfile.TemporaryDirectory(prefix="metalworks-registry-")  # only its owner can enter it
+        self._folder = Path(self._exit.enter_context(temporary))
+        login = base64.b64encode(f"{self._username}:{self._password}".encode()).decode()
+        logins = {"auths": {self.address: {"auth": login}}}
+        write_atomically(self._folder / "auth.json", json.dumps(logins), 0o600)
+        if self._ca:
+            (self._folder / "ca").mkdir()
+            write_atomically(self._folder / "ca" / "ca.crt", self._ca, 0o600)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the connections, and remove the CA's file."""
-        self._session.close()
-        if hasattr(self._ca, "close"):
-            self._ca.close()
+        """Remove login and CA."""
+        self._exit.close()
 
-    def digest(self, repository: str, tag: str) -> str:
-        """Return the digest of the manifest that a tag means; empty where there is none."""
-        accept = {"Accept": f"{MANIFEST}, {INDEX}"}
-        path = f"/v2/{repository}/manifests/{tag}"
-        answer = self._ask("HEAD", path, [repository], allowed=(200, 404), headers=accept)
-        return str(answer.headers.get("Docker-Content-Digest", "")) if answer.ok else ""
+    def digest(self, name: str) -> str:
+        """Return the digest of the manifest that an image's name means here; empty where it means none."""
+        options = [*self._options(""), "--raw", f"docker://{name}"]
+        done = self._skopeo("inspect", options, ASK_SECONDS)
+        if done.returncode == 0:
+            return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
+        said = last_words(done.stderr)
+        if _MISSING.search(said) and not _LOGIN.search(said):
+            return ""
+        raise self._cause(said, name)
 
-    def has(self, repository: str, digest: str) -> bool:
-        """Tell whether a repository has a blob."""
-        path = f"/v2/{repository}/blobs/{digest}"
-        return self._ask("HEAD", path, [repository], allowed=(200, 404)).ok
-
-    def take(self, step: Step, store: BlobStore) -> None:
-        """Do one step; a layer is sent again when the connection breaks on its way."""
-        if step.tag:
-            return self._publish(step, store)
-        for left in reversed(range(TRIES)):
-            try:
-                return self._send(step, store)
-            except BrokenError:
-                if not left:
-                    raise
-        return None
-
-    def _send(self, step: Step, store: BlobStore) -> None:
-        mount = {"mount": step.blob.digest, "from": step.source} if step.source else {}
-        repositories = [step.repository, *filter(None, [step.source])]
-        path = f"/v2/{step.repository}/blobs/uploads/"
-        answer = self._ask("POST", path, repositories, allowed=(201, 202), params=mount)
-        if answer.status_code == 201:  # mounted
-            return
-        self._ask(
-            "PUT",
-            urljoin(answer.url, answer.headers["Location"]),
-            [step.repository],
-            allowed=(201, 204),
-            params={"digest": step.blob.digest},
-            headers={"Content-Type": "application/octet-stream"},
-            file=store.path(step.blob.digest),
-        )
-
-    def _publish(self, step: Step, store: BlobStore) -> None:
-        self._ask(
-            "PUT",
-            f"/v2/{step.repository}/manifests/{step.tag}",
-            [step.repository],
-            allowed=(201,),
-            headers={"Content-Type": step.blob.mediaType},
-            file=store.path(step.blob.digest),
-        )
-        found = self.digest(step.repository, step.tag)
-        if found != step.blob.digest:
+    def push(self, name: str, record: Record, store: BlobStore) -> None:
+        """Push an image, and make sure that the registry has it under its own digest."""
+        seconds = ASK_SECONDS + sum(blob.size for blob in record.blobs) // SLOWEST_BYTES_PER_SECOND
+        with tempfile.TemporaryDirectory(dir=self._folder) as layout:
+            write_layout(store, record, Path(layout))
+            options = ["--quiet", "--preserve-digests", f"--retry-times={RETRIES}", *self._options("dest-")]
+            done = self._skopeo("copy", [*options, f"oci:{layout}", f"docker://{name}"], seconds)
+        if done.returncode != 0:
+            raise self._cause(last_words(done.stderr), name)
+        found = self.digest(name)
+        if found != record.manifest_digest:
             raise RegistryError(
-                f"the registry {self.address} answers {found or 'nothing'} for {step.repository}:{step.tag}, "
-                f"and was given {step.blob.digest}: it alters or drops what it is sent"
+                f"the registry {self.address} answers {found or 'nothing'} for {name}, and was given "
+                f"{record.manifest_digest}: it alters or drops what it is sent"
             )
 
-    def _ask(
-        self,
-        method: str,
-        where: str,
-        repositories: Sequence[str],
-        *,
-        allowed: Sequence[int],
-        file: Path | None = None,
-        **options: Any,
-    ) -> requests.Response:
-        """One request, with a login where the registry wants one."""
-        scopes = tuple(
-            f"repository:{name}:{'pull' if n else 'pull,push'}" for n, name in enumerate(repositories)
-        )
-        answer = self._try(method, where, scopes, file, options)
-        if answer.status_code == 401:
-            self._log_in(answer, scopes)
-            answer = self._try(method, where, scopes, file, options)
-        if answer.status_code not in allowed:
-            raise self._refusal(answer, repositories[0])
-        return answer
+    def _options(self, prefix: str) -> list[str]:
+        """Return how the registry is spoken to; `prefix` names the side of a copy that it is."""
+        place = parse_host_port(self.address)
+        # Without a login, skopeo would look for one in the operator's own files.
+        options = [f"--authfile={self._folder / 'auth.json'}" if self._username else f"--{prefix}no-creds"]
+        if self._ca:
+            options.append(f"--{prefix}cert-dir={self._folder / 'ca'}")
+        if place and is_loopback(place.host):
+            options.append(f"--{prefix}tls-verify=false")
+        return options
 
-    def _try(
-        self, method: str, where: str, scopes: tuple[str, ...], file: Path | None, options: Mapping[str, Any]
-    ) -> requests.Response:
-        url = urljoin(self._base, where)
-        # A registry may have layers sent to a storage of others, which must not see the login.
-        at_home = urlsplit(url).netloc == urlsplit(self._base).netloc
-        login = self._logins.get(scopes) or self._logins.get(()) or ""
+    def _skopeo(self, verb: str, options: list[str], seconds: int) -> subprocess.CompletedProcess[bytes]:
+        # The policy is about the signatures of what is copied, which is this computer's own cache.
+        command = ["skopeo", "--insecure-policy", f"--command-timeout={seconds}s", verb, *options]
         try:
-            with _opened(file) as body:
-                return self._session.request(
-                    method,
-                    url,
-                    data=body,
-                    auth=_Header(login if at_home else ""),
-                    timeout=TIMEOUT,
-                    verify=self._verify,
-                    **options,
+            done = subprocess.run(
+                command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=False
+            )
+        except FileNotFoundError as error:
+            raise RegistryError(
+                "images are pushed by skopeo, which is not installed on this computer. On Debian and Ubuntu: "
+                "apt-get install skopeo; on macOS: brew install skopeo"
+            ) from error
+        if b"unknown flag: --preserve-digests" in done.stderr:
+            raise RegistryError(
+                "this computer's skopeo is too old to keep digests: install skopeo 1.6 or newer"
+            )
+        return done
+
+    def _check_ca(self) -> None:
+        try:
+            ssl.create_default_context(cadata=self._ca or None)
+        except ssl.SSLError as error:
+            raise RegistryError(
+                "metalworks_registry.ca is no certificate in PEM (-----BEGIN CERTIFICATE-----): "
+                f"{error.reason or error}"
+            ) from error
+
+    def _cause(self, said: str, name: str) -> RegistryError:
+        """Return what skopeo's words mean, and what to write instead."""
+        registry, who = f"the registry {self.address}", self._username or "somebody without a login"
+        if _NO_TLS.search(said):
+            return RegistryError(f"{registry} does not speak TLS, which only one of this computer may")
+        if "x509: " in said:
+            why = said.partition("x509: ")[2]
+            if _UNKNOWN_CA.search(why):
+                return RegistryError(
+                    f"the certificate of {registry} is not trusted: write the PEM text of the CA that signed "
+                    f"it into metalworks_registry.ca. {why}"
                 )
-        except requests.RequestException as error:
-            raise self._unreachable(error) from error
-
-    def _log_in(self, challenge: requests.Response, scopes: tuple[str, ...]) -> None:
-        """Answer a challenge: with name and password, or with a token that they are changed for."""
-        wanted = challenge.headers.get("WWW-Authenticate", "")
-        kind, _, rest = wanted.partition(" ")
-        if kind.lower() == "basic" and self._basic and () not in self._logins:
-            self._logins[()] = f"Basic {self._basic}"
-        elif kind.lower() == "bearer" and (scopes not in self._logins or challenge.request.method == "PUT"):
-            self._logins[scopes] = f"Bearer {self._token(dict(CHALLENGE.findall(rest)), scopes)}"
-
-    def _token(self, challenge: Mapping[str, str], scopes: tuple[str, ...]) -> str:
-        fields = [("service", challenge.get("service", "")), *(("scope", scope) for scope in scopes)]
-        login = f"Basic {self._basic}" if self._basic else ""
-        try:
-            answer = self._session.get(
-                challenge.get("realm", ""),
-                params=fields,
-                auth=_Header(login),
-                timeout=TIMEOUT,
-                verify=self._verify,
+            return RegistryError(f"the certificate of {registry} does not fit: renew it there. {why}")
+        if _LOGIN.search(said) and not self._username:
+            return DeniedError(
+                f"{registry} wants a login: write username and password into metalworks_registry"
             )
-        except requests.RequestException as error:
-            raise self._unreachable(error) from error
-        if not answer.ok:
-            raise self._refusal(answer, scopes[0].split(":")[1])
-        told = answer.json()
-        return str(told.get("token") or told.get("access_token") or "")
-
-    def _refusal(self, answer: requests.Response, repository: str) -> RegistryError:
-        """Name the cause of a refusal, and what to write instead."""
-        who = self.username or "somebody without a login"
-        said = read_error(answer)
-        status = answer.status_code
-        if status == 401 and not self.username:
+        if _LOGIN.search(said):
+            return DeniedError(
+                f"{registry} does not let {who} in: username or password in metalworks_registry is wrong, or "
+                f"{who} may not push to {name}"
+            )
+        if _DENIED.search(said):
+            return DeniedError(
+                f"{registry} does not let {who} write to {name}: give it the right to push there, or name "
+                f"another place with metalworks_registry.repository. It says: {innermost(said)}"
+            )
+        if _FAILED.search(said):
+            return RegistryError(f"{registry} failed, and may recover: {innermost(said)}")
+        if _UNREACHABLE.search(said):
             return RegistryError(
-                f"the registry {self.address} wants a login: write username and password into "
-                "metalworks_registry"
+                f"{registry} cannot be reached: {innermost(said)}. Is metalworks_registry.address right?"
             )
-        if status == 401:
-            return RegistryError(
-                f"the registry {self.address} does not let {who} in: username or password in "
-                f"metalworks_registry is wrong, or {who} may not push to {repository}"
-            )
-        if status in (403, 405):
-            return RegistryError(
-                f"the registry {self.address} does not let {who} write to {repository}: give it the right to "
-                f"push there, or name another place with metalworks_registry.repository. It says: {said}"
-            )
-        if status >= 500 or status == 429:
-            return BrokenError(f"the registry {self.address} failed with {status}: {said}")
-        where = urlsplit(answer.url).path
-        return RegistryError(f"the registry {self.address} answered {status} to {where}: {said}")
-
-    def _unreachable(self, error: requests.RequestException) -> RegistryError:
-        why = innermost(error)
-        if "WRONG_VERSION_NUMBER" in why or "record layer failure" in why.lower():
-            return RegistryError(
-                f"the registry {self.address} does not speak TLS, which only one of this computer may"
-            )
-        if isinstance(error, requests.exceptions.SSLError):
-            return RegistryError(
-                f"the certificate of the registry {self.address} is not trusted: write the PEM text of the "
-                f"CA that signed it into metalworks_registry.ca. {why}"
-            )
-        return BrokenError(
-            f"the registry {self.address} cannot be reached: {why}. Is metalworks_registry.address right?"
-        )
+        return RegistryError(f"{registry} did not take or show {name}: {said}")
 
 
-class _Header(AuthBase):
-    """A ready Authorization header; with none, none is looked up elsewhere (a .netrc)."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self.value:
-            request.headers["Authorization"] = self.value
-        return request
+def last_words(stderr: bytes) -> str:
+    """Return what skopeo ended with, without its frame; of an unknown frame, the last line."""
+    text = stderr.decode(errors="replace").strip()
+    found = _FATAL.findall(text)
+    if not found:
+        return text.splitlines()[-1] if text else "skopeo ended without a word"
+    plain = found[-1].replace(r"\n", " ").replace(r"\t", " ")
+    return re.sub(r"\\(.)", r"\1", plain).strip()
 
 
-class _opened:
-    """A file to send, or nothing."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._file = path.open("rb") if path else None
-
-    def __enter__(self) -> Any:
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is this computer's own."""
-    host = urlsplit(f"//{address}").hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def trust(ca: str) -> Any:
-    """Return whom to trust: a CA, in a file, or whom this computer trusts (requests brings its own list)."""
-    if not ca:
-        paths = ssl.get_default_verify_paths()
-        return os.environ.get("REQUESTS_CA_BUNDLE") or paths.cafile or paths.capath or True
-    try:
-        ssl.create_default_context(cadata=ca)
-    except ssl.SSLError as error:
-        raise RegistryError(
-            "metalworks_registry.ca is no certificate in PEM (-----BEGIN CERTIFICATE-----): "
-            f"{error.reason or error}"
-        ) from error
-    file = tempfile.NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115 (goes with the Registry)
-    file.write(ca)
-    file.flush()
-    return file
-
-
-def read_error(answer: requests.Response) -> str:
-    """Return what a registry gives as its reason, in a line."""
-    try:
-        errors = answer.json()["errors"]
-        return "; ".join(str(each.get("message") or each["code"]) for each in errors)
-    except (ValueError, KeyError, TypeError):
-        return " ".join(answer.text.split())[:200] or answer.reason
-
-
-def innermost(error: BaseException) -> str:
-    """Return the sentence at the bottom of a failed connection."""
-    chain = list(_causes(error))
-    named = [each for each in chain if isinstance(each, OSError) and each.strerror]
-    return str(named[-1].strerror if named else chain[-1])
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    while error:
-        yield error
-        inner = [getattr(error, "reason", None), *error.args, error.__cause__]
-        following = next((each for each in inner if isinstance(each, BaseException)), None)
-        if following is None:
-            return
-        error = following
+def innermost(said: str) -> str:
+    """Return the last part of an error that wraps others."""
+    return said.rstrip(": ,").rpartition(": ")[2]

@@ -70,7 +70,7 @@ def test_daemon_that_dies_is_reported_with_its_log(
 
 
 def test_client_without_daemon_needs_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = {"docker", "debootstrap", "ssh-keygen", "chromium", "shellcheck"}
+    here = {"docker", "debootstrap", "skopeo", "ssh-keygen", "chromium", "shellcheck"}
     monkeypatch.setattr(setup.shutil, "which", lambda name, path=None: name if name in here else None)
     monkeypatch.setattr(setup, "docker_state", lambda: "stopped")
     assert setup.read().needed == ["docker.io"]

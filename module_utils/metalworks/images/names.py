@@ -1,0 +1,26 @@
+"""The names of images: the placeholder that stands for a registry, and what a registry makes of it."""
+
+from __future__ import annotations
+
+# The host part of the name of an image that is made here. No registry has this name, so nodes never pull
+# such an image: it is sent to them, or pushed to the operator's registry under that registry's name.
+PLACEHOLDER_HOST = "metalworks.local"
+
+
+def is_made_here(reference: str) -> bool:
+    """Tell whether an image has the placeholder where others have a registry."""
+    return reference.startswith(f"{PLACEHOLDER_HOST}/")
+
+
+def in_registry(reference: str, address: str, repository: str) -> str:
+    """Return the name of an image in a registry: its own host gives way to the registry's address.
+
+    `repository` is the place in the registry under which images go; empty means its root.
+    """
+    path = reference.partition("/")[2]
+    return "/".join(part for part in (address, repository, path) if part)
+
+
+def for_pods(reference: str, address: str, repository: str) -> str:
+    """Return the name that pods use when there is a registry: only images that are made here are pushed."""
+    return in_registry(reference, address, repository) if is_made_here(reference) else reference
