@@ -1,13 +1,14 @@
 #!/usr/bin/python
-"""Have an artifact of the catalogue on the operator's computer, whatever its source."""
+"""Get an artifact of the catalogue onto the operator's computer, from any source."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifact
-short_description: Have an artifact of the catalogue on the operator's computer
+short_description: Get an artifact of the catalogue onto the operator's computer
 description:
-  - Looks an artifact up in C(artifacts.yml) and returns where it is; at once when it is in the cache.
+  - Looks an artifact up in C(artifacts.yml), fetches or builds it if the cache does not have it, and returns
+    its path.
   - Runs on the operator's computer, never on a machine of the inventory.
   - With O(source=upstream) a file or chart is fetched and verified against the checksum that is pinned or
     that its makers publish. An image is returned as a reference, and pulled by whoever needs it.
@@ -40,7 +41,7 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Fills the cache in check mode too, as what follows must look at the file; no machine changes.
+    description: Fills the cache in check mode too, because later tasks read the file. No machine changes.
     support: full
   diff_mode:
     description: Has no difference to show.
@@ -51,7 +52,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have k3s on this computer
+- name: Get k3s for the nodes
   artifact:
     name: k3s
     arch: arm64
@@ -59,7 +60,7 @@ EXAMPLES = r"""
   register: k3s
   delegate_to: localhost
 
-- name: Have another version of it, from a mirror
+- name: Get another version of it from a mirror
   artifact:
     name: k3s
     overrides:
@@ -127,8 +128,8 @@ ARGUMENTS: dict[str, Any] = {
 EMPTY = {"path": "", "sha256": "", "reference": "", "record": ""}
 
 
-def here() -> str:
-    """Return this computer's architecture, as makers name it."""
+def own_architecture() -> str:
+    """Return this computer's architecture under the name that published files have."""
     name = str(architecture(platform.machine()))
     if name not in PUBLISHED:
         raise CatalogueError(
@@ -138,19 +139,19 @@ def here() -> str:
 
 
 def from_upstream(artifact: Artifact, arch: str) -> dict[str, Any]:
-    """Return what its makers publish: a verified file, or an image's reference."""
-    what = artifact.published(arch, SYSTEMS.get(platform.system(), "linux"))
+    """Return the result for a published artifact: a verified file, or an image's reference."""
+    published = artifact.published(arch, SYSTEMS.get(platform.system(), "linux"))
     if artifact.kind == "image":
-        return {"changed": False, "reference": what.image}
-    found = fetch(artifact, what, cache_root(), Web())
+        return {"changed": False, "reference": published.image}
+    found = fetch(artifact, published, cache_root(), Web())
     return {"changed": found.changed, "path": str(found.path), "sha256": found.sha256}
 
 
 def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path) -> dict[str, Any]:
-    """Return what the lab's builder makes."""
+    """Return the result of the lab's builder, which is run if need be."""
     if not artifact.build:
         raise CatalogueError(f"{artifact.name} cannot be built; it exists with source=upstream only")
-    if arch != here():
+    if arch != own_architecture():
         raise CatalogueError(
             f"{artifact.name} is built for this computer's own architecture "
             f"({platform.machine()}), not for {arch}: use source=upstream"
@@ -165,11 +166,11 @@ def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path)
 
 
 def find(module: AnsibleModule) -> dict[str, Any]:
-    """Return where the artifact is, from the source that was asked for."""
+    """Return the module's result for the source that was asked for."""
     params = module.params
     path = Path(params["catalogue"]) if params["catalogue"] else find_catalogue(Path.cwd())
     artifact = look_up(read_catalogue(path, params["overrides"]), params["name"])
-    arch = params["arch"] or here()
+    arch = params["arch"] or own_architecture()
     version = {"version": artifact.version(params["source"])}
     if params["source"] == "upstream":
         return {**EMPTY, **version, **from_upstream(artifact, arch)}
@@ -181,7 +182,7 @@ def find(module: AnsibleModule) -> dict[str, Any]:
 
 
 def sources(artifact: Artifact) -> list[str]:
-    """Return the sources that have the artifact."""
+    """Return the options, such as source=build, with which the artifact can be had."""
     return [
         f"source={name}"
         for name, entry in (("upstream", artifact.upstream), ("build", artifact.build))
@@ -190,7 +191,7 @@ def sources(artifact: Artifact) -> list[str]:
 
 
 def main() -> None:
-    """Answer where the artifact is."""
+    """Fetch or build the artifact if need be, and return its path or reference."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         module.exit_json(**find(module))

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Keep the Secret of password hashes that the hub's authenticator reads."""
+"""Write the Secret with the password hashes that the hub's authenticator reads."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ NAME = re.compile(r"[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?")
 
 @dataclass
 class Plan:
-    """The Secret's wanted content, and whose part of it differs."""
+    """The wanted hashes by user, and the names of the users whose entries change."""
 
     hashes: dict[str, str]
     added: list[str] = field(default_factory=list)
@@ -125,7 +125,7 @@ class Plan:
 
 
 def problems(users: list[dict[str, Any]]) -> list[str]:
-    """What is wrong with the list, as sentences."""
+    """Return what is wrong with the list of users, as sentences."""
     found = []
     names = [user["name"] for user in users]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -144,7 +144,7 @@ def problems(users: list[dict[str, Any]]) -> list[str]:
 
 
 def plan(users: list[dict[str, Any]], found: dict[str, str]) -> Plan:
-    """Keep what verifies, hash what is new, drop what is not listed."""
+    """Keep hashes that fit their passwords, make the others anew, and drop users who are not listed."""
     wanted = Plan({user["name"]: wanted_hash(user, found.get(user["name"])) for user in users})
     wanted.added = sorted(wanted.hashes.keys() - found.keys())
     wanted.removed = sorted(found.keys() - wanted.hashes.keys())
@@ -153,7 +153,7 @@ def plan(users: list[dict[str, Any]], found: dict[str, str]) -> Plan:
 
 
 def wanted_hash(user: dict[str, Any], found: str | None) -> str:
-    """The hash to store for a user."""
+    """Return the hash to store for a user. A hash that fits the password is kept."""
     if user.get("password_hash"):
         return str(user["password_hash"])
     password = str(user["password"])
@@ -161,13 +161,13 @@ def wanted_hash(user: dict[str, Any], found: str | None) -> str:
 
 
 def decode(secret: dict[str, Any] | None) -> dict[str, str]:
-    """The Secret's content as text."""
+    """Return the hashes by user name from a Secret; none if there is no Secret."""
     data = (secret or {}).get("data") or {}
     return {name: base64.b64decode(value or "").decode(errors="replace") for name, value in data.items()}
 
 
 def write(api: KubernetesApi, namespace: str, name: str, wanted: Plan, found: dict[str, Any] | None) -> None:
-    """Create the Secret, or replace exactly the one that was read."""
+    """Create the Secret, or replace it if it is still the one that was read."""
     secret: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -187,7 +187,7 @@ def write(api: KubernetesApi, namespace: str, name: str, wanted: Plan, found: di
 
 
 def listing(names: Any) -> str:
-    """The users as a diff shows them."""
+    """Return one side of the diff: the users' names, without their hashes."""
     return "".join(f"{name}\n" for name in sorted(names))
 
 

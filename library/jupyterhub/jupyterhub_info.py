@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Read what a hub says of itself."""
+"""Read a hub's version, users and running servers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS, HubApi, Hu
 
 
 def wait_for_hub(api: HubApi, seconds: int) -> dict[str, Any]:
-    """The hub's own description, as soon as it gives one. A refusal is an answer and is not waited out."""
+    """Return the hub's description of itself as soon as it answers. A refusal (4xx) ends the wait."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -78,7 +78,7 @@ def wait_for_hub(api: HubApi, seconds: int) -> dict[str, Any]:
 
 
 def summarize(info: dict[str, Any], users: list[dict[str, Any]], routes: dict[str, Any]) -> dict[str, Any]:
-    """The answers in the form that RETURN promises."""
+    """Return the hub's answers in the form of RETURN."""
     servers = {
         f"{user['name']}/{name}": server
         for user in users

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Is the hub that runs in a namespace this inventory's? Asked before it is upgraded."""
+"""Find out whether the hub in a namespace belongs to this inventory, before it is upgraded."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ ARGUMENTS: dict[str, Any] = {
     "token": {"type": "str", "required": True, "no_log": True},
     **API_ARGUMENTS,
 }
-# The chart's names: what belongs to a hub, and where the token of roles/jupyterhub stands.
+# Names of the chart: the label of a hub's Secret, and the key with the API token of roles/jupyterhub.
 SELECTOR = "component=hub"
-TOKEN = "hub.services.metalworks.apiToken"  # the key's name, no secret
+TOKEN = "hub.services.metalworks.apiToken"  # the name of a key, not a secret
 
 
 def problems(
     namespace: str, hubs: Sequence[Mapping[str, Any]], secrets: Sequence[Mapping[str, Any]], token: str
 ) -> list[str]:
-    """Say which hub is somebody else's."""
+    """Return a sentence for each hub that belongs to somebody else."""
     if not hubs or any(holds(secret, token) for secret in secrets):
         return []
     names = ", ".join(sorted(str(hub["metadata"]["name"]) for hub in hubs))
@@ -75,13 +75,13 @@ def problems(
 
 
 def holds(secret: Mapping[str, Any], token: str) -> bool:
-    """Tell whether a Secret has this token."""
+    """Return whether a Secret holds this token."""
     found = base64.b64decode((secret.get("data") or {}).get(TOKEN) or "")
     return hmac.compare_digest(found, token.encode())
 
 
 def judge(params: Mapping[str, Any]) -> list[str]:
-    """Ask the cluster; no token leaves this process."""
+    """Ask the cluster, and return what is wrong. No token is returned or shown."""
     api, namespace = KubernetesApi(params["kubeconfig"], params["context"]), params["namespace"]
     hubs = api.get(f"/apis/apps/v1/namespaces/{namespace}/deployments", labelSelector=SELECTOR)["items"]
     secrets = api.get(f"/api/v1/namespaces/{namespace}/secrets", labelSelector=SELECTOR)["items"]

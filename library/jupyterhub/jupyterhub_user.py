@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""A user of the hub, through the hub's REST API."""
+"""Add, change or remove users of the hub through its REST API."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ ARGUMENTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Step:
-    """One request to the hub, and its sentence."""
+    """One request to the hub, and a sentence that describes it."""
 
     sentence: str
     method: str
@@ -110,7 +110,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The user as asked for."""
+    """The parameters of the module for one user."""
 
     name: str
     present: bool
@@ -119,7 +119,7 @@ class Wanted:
 
 
 def plan(wanted: Wanted, found: dict[str, Any] | None, known_groups: set[str]) -> list[Step]:
-    """The requests that lead from what is found to what is wanted."""
+    """Return the requests that lead from the user as found to the user as wanted."""
     path = user_path(wanted.name)
     if not wanted.present:
         return (
@@ -139,7 +139,7 @@ def plan(wanted: Wanted, found: dict[str, Any] | None, known_groups: set[str]) -
 
 
 def stop_steps(found: dict[str, Any]) -> list[Step]:
-    """Stop each server of a user."""
+    """Return the requests that stop all servers of a user."""
     path = user_path(found["name"])
     return [
         Step(
@@ -152,7 +152,7 @@ def stop_steps(found: dict[str, Any]) -> list[Step]:
 
 
 def group_steps(name: str, wanted: set[str], found: set[str], known: set[str]) -> list[Step]:
-    """Put a user into groups and take it out of the others."""
+    """Return the requests that add a user to groups and remove the user from all others."""
     body = {"users": [name]}
     steps = [Step(f"Make group {group}", "POST", f"/groups/{group}") for group in sorted(wanted - known)]
     steps += [Step(f"Add {name} to {g}", "POST", f"/groups/{g}/users", body) for g in sorted(wanted - found)]
@@ -163,7 +163,10 @@ def group_steps(name: str, wanted: set[str], found: set[str], known: set[str]) -
 
 
 def apply(api: HubApi, steps: list[Step], name: str, timeout: int) -> None:
-    """Do the steps. A stopping server is waited for: the hub refuses to remove its user before."""
+    """Do the steps.
+
+    The hub refuses to remove a user whose server is still stopping, so that is waited for.
+    """
     for step in steps:
         if step.sentence.startswith("Remove user"):
             wait_until(lambda: not servers_of(api, name), timeout, f"The servers of {name} have not stopped")
@@ -171,14 +174,14 @@ def apply(api: HubApi, steps: list[Step], name: str, timeout: int) -> None:
 
 
 def servers_of(api: HubApi, name: str) -> dict[str, Any]:
-    """The user's servers that run, start or stop."""
+    """Return the names of the user's servers that run, start or stop."""
     found = api.find(user_path(name)) or {}
     servers: dict[str, Any] = found.get("servers") or {}
     return servers
 
 
 def describe(user: dict[str, Any] | None) -> dict[str, Any]:
-    """The part of a user that this module manages."""
+    """Return one side of the diff: what this module manages of a user."""
     if user is None:
         return {}
     return {
@@ -189,7 +192,7 @@ def describe(user: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def expected(wanted: Wanted, found: dict[str, Any] | None) -> dict[str, Any]:
-    """The user after the steps."""
+    """Return the user as it will be after the steps."""
     if not wanted.present:
         return {}
     before = describe(found) or {"name": wanted.name, "admin": False, "groups": []}

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""What the API says of a cluster, for whoever has a kubeconfig."""
+"""Read the nodes and the version of a cluster, and wait for nodes that must be Ready."""
 
 from __future__ import annotations
 

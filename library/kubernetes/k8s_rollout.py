@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Wait until workloads are rolled out, and say why they are not."""
+"""Wait until workloads are rolled out, and explain a rollout that fails."""
 
 from __future__ import annotations
 

@@ -113,11 +113,11 @@ ARGUMENTS: dict[str, Any] = {
     "current": {"type": "bool", "default": True},
 }
 LOCK_SECONDS = 10.0
-STALE_SECONDS = 10.0  # who edits holds the lock for milliseconds
+STALE_SECONDS = 10.0  # other programs hold the lock for milliseconds only
 
 
 def plan(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """The kubeconfig as it is to be."""
+    """Return the wanted kubeconfig."""
     if params["state"] == "absent":
         return dict(kubeconfig.remove(found, params["name"]))
     if params["source"]:
@@ -130,7 +130,7 @@ def plan(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold the lock that kubectl takes: a file beside the kubeconfig that must not exist yet."""
+    """Hold kubectl's lock: a file beside the kubeconfig, which only one program can create."""
     held = path.with_name(f"{path.name}.lock")
     until = time.monotonic() + LOCK_SECONDS
     while True:
@@ -151,7 +151,11 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def removed_as_stale(held: Path) -> bool:
-    """Remove a lock that a killed program left. One at a time, so that nobody removes the next one's."""
+    """Remove the lock of a killed program, and return whether it is gone.
+
+    The folder is locked meanwhile, so that two programs do not both remove it: the second would remove the
+    new lock of the first.
+    """
     folder = os.open(held.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -171,7 +175,7 @@ def backup_of(path: Path) -> Path:
 
 
 def without(name: str, kept: str | None) -> str | None:
-    """The backup without our context; None where nothing is left of it."""
+    """Return the backup's text without our context; None if nothing else is in it."""
     try:
         found = kubeconfig.parse(kept or "", "the backup")
     except kubeconfig.KubeconfigError:
@@ -183,11 +187,11 @@ def without(name: str, kept: str | None) -> str | None:
 
 
 def plan_backup(text: str, found: dict[str, Any], kept: str | None, name: str) -> str | None:
-    """What is to stand beside the file: what is the operator's in it, never our keys."""
+    """Return the wanted text of the backup: the operator's entries, and never the keys of our context."""
     kept = without(name, kept)
     clean = kubeconfig.remove(found, name)
     if kubeconfig.is_shell(clean) or holds(kept, clean):
-        # It may be the operator's own writing, comments included: worth more than a copy of it.
+        # The present backup says the same, and may hold the operator's comments.
         return kept
     return text if clean == found else kubeconfig.dump(clean)
 
@@ -209,7 +213,7 @@ def write(path: Path, text: str | None) -> None:
 
 
 def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Read, plan, and write what differs."""
+    """Read both files, plan, and write what differs unless this is check mode. Return the module's result."""
     text, kept = read_text(path), read_text(backup_of(path))
     found = kubeconfig.parse(text or "", str(path))
     wanted = plan(found, params)

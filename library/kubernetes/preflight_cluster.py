@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Can the platform run on this cluster? Asked before anything is changed."""
+"""Judge whether the platform can run on a cluster, before anything is changed."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from ansible.errors import AnsibleFilterError
 
 
 def split_reference(reference: str) -> dict[str, str]:
-    """An image reference as the chart takes it: a name and a tag, with the digest that follows it."""
+    """Return an image reference as the chart takes it: name and tag. A digest stays at the end of the tag."""
     readable, at, digest = reference.partition("@")
     name, colon, tag = readable.rpartition(":")
     if not colon or "/" in tag:
@@ -19,17 +19,17 @@ def split_reference(reference: str) -> dict[str, str]:
 
 
 def jupyterhub_image(reference: str) -> dict[str, str]:
-    """The chart's image value. Nothing given: the chart's own image."""
+    """Return the chart's value for an image. Without a reference the chart chooses the image."""
     return {**split_reference(reference), "pullPolicy": "IfNotPresent"} if reference else {}
 
 
 def jupyterhub_profile_list(profiles: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The choices of the spawn form, by the chart's names."""
+    """Return the chart's `profileList` from the role's list of profiles."""
     return [profile_value(profile) for profile in profiles]
 
 
 def profile_value(profile: dict[str, Any]) -> dict[str, Any]:
-    """One choice: what it is called, and which traits of the spawner it sets."""
+    """Return one entry of `profileList`: what users read, and the settings of KubeSpawner that it changes."""
     split_reference(profile["image"])
     limits = {
         key: profile[key]
@@ -42,7 +42,7 @@ def profile_value(profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def jupyterhub_without(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
-    """Each item without some of its keys."""
+    """Return the items without some of their keys."""
     return [{key: value for key, value in item.items() if key not in keys} for item in items]
 
 
@@ -77,16 +77,17 @@ def jupyterhub_tolerations(values: dict[str, Any]) -> dict[str, list[dict[str, A
 
 
 def jupyterhub_scrub(text: str, secrets: dict[str, str]) -> str:
-    """A program's output, safe to show."""
+    """Return a program's output with each secret replaced by its name."""
     for name, secret in secrets.items():
         text = text.replace(secret, f"<{name}>")
     return text
 
 
 class FilterModule:
-    """What Ansible finds here."""
+    """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
         return {
             "jupyterhub_image": jupyterhub_image,
             "jupyterhub_profile_list": jupyterhub_profile_list,

@@ -1,7 +1,7 @@
-"""The cache of what is built or fetched: keyed by content, safe for two runs at once.
+"""The cache of everything that is built or fetched. Two runs may use it at the same time.
 
-Nothing in it is ever half there: a result is made under a temporary name and renamed when it is whole,
-under a lock that the kernel drops when its owner dies.
+A result is made under a temporary name and renamed when it is complete, so the cache holds no half results.
+Locks are released by the kernel when their process ends.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ def cache_root() -> Path:
 
 
 class Fingerprint:
-    """What a result is made from, as one hash: named texts and the contents of files."""
+    """A hash of everything that a result is made from: named texts and the contents of files."""
 
     def __init__(self) -> None:
-        """Start with nothing added."""
+        """Begin with an empty hash."""
         self._hash = hashlib.sha256()
 
     def text(self, name: str, value: str) -> Fingerprint:
-        """Add a value; the lengths keep `ab`+`c` apart from `a`+`bc`."""
+        """Add a value. The lengths are added too, so that `ab`+`c` differs from `a`+`bc`."""
         self._hash.update(f"{len(name)} {name} {len(value)} {value}\n".encode())
         return self
 
     def files(self, root: Path, paths: Iterable[Path]) -> Fingerprint:
-        """Add files by their place below root, their content and whether they can be executed."""
+        """Add files: their paths below root, their contents, and whether they can be executed."""
         for path in sorted(paths):
             kind = "link" if path.is_symlink() else "x" if os.access(path, os.X_OK) else "-"
             content = str(path.readlink()) if kind == "link" else sha256_of(path)
@@ -46,19 +46,19 @@ class Fingerprint:
 
     @property
     def hex(self) -> str:
-        """The key: long enough never to collide, short enough to be read aloud."""
+        """Return the first 32 hexadecimal digits of the hash, which are enough never to collide."""
         return self._hash.hexdigest()[:32]
 
 
 def files_below(folder: Path, unless: Callable[[Path], bool] = lambda _: False) -> list[Path]:
-    """Return every file below a folder, in a fixed order, without Python's own leavings."""
+    """Return every file below a folder in a fixed order, but no files of Python's bytecode cache."""
     found = (p for p in folder.rglob("*") if p.is_symlink() or p.is_file())
     return sorted(p for p in found if "__pycache__" not in p.parts and not unless(p))
 
 
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock that two runs share; `waiting` is told once when another run has it."""
+    """Hold the lock of a file. `waiting` is called once if another run holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
         try:
@@ -71,7 +71,7 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
 
 @contextlib.contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes `target` when the block ends well, and vanishes otherwise."""
+    """Yield a temporary folder. It becomes `target` when the block succeeds, and is removed when it fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -85,6 +85,6 @@ def staged_folder(target: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path) -> None:
-    """Remove what killed runs left; only the owner of the lock over `parent` may call this."""
+    """Remove temporary folders of killed runs. The caller must hold the lock of `parent`."""
     for stage in parent.glob(".*"):
         shutil.rmtree(stage, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The catalogue of everything external (artifacts.yml): read, checked, and asked by name."""
+"""Read and check the catalogue (artifacts.yml), and look artifacts up by name."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import yaml
 from .rules import entry_problems, merged, problems
 
 CATALOGUE = "artifacts.yml"
-WEB_ADDRESSES = ("url", "checksum_url")  # a + in a version is %2B there
-# What makers call a system, by what Python calls it.
+WEB_ADDRESSES = ("url", "checksum_url")  # in these, the + of a version is written %2B
+# Python's name of a system -> the name in published files.
 SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 
 
 class CatalogueError(ValueError):
-    """The catalogue, or a question to it, is wrong; the message says what to write instead."""
+    """The catalogue or a question to it is wrong; the message says what to write instead."""
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """What the makers of an artifact publish, and what it is verified against."""
+    """Where the makers publish an artifact, and what it is verified against. Unused fields are empty."""
 
     version: str
     url: str = ""
@@ -38,7 +38,7 @@ class Upstream:
 
     @property
     def image(self) -> str:
-        """The image's name for pods: the tag is for people, the digest (where it is known) binds."""
+        """Return the image's name for pods. If a digest is known, it decides, and the tag is for people."""
         return f"{self.reference}:{self.version}" + (f"@{self.digest}" if self.digest else "")
 
 
@@ -53,12 +53,15 @@ class Artifact:
     build: dict[str, str] = field(default_factory=dict)
 
     def version(self, source: str) -> str:
-        """Return the version that this source gives."""
+        """Return the version of this source (`upstream` or `build`); empty if it has none."""
         entry = self.build if source == "build" else self.upstream
         return str(entry.get("version", ""))
 
     def published(self, arch: str, system: str = "linux") -> Upstream:
-        """Return what is published for this architecture and system, with the addresses filled in."""
+        """Return what is published for an architecture and system, with all placeholders replaced.
+
+        CatalogueError says that nothing is published, or nothing for this architecture.
+        """
         if not self.upstream:
             raise CatalogueError(
                 f"{self.name} is not published by anybody: it only exists with source=build "
@@ -70,7 +73,7 @@ class Artifact:
 
 
 def _for_arch(name: str, key: str, value: Any, arch: str) -> str:
-    """Pick the value of an architecture where the catalogue lists one per architecture."""
+    """Return the value for an architecture; a value that is not a mapping counts for all of them."""
     if not isinstance(value, dict):
         return str(value)
     if arch not in value:
@@ -93,7 +96,10 @@ def find_catalogue(start: Path) -> Path:
 
 
 def read_catalogue(path: Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Artifact]:
-    """Read the catalogue, with an inventory's entries over it; refuse what does not say what it is."""
+    """Return the artifacts by name, an inventory's entries merged over them.
+
+    CatalogueError lists all faults.
+    """
     content = yaml.safe_load(path.read_text())
     entries = (content.get("artifacts") or {}) if isinstance(content, dict) else {}
     wrong = problems(entries, overrides or {})
@@ -103,7 +109,7 @@ def read_catalogue(path: Path, overrides: Mapping[str, Any] | None = None) -> di
 
 
 def parse_artifact(name: str, entry: dict[str, Any]) -> Artifact:
-    """Turn one entry into an Artifact, or say what is wrong with it."""
+    """Return one entry as an Artifact; CatalogueError says what is wrong with it."""
     wrong = list(entry_problems(name, entry))
     if wrong:
         raise CatalogueError("; ".join(wrong))
@@ -113,7 +119,7 @@ def parse_artifact(name: str, entry: dict[str, Any]) -> Artifact:
 
 
 def look_up(catalogue: dict[str, Artifact], name: str) -> Artifact:
-    """Return an artifact, or say which names there are."""
+    """Return an artifact by its name; CatalogueError lists the known names."""
     if name not in catalogue:
         raise CatalogueError(f"no artifact is called {name}; artifacts.yml knows {', '.join(catalogue)}")
     return catalogue[name]

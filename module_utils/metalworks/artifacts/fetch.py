@@ -1,4 +1,4 @@
-"""Fetches what an artifact's makers publish, and keeps nothing that does not match its checksum."""
+"""Fetch published artifacts. Nothing is kept that does not match its checksum."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from ..common.suggestions import nearest
 from .cache import Fingerprint, locked, remove_leftovers, staged_folder
 from .catalogue import Artifact, CatalogueError, Upstream
 from .rules import SHA256
-from .web import NotThereError, Web, WebError
+from .web import NotFoundError, Web, WebError
 
 FETCHED = "fetched.json"
 PAGE = (b"<!doctype html", b"<html")
 
 
 class FetchError(RuntimeError):
-    """It could not be fetched or is not what it should be; the message says which."""
+    """An artifact could not be fetched, or is not what was published; the message says which."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file in the cache."""
+    """A verified file in the cache; `changed` says whether it was fetched just now."""
 
     path: Path
     sha256: str
     changed: bool
 
 
-def fetch(artifact: Artifact, what: Upstream, cache: Path, web: Web) -> Fetched:
-    """Return a published file or chart from the cache, or fetch and verify it first."""
-    if not what.url and not what.repository:
+def fetch(artifact: Artifact, published: Upstream, cache: Path, web: Web) -> Fetched:
+    """Return a published file or chart from the cache; fetch and verify it if it is not there."""
+    if not published.url and not published.repository:
         raise CatalogueError(f"{artifact.name} is a {artifact.kind}: it has no file to fetch")
-    key = Fingerprint().text("upstream", repr(what)).hex
+    key = Fingerprint().text("upstream", repr(published)).hex
     folder = cache / "artifacts" / artifact.name / key
     with locked(cache / "locks" / f"{artifact.name}.lock"):
         found = _cached(folder)
@@ -51,7 +51,7 @@ def fetch(artifact: Artifact, what: Upstream, cache: Path, web: Web) -> Fetched:
             return found
         remove_leftovers(folder.parent)
         with staged_folder(folder) as stage:
-            _have(artifact, what, stage, web)
+            _fetch_into(artifact, published, stage, web)
     found = _cached(folder)
     if not found:
         raise FetchError(f"{folder} is gone again: is something else emptying the cache?")
@@ -59,39 +59,41 @@ def fetch(artifact: Artifact, what: Upstream, cache: Path, web: Web) -> Fetched:
 
 
 def _cached(folder: Path) -> Fetched | None:
-    """Return what was fetched before, if it still is what it was."""
+    """Return the file that was fetched before, if it still has the same checksum."""
     try:
-        told = json.loads((folder / FETCHED).read_text())
-        if sha256_of(folder / told["file"]) == told["sha256"]:
-            return Fetched(folder / told["file"], told["sha256"], changed=False)
+        stored = json.loads((folder / FETCHED).read_text())
+        if sha256_of(folder / stored["file"]) == stored["sha256"]:
+            return Fetched(folder / stored["file"], stored["sha256"], changed=False)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass  # not there, or damaged: a power cut may leave an empty file
+        pass  # missing or damaged: a power cut may leave an empty file
     return None
 
 
-def _have(artifact: Artifact, what: Upstream, stage: Path, web: Web) -> None:
-    """Fetch into a stage; what goes wrong is told with the artifact's name and version."""
+def _fetch_into(artifact: Artifact, published: Upstream, stage: Path, web: Web) -> None:
+    """Fetch into a temporary folder; errors begin with the artifact's name and version."""
     try:
-        path = _download(what, stage, web)
-    except NotThereError as error:
+        path = _download(published, stage, web)
+    except NotFoundError as error:
         raise FetchError(
-            f"{artifact.name} {what.version} is not there: {error}. Is it a version that was published? "
+            f"{artifact.name} {published.version} is not there: {error}. Is it a version that was published? "
             f"Another one: metalworks_artifacts: {{{artifact.name}: {{upstream: {{version: ...}}}}}}"
         ) from error
     except WebError as error:
         raise FetchError(
-            f"{artifact.name} {what.version} cannot be fetched: {error}. Without internet, name a mirror in "
-            f"metalworks_artifacts"
+            f"{artifact.name} {published.version} cannot be fetched: {error}. Without internet, name a "
+            f"mirror in metalworks_artifacts"
         ) from error
     except FetchError as error:
-        raise FetchError(f"{artifact.name} {what.version}: {error}") from error
+        raise FetchError(f"{artifact.name} {published.version}: {error}") from error
     path.chmod(0o755 if artifact.kind == "binary" else 0o644)
     (stage / FETCHED).write_text(json.dumps({"file": path.name, "sha256": sha256_of(path)}) + "\n")
 
 
-def _download(what: Upstream, stage: Path, web: Web) -> Path:
-    """Fetch into a stage, verify, and return the one file that is wanted."""
-    url, expected = _in_repository(what, stage, web) if what.repository else _alone(what, stage, web)
+def _download(published: Upstream, stage: Path, web: Web) -> Path:
+    """Fetch into a temporary folder, verify, and return the file that is to be installed."""
+    url, expected = (
+        _chart_source(published, stage, web) if published.repository else _file_source(published, stage, web)
+    )
     path = stage / file_name(url)
     actual = web.download(url, path)
     if actual != expected:
@@ -101,26 +103,26 @@ def _download(what: Upstream, stage: Path, web: Web) -> Path:
             else "It is not what its makers published"
         )
         raise FetchError(f"{url} has the sha256 {actual}, and should have {expected}: not installed. {why}")
-    return take_member(path, what.member) if what.member else path
+    return take_member(path, published.member) if published.member else path
 
 
-def _alone(what: Upstream, stage: Path, web: Web) -> tuple[str, str]:
-    """Return a file's address, and the checksum that is pinned or published for it."""
-    if what.sha256:
-        return what.url, what.sha256
-    if not what.checksum_url:
+def _file_source(published: Upstream, stage: Path, web: Web) -> tuple[str, str]:
+    """Return a file's address and its checksum, which is pinned or published."""
+    if published.sha256:
+        return published.url, published.sha256
+    if not published.checksum_url:
         raise CatalogueError(
-            f"{what.url} has neither sha256 nor checksum_url; what cannot be verified is not installed"
+            f"{published.url} has neither sha256 nor checksum_url; what cannot be verified is not installed"
         )
-    lines = _text(what.checksum_url, stage, web).splitlines()
-    found = checksum_in(lines, file_name(what.url))
+    lines = _download_text(published.checksum_url, stage, web).splitlines()
+    found = checksum_in(lines, file_name(published.url))
     if not found:
-        raise FetchError(f"{what.checksum_url} has no line for {file_name(what.url)}")
-    return what.url, found
+        raise FetchError(f"{published.checksum_url} has no line for {file_name(published.url)}")
+    return published.url, found
 
 
 def checksum_in(lines: Iterable[str], name: str) -> str:
-    """Return the sha256 of a file in what sha256sum prints, or in a file that holds nothing but a sha256."""
+    """Return the sha256 of a file from the output of sha256sum, or from a text that is a checksum alone."""
     rows = [line.split() for line in lines if line.strip()]
     if len(rows) == 1 and len(rows[0]) == 1:
         rows = [[rows[0][0], name]]
@@ -130,40 +132,42 @@ def checksum_in(lines: Iterable[str], name: str) -> str:
     return ""
 
 
-def _in_repository(what: Upstream, stage: Path, web: Web) -> tuple[str, str]:
-    """Return a chart's address and checksum, as the index of its repository has them."""
-    index = urljoin(what.repository.rstrip("/") + "/", "index.yaml")
-    return chart_in(index, _text(index, stage, web), what)
+def _chart_source(published: Upstream, stage: Path, web: Web) -> tuple[str, str]:
+    """Return a chart's address and checksum from the index of its repository."""
+    index = urljoin(published.repository.rstrip("/") + "/", "index.yaml")
+    return chart_in(index, _download_text(index, stage, web), published)
 
 
-def chart_in(index: str, text: str, what: Upstream) -> tuple[str, str]:
-    """Return the address and sha256 of a chart's archive, from the text of an index."""
+def chart_in(index: str, text: str, published: Upstream) -> tuple[str, str]:
+    """Return the address and sha256 of a chart's archive from the text of an index.yaml."""
     try:
         content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         charts = {name: list(entries) for name, entries in content["entries"].items()}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FetchError(f"{index} is not the index of a chart repository") from error
-    if what.chart not in charts:
-        raise FetchError(f"{index} has no chart {what.chart}{_some(what.chart, charts)}")
-    versions = {str(entry.get("version")): entry for entry in charts[what.chart]}
-    if what.version not in versions:
-        raise FetchError(f"{index} has no {what.chart} {what.version}{_some(what.version, versions)}")
-    entry = versions[what.version]
-    published = str(entry.get("digest") or "").removeprefix("sha256:")
-    expected = what.sha256 or published
+    if published.chart not in charts:
+        raise FetchError(f"{index} has no chart {published.chart}{_similar(published.chart, charts)}")
+    versions = {str(entry.get("version")): entry for entry in charts[published.chart]}
+    if published.version not in versions:
+        raise FetchError(
+            f"{index} has no {published.chart} {published.version}{_similar(published.version, versions)}"
+        )
+    entry = versions[published.version]
+    digest = str(entry.get("digest") or "").removeprefix("sha256:")
+    expected = published.sha256 or digest
     if not expected:
-        raise FetchError(f"{index} has no digest for {what.chart} {what.version}: pin it as sha256")
+        raise FetchError(f"{index} has no digest for {published.chart} {published.version}: pin it as sha256")
     if not entry.get("urls"):
-        raise FetchError(f"{index} has no address for {what.chart} {what.version}")
+        raise FetchError(f"{index} has no address for {published.chart} {published.version}")
     return urljoin(index, entry["urls"][0]), expected
 
 
-def _some(word: str, known: Iterable[str]) -> str:
+def _similar(word: str, known: Iterable[str]) -> str:
     names = list(known)
     return f"; it has {', '.join(nearest(word, names, 3, 0.4) or names[:3]) or 'nothing'}"
 
 
-def _text(url: str, stage: Path, web: Web) -> str:
+def _download_text(url: str, stage: Path, web: Web) -> str:
     """Return a small file's text."""
     path = stage / ".text"
     web.download(url, path)
@@ -181,7 +185,7 @@ def _is_page(path: Path) -> bool:
 
 
 def file_name(url: str) -> str:
-    """Return the name of the file behind an address."""
+    """Return the last part of an address: the file's name."""
     return unquote(PurePosixPath(urlsplit(url).path).name)
 
 
@@ -204,6 +208,6 @@ def take_member(archive: Path, member: str) -> Path:
 
 def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
     found = tar.extractfile(name)
-    if found is None:  # a folder
+    if found is None:  # the member is a folder
         raise KeyError(name)
     return found

@@ -1,6 +1,6 @@
-"""Is an entry of the catalogue right? And is what an inventory says over it (`metalworks_artifacts`)?
+"""Judge entries of the catalogue, and those that an inventory merges over it (`metalworks_artifacts`).
 
-`problems()` is the whole of the second: sentences that say where, what is wrong, and what to write instead.
+`problems()` judges the latter. It returns sentences that say where, what is wrong, and what to write instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..common.suggestions import did_you_mean
 
 OVERRIDES = "metalworks_artifacts"
 FILE = {"version", "url", "checksum_url", "sha256", "member"}
-# What each kind of artifact says about where it is published.
+# The keys of `upstream`, by the kind of artifact.
 KINDS: dict[str, set[str]] = {
     "binary": FILE,
     "archive": FILE,
@@ -24,7 +24,7 @@ KINDS: dict[str, set[str]] = {
     "docker": set(),
     "part": set(),
 }
-# Without these nothing can be had.
+# The keys of `upstream` that must be given.
 NEEDED = {
     "binary": ("version", "url"),
     "archive": ("version", "url"),
@@ -37,15 +37,15 @@ PINS = ("sha256", "digest")
 PLACEHOLDERS = ("version", "arch", "os")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# On the way to this computer itself there is nobody.
+# Nobody can change what this computer sends to itself, so http is good enough there.
 OPEN = re.compile(r"http://(?!(127[.]0[.]0[.]1|localhost)[:/])", re.IGNORECASE)
 
 
 def merged(entries: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the catalogue's entries with the inventory's merged deeply over them.
 
-    An entry that `follows` another has its version, where neither says otherwise. A pinned checksum belongs
-    to the version that it was written for: another version drops it.
+    An entry that `follows` another one gets its version, unless it names one itself. A pinned checksum
+    belongs to one version: it is dropped when the inventory names another version and no checksum.
     """
     before = _complete(entries)
     after = _complete(
@@ -53,14 +53,14 @@ def merged(entries: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     )
     for name, entry in after.items():
         if name in before and _version(entry) != _version(before[name]):
-            said = (overrides.get(name) or {}).get("upstream") or {}
+            given = (overrides.get(name) or {}).get("upstream") or {}
             kept = {key: value for key, value in (entry.get("upstream") or {}).items() if key not in PINS}
-            entry["upstream"] = {**kept, **{key: said[key] for key in PINS if key in said}}
+            entry["upstream"] = {**kept, **{key: given[key] for key in PINS if key in given}}
     return after
 
 
 def _complete(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return entries of which those that follow another have its version."""
+    """Return all entries; those that follow another one have its version."""
     return {name: {**entry, **_followed(entries, entry)} for name, entry in entries.items()}
 
 
@@ -87,18 +87,18 @@ def _deep(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems(entries: Mapping[str, Any], overrides: Any) -> list[str]:
-    """Say all that is wrong with an inventory's entries; `entries` are those of artifacts.yml as written."""
+    """Return what is wrong with an inventory's entries. `entries` are those of artifacts.yml as written."""
     shapeless = list(shape_problems(entries, overrides))
     if shapeless:
         return shapeless
-    whole = merged(entries, overrides)
+    catalogue = merged(entries, overrides)
     return [
-        f"{OVERRIDES}, {sentence}" for name in overrides for sentence in entry_problems(name, whole[name])
+        f"{OVERRIDES}, {sentence}" for name in overrides for sentence in entry_problems(name, catalogue[name])
     ]
 
 
 def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
-    """Say why what an inventory says cannot be merged at all."""
+    """Yield why an inventory's entries cannot be merged: wrong types, unknown names."""
     if not isinstance(overrides, Mapping):
         yield f"{OVERRIDES} is no dictionary: write names of artifacts.yml, each with what differs"
         return
@@ -121,7 +121,7 @@ def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
 
 
 def entry_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with one whole entry."""
+    """Yield what is wrong with one merged entry."""
     for key in sorted(set(entry) - KEYS):
         inside = any(key in known for known in KINDS.values())
         hint = f"; write upstream: {{{key}: ...}}" if inside else did_you_mean(key, KEYS)
@@ -167,7 +167,7 @@ def _upstream_problems(where: str, kind: str, upstream: Mapping[str, Any]) -> It
 
 
 def _unpinned_problems(where: str, upstream: Mapping[str, Any]) -> Iterator[str]:
-    """A file without a pinned checksum must be the version that is named, and verifiable."""
+    """Yield why a file without a pinned checksum cannot be verified, or may be of another version."""
     version = str(upstream.get("version", ""))
     for _, text in _texts({"url": upstream["url"]}):
         if not any(word in text for word in ("{version}", version, quote(version))):
@@ -188,7 +188,7 @@ def _unpinned_problems(where: str, upstream: Mapping[str, Any]) -> Iterator[str]
 
 
 def _is_open(upstream: Mapping[str, Any], key: str) -> bool:
-    """Whether others on the way can change what is behind an address."""
+    """Return whether an address is plain http, so that somebody in between can change what it sends."""
     return any(OPEN.match(text) for _, text in _texts({key: upstream.get(key)}))
 
 
@@ -199,7 +199,7 @@ def _address_problems(where: str, text: str) -> Iterator[str]:
         yield f"{where} is {text!r}: {error}"
         return
     if address.username or address.password:
-        # The address itself is not shown: it holds a secret.
+        # The message does not show the address, because it holds a secret.
         yield f"{where} holds a login: take it out, and write it into ~/.netrc (mode 0600)"
         return
     if address.scheme not in ("https", "http") or not address.hostname:
@@ -211,7 +211,7 @@ def _address_problems(where: str, text: str) -> Iterator[str]:
 
 
 def _texts(upstream: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each value; of one per architecture each of them."""
+    """Yield each value with its key; a mapping by architecture yields each of its values."""
     for key, value in upstream.items():
         for text in value.values() if isinstance(value, Mapping) else (value,):
             yield key, str(text)

@@ -1,7 +1,7 @@
-"""Has what is behind a web address: whole, by a way as safe as the address says, or says why not.
+"""Download a file from a web address, whole, or say why that is not possible.
 
-Ansible's own opener honours the computer's proxies, certificates and ~/.netrc. Redirects are followed here,
-hop by hop: none may lead from https to http, and a login is never handed on to another host.
+Ansible's open_url honours the computer's proxies, certificates and ~/.netrc. Redirects are followed here
+one by one, so that none leads from https to http, and no login is sent to another host.
 """
 
 from __future__ import annotations
@@ -27,26 +27,29 @@ BUSY = (408, 425, 429)
 
 
 class WebError(RuntimeError):
-    """It cannot be had; the message holds the address and the reason."""
+    """The file cannot be downloaded; the message holds the address and the reason."""
 
 
-class NotThereError(WebError):
-    """The site answers and has nothing at this address."""
+class NotFoundError(WebError):
+    """The site answers that it has nothing at this address."""
 
 
 class UnsteadyError(WebError):
-    """The next try may succeed."""
+    """The download failed in a way that another try may mend."""
 
 
 @dataclass(frozen=True)
 class Web:
-    """How patient one is: seconds without a byte, and the pauses between tries (one try more than pauses)."""
+    """How long to wait for a byte, and the pauses between tries, both in seconds."""
 
     timeout: float = 30
     pauses: tuple[float, ...] = (1, 3)
 
     def download(self, url: str, target: Path) -> str:
-        """Write what is behind the address to a file and return its sha256; each try begins anew."""
+        """Write the file behind an address to `target` and return its sha256.
+
+        Each try begins from the start.
+        """
         for pause in self.pauses:
             try:
                 return self._receive(url, target)
@@ -65,7 +68,7 @@ class Web:
                 digest.update(chunk)
                 out.write(chunk)
                 received += len(chunk)
-        # The library ends a read at a closed connection as it does at the end of the file.
+        # A read ends without an error both at the end of the file and when the connection is closed.
         if announced and received != int(announced):
             raise UnsteadyError(f"{url} broke off after {received} of {announced} bytes")
         return digest.hexdigest()
@@ -81,16 +84,16 @@ class Web:
             raise UnsteadyError(f"{url} broke off after {received} bytes: {error}") from error
 
     def _open(self, url: str) -> Any:
-        """Open an address; the answer's body is read by the caller."""
-        here = url
+        """Follow redirects and return the open answer; the caller reads its body."""
+        current = url
         for _ in range(HOPS):
             try:
-                return open_url(here, timeout=self.timeout, follow_redirects="none", decompress=False)
+                return open_url(current, timeout=self.timeout, follow_redirects="none", decompress=False)
             except HTTPError as error:
                 error.close()
                 if error.code not in REDIRECTS:
                     raise refusal(url, error) from error
-                here = next_hop(url, here, error.url)
+                current = next_hop(url, current, error.url)
             except URLError as error:
                 if isinstance(error.reason, SSLCertVerificationError):
                     raise WebError(
@@ -104,21 +107,21 @@ class Web:
         raise WebError(f"{url} leads in a circle: {HOPS} redirects")
 
 
-def next_hop(url: str, here: str, there: str) -> str:
-    """Return where a redirect leads, unless it gives up what https promised."""
-    safe, next_safe = (urlsplit(address).scheme == "https" for address in (here, there))
-    if urlsplit(there).scheme not in ("http", "https") or (safe and not next_safe):
-        raise WebError(f"{url} leads to {there}, which is not https: not followed")
-    return there
+def next_hop(url: str, source: str, target: str) -> str:
+    """Return the target of a redirect; raise WebError if it leads from https to something else."""
+    safe, next_safe = (urlsplit(address).scheme == "https" for address in (source, target))
+    if urlsplit(target).scheme not in ("http", "https") or (safe and not next_safe):
+        raise WebError(f"{url} leads to {target}, which is not https: not followed")
+    return target
 
 
 def refusal(url: str, error: HTTPError) -> WebError:
-    """Return what an answer other than the file means."""
-    said = f"{url} answers {error.code} {error.reason}"
+    """Return the error for an answer that is not the file."""
+    answer = f"{url} answers {error.code} {error.reason}"
     if error.code in GONE:
-        return NotThereError(said)
+        return NotFoundError(answer)
     if error.code >= 500 or error.code in BUSY:
-        return UnsteadyError(said)
+        return UnsteadyError(answer)
     if error.code in (401, 403):
-        return WebError(f"{said}: where the site wants a login, write it into ~/.netrc (mode 0600)")
-    return WebError(said)
+        return WebError(f"{answer}: where the site wants a login, write it into ~/.netrc (mode 0600)")
+    return WebError(answer)

@@ -1,4 +1,4 @@
-"""The hub's REST API: one request, errors as sentences."""
+"""A small client of the hub's REST API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEANINGS = {
 
 
 class HubError(Exception):
-    """The hub refused, or could not be asked. `status` is 0 where no answer came."""
+    """The hub refused a request or could not be reached."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         """Keep the HTTP status of the hub's answer; 0 means that no answer came."""
@@ -32,17 +32,17 @@ class HubError(Exception):
 
 
 class HubApi:
-    """A hub at its public address."""
+    """A client for one hub, at its public address."""
 
     def __init__(self, url: str, token: str) -> None:
         """Remember where the hub is, and the token that is sent with each request."""
         self.url = url.rstrip("/")
         self._token = token
-        # The hub is a neighbour: a proxy of the operator's computer leads to the internet.
+        # The computer's proxy is not used: it leads to the internet, and the hub is usually near.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """One request below /hub/api; the parsed answer, or None where it is empty."""
+        """Send one request to a path below /hub/api. Return the parsed answer, or None if it is empty."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/hub/api{path}", data=data, method=method)
         request.add_header("Authorization", f"token {self._token}")
@@ -67,7 +67,7 @@ class HubApi:
             ) from error
 
     def find(self, path: str) -> Any:
-        """What is at a path, or None."""
+        """Return what the hub has at a path, or None."""
         try:
             return self.request("GET", path)
         except HubError as error:
@@ -76,14 +76,14 @@ class HubApi:
             raise
 
     def list(self, path: str) -> list[Any]:
-        """All items of a list, which comes in pages."""
+        """Return all items of a list, of which the hub sends 200 at a time."""
         items: list[Any] = []
         for page in self._pages(path):
             items += page
         return items
 
     def table(self, path: str) -> dict[str, Any]:
-        """All items of a dictionary, which comes in pages as well."""
+        """Return all items of a dictionary, of which the hub sends 200 at a time."""
         items: dict[str, Any] = {}
         for page in self._pages(path):
             items |= page
@@ -100,7 +100,7 @@ class HubApi:
 
 
 def explain(error: urllib.error.HTTPError) -> str:
-    """The hub's own sentence, and what to do about the usual refusals."""
+    """Return the hub's message, and for common errors what to do."""
     text = error.read().decode(errors="replace")
     try:
         text = str(json.loads(text).get("message") or "")
@@ -110,12 +110,12 @@ def explain(error: urllib.error.HTTPError) -> str:
 
 
 def user_path(name: str) -> str:
-    """The path of a user; names may hold any character."""
+    """Return the path of a user. The name is quoted, since it may hold any character."""
     return f"/users/{quote(name, safe='')}"
 
 
 def wait_until(is_done: Callable[[], bool], seconds: int, what: str) -> None:
-    """Ask once a second until it is so."""
+    """Call `is_done` every second until it is true. HubError begins with `what` when the time is over."""
     end = time.monotonic() + seconds
     while not is_done():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""scrypt hashes as the hub's authenticator reads them: `scrypt$n$r$p$salt$hash`, salt and hash in base64."""
+"""Password hashes for the hub's authenticator: `scrypt$n$r$p$salt$hash`, salt and hash in base64."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import hashlib
 import hmac
 import os
 
-# OWASP's setting for 16 MiB of memory; a tenth of a second on one core.
+# The parameters that OWASP recommends for 16 MiB of memory. One hash takes a tenth of a second on one core.
 COST = {"n": 2**14, "r": 8, "p": 5}
 
 
 def make_hash(password: str, salt: bytes | None = None) -> str:
-    """Hash a password with a fresh salt."""
+    """Return the hash of a password with a new salt."""
     salt = salt or os.urandom(16)
     digest = hashlib.scrypt(password.encode(), salt=salt, dklen=32, **COST)
     encoded = (base64.b64encode(part).decode() for part in (salt, digest))
@@ -20,7 +20,7 @@ def make_hash(password: str, salt: bytes | None = None) -> str:
 
 
 def is_hash(text: str) -> bool:
-    """Whether the text has the form of a hash that make_hash writes."""
+    """Return whether a text has the form of a hash."""
     parts = text.split("$")
     if len(parts) != 6 or parts[0] != "scrypt" or not all(part.isdigit() for part in parts[1:4]):
         return False
@@ -33,7 +33,7 @@ def is_hash(text: str) -> bool:
 
 
 def verifies(password: str, stored: str) -> bool:
-    """Whether a stored hash was made of this password with today's cost; another is to be made again."""
+    """Return whether a stored hash was made of this password with the present parameters."""
     if not is_hash(stored) or stored.split("$")[1:4] != [str(COST[key]) for key in ("n", "r", "p")]:
         return False
     salt = base64.b64decode(stored.split("$")[4])

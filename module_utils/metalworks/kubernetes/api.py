@@ -23,8 +23,10 @@ from .kubeconfig import KubeconfigError, parse
 
 Object = dict[str, Any]
 
-# What kubectl knows and this client does not: it would ask another address, or believe another certificate.
-UNKNOWN = {
+# Keys that kubectl follows and this client does not. To ignore them could reach another server, or trust
+# another
+# certificate, than kubectl does.
+UNSUPPORTED_KEYS = {
     "proxy-url": "write an address into server that is reached without a proxy",
     "tls-server-name": "write a name into server that is in the API's certificate",
 }
@@ -36,7 +38,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 class ApiError(Exception):
-    """The API refused, or could not be asked. `status` is 0 where no answer came."""
+    """The API refused a request or could not be reached."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         """Keep the HTTP status of the API's answer; 0 means that no answer came."""
@@ -45,7 +47,7 @@ class ApiError(Exception):
 
 
 class KubernetesApi:
-    """One cluster, as one context of a kubeconfig file describes it."""
+    """A client for one cluster, made from a context of a kubeconfig file."""
 
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
         """Read the context and its credentials. ApiError says what is missing or cannot be read."""
@@ -59,7 +61,7 @@ class KubernetesApi:
             self._ssl = make_ssl_context(cluster, user)
         except (OSError, ValueError, KeyError) as error:
             raise ApiError(f"{where}: a certificate or key cannot be read: {error}") from error
-        # A proxy of the operator's computer leads to the internet, not to the cluster.
+        # The computer's proxy is not used: it leads to the internet, and the cluster is usually near.
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._ssl)
         )
@@ -72,7 +74,10 @@ class KubernetesApi:
         content_type: str = "application/json",
         **query: Any,
     ) -> Any:
-        """One request; JSON answers come parsed, others (a log) as text."""
+        """Send one request. Return a parsed JSON answer, or the text of any other, such as a log.
+
+        ApiError holds the API's message. A request may take 30 s.
+        """
         url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method)
@@ -91,11 +96,11 @@ class KubernetesApi:
             raise ApiError(f"{method} {self.server}{path}: {getattr(error, 'reason', error)}") from error
 
     def get(self, path: str, **query: Any) -> Any:
-        """An object or a list."""
+        """Return an object or a list by its path."""
         return self.request("GET", path, **query)
 
     def find(self, path: str) -> Object | None:
-        """An object, or None where there is none."""
+        """Return an object by its path, or None if there is none."""
         try:
             found: Object = self.get(path)
         except ApiError as error:
@@ -106,7 +111,7 @@ class KubernetesApi:
 
 
 def read_message(error: urllib.error.HTTPError) -> str:
-    """The sentence in a refusal of the API."""
+    """Return the message of the API's answer."""
     text = error.read().decode(errors="replace")
     try:
         return str(json.loads(text).get("message") or text)
@@ -115,12 +120,12 @@ def read_message(error: urllib.error.HTTPError) -> str:
 
 
 def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
-    """The cluster and the user of a context of a kubeconfig file."""
+    """Return the cluster and the user of a context (without a name: of the current one)."""
     try:
         config = parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or "it is no text"
-        raise ApiError(f"The kubeconfig file {path} cannot be read: {said}") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ApiError(f"The kubeconfig file {path} cannot be read: {reason}") from error
     except KubeconfigError as error:
         raise ApiError(f"The kubeconfig file {error}") from error
     name = name or config.get("current-context") or ""
@@ -134,13 +139,13 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     user = named(config, "user", context.get("user"), where)
     if not cluster.get("server"):
         raise ApiError(f"{where}: its cluster has no server: write the API's address.")
-    for key in UNKNOWN.keys() & cluster.keys():
-        raise ApiError(f"{where}: its cluster has {key}, which is not known here: {UNKNOWN[key]}.")
+    for key in UNSUPPORTED_KEYS.keys() & cluster.keys():
+        raise ApiError(f"{where}: its cluster has {key}, which is not known here: {UNSUPPORTED_KEYS[key]}.")
     return beside(path, cluster), beside(path, user)
 
 
 def named(config: Object, singular: str, name: object, where: str) -> Object:
-    """The cluster or user that a context names."""
+    """Return the cluster or user that a context names."""
     found = entries(config, f"{singular}s", singular)
     if name not in found:
         raise ApiError(f"{where}: it names the {singular} {name!r}, which is not there.")
@@ -148,18 +153,21 @@ def named(config: Object, singular: str, name: object, where: str) -> Object:
 
 
 def entries(config: Object, kind: str, singular: str) -> dict[str, Object]:
-    """What a list of a kubeconfig holds, by name."""
+    """Return the entries of a list of a kubeconfig by their names."""
     return {each["name"]: each.get(singular) or {} for each in config.get(kind) or []}
 
 
 def beside(path: Path, entry: Object) -> Object:
-    """An entry whose files are found from the folder of its kubeconfig, as kubectl finds them."""
+    """Return an entry with absolute paths.
+
+    Relative ones start at the kubeconfig's folder, as with kubectl.
+    """
     files = {key: str(path.parent / Path(entry[key]).expanduser()) for key in FILES if entry.get(key)}
     return {**entry, **files}
 
 
 def with_credentials(user: Object, where: str) -> Object:
-    """A user with what a file holds or a program gives, as clusters of cloud providers want it."""
+    """Return a user with the credentials that its tokenFile holds, or that its `exec` program prints."""
     if user.get("tokenFile") and not user.get("token"):
         try:
             return {**user, "token": Path(user["tokenFile"]).read_text(encoding="utf-8").strip()}
@@ -191,7 +199,7 @@ def with_credentials(user: Object, where: str) -> Object:
 
 
 def make_ssl_context(cluster: Object, user: Object) -> ssl.SSLContext:
-    """Trust the cluster's authority, and show the user's certificate."""
+    """Return a TLS context that trusts the cluster's CA and has the user's certificate, if there is one."""
     authority = cluster.get("certificate-authority-data")
     context = ssl.create_default_context(
         cafile=cluster.get("certificate-authority"),
@@ -213,7 +221,10 @@ def make_ssl_context(cluster: Object, user: Object) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def private_file(encoded: str) -> Any:
-    """Python reads certificates from files only: one that only this user can read, while it is needed."""
+    """Yield the path of a temporary file with base64-decoded content.
+
+    Python reads certificates from files only.
+    """
     with tempfile.NamedTemporaryFile(mode="wb") as file:
         file.write(base64.b64decode(encoded))
         file.flush()

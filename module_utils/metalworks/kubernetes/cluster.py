@@ -1,4 +1,4 @@
-"""A cluster as its API describes it to whoever has a kubeconfig: nodes, what is free, what is allowed."""
+"""Read a cluster through its API, and judge whether the platform can run on it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from .api import ApiError, KubernetesApi
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-# What the hub's release is made of; the first one that is not allowed stands for the rest.
-MADE = (
+# The kinds of objects that the hub's release consists of, as (API group, resource).
+RESOURCES_OF_THE_HUB = (
     ("apps", "deployments"),
     ("", "secrets"),
     ("", "services"),
@@ -23,7 +23,7 @@ MADE = (
 
 @dataclass(frozen=True)
 class Node:
-    """One node."""
+    """A node of the cluster as its API describes it."""
 
     name: str
     ready: bool
@@ -35,19 +35,19 @@ class Node:
 
     @property
     def address(self) -> str:
-        """Where the node is reached from outside."""
+        """Return the address at which the node is reached from outside of the cluster."""
         return self.external_ip or self.internal_ip
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a cluster is, as far as the platform depends on it."""
+    """The facts about a cluster on which the platform depends."""
 
     version: str
     nodes: tuple[Node, ...]
     classes: Mapping[str, bool] = field(default_factory=dict)  # storage class -> whether it is the default
     ports: Mapping[int, str] = field(default_factory=dict)  # node port -> namespace/service that has it
-    denied: tuple[str, ...] = ()  # what this user may not make
+    denied: tuple[str, ...] = ()  # resources that this user may not create
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class Wanted:
 
     namespace: str
     minimum: str
-    node_port: int = 0  # 0: none
+    node_port: int = 0  # 0 if no node port is needed
     storage_class: str = ""
-    architecture: str = ""  # of the images that are built here; empty: none are
+    architecture: str = ""  # of the images that are built on this computer; empty if there are none
     service: str = "proxy-public"
     # Which pods have to find a node -> the taints that they tolerate, in the API's form.
     tolerations: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=lambda: {"the hub": ()})
 
 
 def parse_node(item: Mapping[str, Any]) -> Node:
-    """Understand a node as the API gives it."""
+    """Return a node from its object in the API."""
     status = item.get("status", {})
     addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
     conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
@@ -81,14 +81,14 @@ def parse_node(item: Mapping[str, Any]) -> Node:
 
 
 def read_nodes(api: KubernetesApi) -> tuple[str, tuple[Node, ...]]:
-    """Return the version and the nodes, by name."""
+    """Return the version of Kubernetes, and the nodes sorted by name."""
     version = str(api.get("/version")["gitVersion"])
     nodes = (parse_node(item) for item in api.get("/api/v1/nodes")["items"])
     return version, tuple(sorted(nodes, key=lambda node: node.name))
 
 
 def read(api: KubernetesApi, wanted: Wanted) -> Cluster:
-    """Return all that is judged."""
+    """Return the facts about the cluster; ApiError says why it cannot be asked."""
     version, nodes = read_nodes(api)
     classes = api.get("/apis/storage.k8s.io/v1/storageclasses")["items"]
     return Cluster(
@@ -101,7 +101,7 @@ def read(api: KubernetesApi, wanted: Wanted) -> Cluster:
 
 
 def readable(api: KubernetesApi, path: str) -> list[Any]:
-    """Return a list's items; none where this user may not see them."""
+    """Return a list's items; an empty list if this user may not see them."""
     try:
         return list(api.get(path)["items"])
     except ApiError as error:
@@ -111,13 +111,13 @@ def readable(api: KubernetesApi, path: str) -> list[Any]:
 
 
 def is_default(storage_class: Mapping[str, Any]) -> bool:
-    """Tell whether claims without a class get this one."""
+    """Return whether a volume claim that names no class gets this one."""
     annotations = storage_class["metadata"].get("annotations") or {}
     return bool(annotations.get(DEFAULT_CLASS) == "true")
 
 
 def node_ports(services: Iterable[Mapping[str, Any]]) -> dict[int, str]:
-    """Return which service has which node port."""
+    """Return the node ports in use, each with its service as namespace/name."""
     return {
         port["nodePort"]: f"{each['metadata']['namespace']}/{each['metadata']['name']}"
         for each in services
@@ -127,15 +127,15 @@ def node_ports(services: Iterable[Mapping[str, Any]]) -> dict[int, str]:
 
 
 def denied(api: KubernetesApi, namespace: str) -> tuple[str, ...]:
-    """Return what this user may not make: the namespace where there is none, and what goes into it."""
-    there = api.find(f"/api/v1/namespaces/{namespace}") is not None
-    rights = [(group, resource, namespace) for group, resource in MADE]
-    asked = rights if there else [("", "namespaces", ""), *rights]
-    return tuple(resource for group, resource, where in asked if not allowed(api, group, resource, where))
+    """Return the resources that this user may not create, the namespace included if it does not exist."""
+    namespace_exists = api.find(f"/api/v1/namespaces/{namespace}") is not None
+    rights = [(group, resource, namespace) for group, resource in RESOURCES_OF_THE_HUB]
+    needed = rights if namespace_exists else [("", "namespaces", ""), *rights]
+    return tuple(resource for group, resource, where in needed if not allowed(api, group, resource, where))
 
 
 def allowed(api: KubernetesApi, group: str, resource: str, namespace: str) -> bool:
-    """Ask the API whether this user may make such a thing."""
+    """Ask the API whether this user may create such objects."""
     attributes = {"group": group, "resource": resource, "namespace": namespace, "verb": "create"}
     review = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -147,27 +147,31 @@ def allowed(api: KubernetesApi, group: str, resource: str, namespace: str) -> bo
 
 
 def cause(error: ApiError, context: str) -> str:
-    """Say why a cluster could not be asked, and what to do."""
-    said = str(error)
+    """Return why a cluster could not be asked, and what to do about it."""
+    message = str(error)
     if error.status == 401:
-        return f"the cluster does not accept the login of the context {context}, get a new kubeconfig: {said}"
+        return (
+            f"the cluster does not accept the login of the context {context}, get a new kubeconfig: {message}"
+        )
     if error.status == 403:
-        return f"the user of the context {context} may not look at the cluster, as with the role view: {said}"
-    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            f"the user of the context {context} may not look at the cluster, as with the role view: {message}"
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in message:
         return (
             f"the API of the context {context} shows a certificate that the certificate-authority in the "
-            f"kubeconfig did not sign, as after a cluster was made anew: get its kubeconfig again. {said}"
+            f"kubeconfig did not sign, as after a cluster was made anew: get its kubeconfig again. {message}"
         )
-    if not error.status and said.startswith(("GET ", "POST ")):
+    if not error.status and message.startswith(("GET ", "POST ")):
         return (
-            f"the API of the context {context} cannot be reached: {said}. Does the cluster run, and is the "
-            "address in the kubeconfig right?"
+            f"the API of the context {context} cannot be reached: {message}. Does the cluster run, and is "
+            "the address in the kubeconfig right?"
         )
-    return said
+    return message
 
 
 def problems(found: Cluster, wanted: Wanted) -> list[str]:
-    """All that is wrong, as sentences that say what to do."""
+    """Return everything that is wrong with the cluster, as sentences that say what to do."""
     return [
         *_version_problems(found, wanted),
         *_node_problems(found, wanted),

@@ -1,4 +1,4 @@
-"""One context in a kubeconfig: merged in and taken out, everything else left as it is."""
+"""Merge one context into a kubeconfig or take it out; everything else stays as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ try:
     import yaml
 
     HAS_YAML = True
-except ImportError:  # the module says so
+except ImportError:  # the module reports it
     HAS_YAML = False
 
 LISTS = {"clusters": "cluster", "contexts": "context", "users": "user"}
@@ -28,12 +28,12 @@ MASK = "********"
 
 
 class KubeconfigError(Exception):
-    """A kubeconfig that cannot be merged; the sentence says why."""
+    """A kubeconfig cannot be read or merged; the message says why."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a context of one cluster and one user holds."""
+    """A context with its cluster and user, in the kubeconfig's form."""
 
     name: str
     cluster: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Context:
 
 
 def parse(text: str, path: str) -> dict[str, Any]:
-    """The kubeconfig, or a refusal that says what is wrong with the file."""
+    """Return the kubeconfig as a mapping; KubeconfigError says what is wrong with the file."""
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -63,7 +63,7 @@ def parse(text: str, path: str) -> dict[str, Any]:
 
 
 def from_source(name: str, source: str, server: str | None) -> Context:
-    """The context of a k3s.yaml (or any kubeconfig), under another name and address."""
+    """Return the current context of a k3s.yaml (or any kubeconfig) under another name and address."""
     config = parse(source, "the source")
     current = config.get("current-context")
     context = _entry(config, "contexts", current)
@@ -83,7 +83,7 @@ def from_source(name: str, source: str, server: str | None) -> Context:
 
 
 def from_parts(name: str, server: str, ca: str, cert: str, key: str) -> Context:
-    """A context from an address and PEM texts."""
+    """Return a context made of an address and PEM texts."""
     return Context(
         name,
         {"certificate-authority-data": _encoded(ca), "server": server},
@@ -92,7 +92,7 @@ def from_parts(name: str, server: str, ca: str, cert: str, key: str) -> Context:
 
 
 def _encoded(text: str) -> str:
-    """PEM as kubeconfigs hold it; what is base64 already stays."""
+    """Return PEM text in base64, as kubeconfigs hold it; a text in base64 is returned as it is."""
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -101,7 +101,10 @@ def _encoded(text: str) -> str:
 
 
 def merge(found: Mapping[str, Any], wanted: Context, current: bool) -> dict[str, Any]:
-    """The kubeconfig with the context in it. `current` selects it only where none is selected."""
+    """Return the kubeconfig with the context in it.
+
+    `current` selects it only if no context is selected yet.
+    """
     config = copy.deepcopy(dict(found))
     config.setdefault("apiVersion", "v1")
     config.setdefault("kind", "Config")
@@ -109,7 +112,7 @@ def merge(found: Mapping[str, Any], wanted: Context, current: bool) -> dict[str,
     if wanted.namespace:
         context["namespace"] = wanted.namespace
     _put(config, "clusters", wanted.name, dict(wanted.cluster))
-    # A namespace that the operator chose for the context stays.
+    # The operator may have chosen a namespace for the context. It stays.
     before = _entry(config, "contexts", wanted.name) or {}
     _put(config, "contexts", wanted.name, {**before, **context})
     _put(config, "users", wanted.name, dict(wanted.user))
@@ -119,7 +122,7 @@ def merge(found: Mapping[str, Any], wanted: Context, current: bool) -> dict[str,
 
 
 def remove(found: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The kubeconfig without the context; its cluster and user go too where no other context needs them."""
+    """Return the kubeconfig without the context, and without a cluster and user that only it used."""
     config = copy.deepcopy(dict(found))
     rest = [each for each in config.get("contexts") or [] if each["name"] != name]
     for kind, singular in LISTS.items():
@@ -133,17 +136,17 @@ def remove(found: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def is_shell(config: Mapping[str, Any]) -> bool:
-    """Whether the kubeconfig holds nothing of anybody."""
+    """Return whether the kubeconfig has no cluster, user or context left."""
     return not _contents(config)
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two kubeconfigs hold the same, whatever is selected."""
+    """Return whether two kubeconfigs are equal but for the selected context."""
     return _contents(one) == _contents(other)
 
 
 def masked(config: Mapping[str, Any]) -> str:
-    """The kubeconfig as text for a diff: no key, no certificate, no password, also of other contexts."""
+    """Return the kubeconfig as text for a diff, without any key, certificate or password."""
     config = copy.deepcopy(dict(config))
     for kind, singular in LISTS.items():
         for each in config.get(kind) or []:
@@ -155,7 +158,7 @@ def masked(config: Mapping[str, Any]) -> str:
 
 
 def dump(config: Mapping[str, Any]) -> str:
-    """The file's text, in the order that the keys have."""
+    """Return the file's text; keys keep their order."""
     text: str = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False, width=1 << 20)
     return text
 
