@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-ADDRESS = re.compile(r"[0-9.]+\Z")
 # The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and
 # paths are full of words like python: so a pattern is a piece of a message, never a lone word.
 REASONS = (
@@ -67,29 +66,6 @@ def pick(hosts: Iterable[str], hostvars: Mapping[str, Any], keys: Mapping[str, s
     ]
 
 
-def node_addresses(
-    hosts: Iterable[str], hostvars: Mapping[str, Any], servers: Iterable[str]
-) -> dict[str, list[str]]:
-    """The addresses that the roles k3s_server and k3s_agent give to each node; none where k3s chooses."""
-    chosen = list(servers)
-    return {host: _addresses("server" if host in chosen else "agent", hostvars[host]) for host in hosts}
-
-
-def server_address(host: str, hostvars: Mapping[str, Any]) -> str:
-    """Where other nodes reach a server: at its node-ip; where k3s chooses one, at its address for ssh."""
-    variables = hostvars[host]
-    return next(iter(_addresses("server", variables)), str(variables.get("ansible_host", host)))
-
-
-def _addresses(role: str, variables: Mapping[str, Any]) -> list[str]:
-    config = variables.get(f"k3s_{role}_config") or {}
-    reached = str(variables.get("ansible_host", ""))
-    default = reached if ADDRESS.match(reached) else ""
-    said = config.get("node-ip", variables.get(f"k3s_{role}_node_ip", default))
-    parts = said if isinstance(said, list) else [said]
-    return [address for part in parts for address in str(part).split(",") if address]
-
-
 def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
     """All sentences about all machines, from what the module returned for each."""
     return [
@@ -133,8 +109,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         return {
-            "node_addresses": node_addresses,
             "pick": pick,
             "preflight_problems": preflight_problems,
-            "server_address": server_address,
         }

@@ -27,7 +27,7 @@ class Key:
     kind: str  # the name of a check in k3s_types.py
     server_only: bool = False
     agreed: bool = False  # must be equal on all servers
-    default: object = None  # what k3s takes for it when it is missing; only kept for agreed keys
+    default: object = None  # what k3s takes for it when it is missing; kept where the project needs it
     secret: bool = False
     choices: tuple[str, ...] = ()
     since: Version | None = None
@@ -39,6 +39,10 @@ def _server(kind: str, **more: object) -> Key:
     return Key(kind, server_only=True, **more)  # type: ignore[arg-type]
 
 
+# Where the roles keep the token, unless the configuration names another file.
+TOKEN_FILE: Final = "/etc/rancher/k3s/token"
+# The keys by which a server comes to its cluster.
+MEMBERSHIP: Final = ("cluster-init", "server")
 PACKAGED: Final = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes")
 
 KEYS: Final[dict[str, Key]] = {
@@ -59,7 +63,7 @@ KEYS: Final[dict[str, Key]] = {
     "datastore-keyfile": _server("text"),
     # Listeners and the operator's kubeconfig
     "bind-address": Key("addresses"),
-    "https-listen-port": _server("port"),
+    "https-listen-port": _server("port", agreed=True, default=6443),
     "supervisor-port": _server("port"),
     "advertise-address": _server("addresses"),
     "advertise-port": _server("port"),
@@ -69,7 +73,7 @@ KEYS: Final[dict[str, Key]] = {
     "write-kubeconfig-mode": _server("mode"),
     "write-kubeconfig-group": _server("text"),
     # Data
-    "data-dir": Key("text"),
+    "data-dir": Key("text", default="/var/lib/rancher/k3s"),
     "default-local-storage-path": _server("text"),
     "secrets-encryption": _server("flag", agreed=True, default=False),
     "secrets-encryption-provider": _server(
@@ -78,7 +82,7 @@ KEYS: Final[dict[str, Key]] = {
     # Networks
     "cluster-cidr": _server("cidrs", agreed=True, default="10.42.0.0/16"),
     "service-cidr": _server("cidrs", agreed=True, default="10.43.0.0/16"),
-    "service-node-port-range": _server("text"),
+    "service-node-port-range": _server("text", agreed=True, default="30000-32767"),
     "cluster-dns": _server("addresses", agreed=True),
     "cluster-domain": _server("text", agreed=True, default="cluster.local"),
     "flannel-backend": _server(

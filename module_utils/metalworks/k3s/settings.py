@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.metalworks.common.addresses import Address, Network
 from ansible.module_utils.metalworks.k3s.keys import AGREED, KEYS, REFUSED, Key, Version
 from ansible.module_utils.metalworks.k3s.types import TYPES, as_list, split
 
 Config = Mapping[str, Any]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 VERSION = re.compile(r"v(?P<major>\d+)\.(?P<minor>\d+)\.\d+(-[\w.]+)?\+(k3s|lab)\d+\Z")
 SMALLEST_POD_NETWORK = 24  # one node takes a /24 of the IPv4 pod network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugins.filter.preflight import node_addresses, pick, preflight_problems
+from plugins.filter.preflight import pick, preflight_problems
 
 HOSTVARS = {"a": {"ansible_host": "192.0.2.1", "ansible_user": "operator"}, "b": {}}
 
@@ -15,24 +15,6 @@ def test_pick_takes_what_a_host_has_under_a_new_name() -> None:
         {"name": "a", "address": "192.0.2.1"},
         {"name": "b"},
     ]
-
-
-@pytest.mark.parametrize(
-    ("variables", "addresses"),
-    [
-        ({"ansible_host": "192.0.2.1"}, ["192.0.2.1"]),
-        ({"ansible_host": "metal-1.example"}, []),
-        ({"ansible_host": "192.0.2.1", "k3s_agent_node_ip": "198.51.100.1"}, ["198.51.100.1"]),
-        ({"ansible_host": "192.0.2.1", "k3s_server_node_ip": "198.51.100.1"}, ["192.0.2.1"]),
-        ({"k3s_agent_config": {"node-ip": "198.51.100.1,2001:db8::1"}}, ["198.51.100.1", "2001:db8::1"]),
-        ({"k3s_agent_config": {"node-ip": ["198.51.100.1", "2001:db8::1"]}}, ["198.51.100.1", "2001:db8::1"]),
-        ({}, []),
-    ],
-)
-def test_address_of_a_node_is_what_the_roles_give_to_it(
-    variables: dict[str, Any], addresses: list[str]
-) -> None:
-    assert node_addresses(["a"], {"a": variables}, ["b"]) == {"a": addresses}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,281 @@
+"""What the roles write for each host, and what follows from it for everything around the cluster.
+
+This is the one place that derives k3s's configuration: the roles k3s_server and k3s_agent write it, and
+preflight, kubeconfig and verify read here which names, addresses, ports and folders it leads to. All is
+computed from the groups and the variables of the inventory; only `states`, what each server has on its disk,
+comes from the machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, unfit_for_a_node
+from ansible.module_utils.metalworks.k3s.keys import KEYS, MEMBERSHIP, TOKEN_FILE
+from ansible.module_utils.metalworks.k3s.types import as_list, split
+
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WantedNode:
+    """One host of the inventory as a node of the cluster."""
+
+    host: str
+    role: str  # server or agent
+    name: str  # the node's name in the cluster
+    addresses: list[str]  # its node-ip; empty where k3s chooses
+    reached_at: str  # where the operator's computer reaches it
+    given: dict[str, Any]  # the configuration that the inventory says
+    unchecked: dict[str, Any]  # settings that the operator insists on
+    config: dict[str, Any]  # the whole config.yaml, given and derived
+    data_dir: str
+    token_file: str
+    flannel_interface: str  # empty where k3s chooses
+    api_address: str  # the address in front of all servers; empty where none is
+    faults: list[str]  # why the configuration cannot be written as it is, as sentences
+
+    @property
+    def address(self) -> str:
+        """Where the other nodes reach it."""
+        return self.addresses[0] if self.addresses else self.reached_at
+
+
+@dataclass(frozen=True)
+class WantedCluster:
+    """All nodes, and what they have in common."""
+
+    nodes: dict[str, WantedNode]  # by the host's name in the inventory
+    servers: list[str]
+    datastore: str  # sqlite, etcd or external
+    api_address: str  # where the operator's computer reaches the API
+    api_port: int
+    api_url: str
+    pod_networks: list[str]
+    service_networks: list[str]
+    node_ports: list[int]  # the first and the last that a service can take
+    flannel_backend: str
+
+
+def wanted_cluster(
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Variables],
+    own: Mapping[str, Variables] | None = None,
+    states: Mapping[str, Variables] | None = None,
+) -> WantedCluster:
+    """The cluster that the inventory describes.
+
+    `own` are inputs of the roles, {host: {variable: value}}, which count more than the inventory: a play or a
+    test may give them. `states` are the answers of k3s_cluster_info, {server: answer}; without them, all
+    servers are new.
+    """
+    servers = list(groups.get("k3s_server", ()))
+    members = [*servers, *groups.get("k3s_agent", ()), *groups.get("k3s_cluster", ())]
+    own = own or {}
+    # What a play says of the configuration, it says for all its hosts.
+    play = {name: value for said in own.values() for name, value in said.items() if name.endswith("_config")}
+    nodes = {}
+    for host in dict.fromkeys(members):
+        role = "server" if host in servers else "agent"
+        nodes[host] = _read_node(host, role, (own.get(host, {}), hostvars[host], play))
+    _complete(nodes, servers, states or {})
+    first = nodes[servers[0]] if servers else None
+    shared = first.config if first else {}
+    address = (first.api_address or first.reached_at) if first else ""
+    port = setting("https-listen-port", shared)
+    return WantedCluster(
+        nodes=nodes,
+        servers=servers,
+        datastore=_datastore([nodes[host] for host in servers]),
+        api_address=address,
+        api_port=port,
+        api_url=_url(address, port),
+        pod_networks=[str(each) for each in split(setting("cluster-cidr", shared))],
+        service_networks=[str(each) for each in split(setting("service-cidr", shared))],
+        node_ports=node_ports(shared),
+        flannel_backend=str(setting("flannel-backend", shared)),
+    )
+
+
+def peers(cluster: WantedCluster, host: str) -> list[dict[str, Any]]:
+    """The other servers of a server, as settings.problems() takes them."""
+    others = [each for each in cluster.servers if each != host and cluster.nodes[host].role == "server"]
+    return [{"name": each, "config": cluster.nodes[each].config} for each in others]
+
+
+def setting(name: str, config: Mapping[str, Any]) -> Any:
+    """A key's value, or what k3s takes without one."""
+    value = config.get(name)
+    return KEYS[name].default if value is None else value
+
+
+def _url(host: str, port: int) -> str:
+    return f"https://{HostPort(host, port)}"
+
+
+def node_ports(config: Mapping[str, Any]) -> list[int]:
+    """The first and the last node port; k3s's own range where what is given is none."""
+    for said in (setting("service-node-port-range", config), KEYS["service-node-port-range"].default):
+        first, _, last = str(said).partition("-")
+        if first.isdigit() and last.isdigit():
+            return [int(first), int(last)]
+    raise AssertionError("k3s's own range of node ports is written wrongly in keys.py")
+
+
+# One host.
+
+
+def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode:
+    """What the first of the sources says of one host; `config` holds all but what depends on other hosts."""
+
+    def read(name: str) -> Any:
+        found = (source[name] for source in sources if name in source)
+        return next((value for value in found if value is not None), None)
+
+    faults: list[str] = []
+    given, unchecked = (
+        _mapping(f"k3s_{role}_{name}", read(f"k3s_{role}_{name}"), faults)
+        for name in ("config", "unchecked_config")
+    )
+    reached_at = str(read("ansible_host") or host)
+    addresses = _addresses({**given, **unchecked}, read(f"k3s_{role}_node_ip"), reached_at)
+    derived: dict[str, Any] = {
+        "node-name": str(read(f"k3s_{role}_node_name") or host),
+        "token-file": TOKEN_FILE,
+        **({"node-ip": ",".join(addresses)} if addresses else {}),
+    }
+    config = {**derived, **given, **unchecked}
+    return WantedNode(
+        host=host,
+        role=role,
+        name=str(config["node-name"]),
+        addresses=addresses,
+        reached_at=reached_at,
+        given=given,
+        unchecked=unchecked,
+        config=config,
+        data_dir=str(setting("data-dir", config)),
+        token_file=str(config["token-file"]),
+        flannel_interface=str(config.get("flannel-iface") or ""),
+        api_address=str(read(f"k3s_{role}_api_address") or read("k3s_api_address") or ""),
+        faults=faults,
+    )
+
+
+def _addresses(config: Mapping[str, Any], said: Any, reached_at: str) -> list[str]:
+    """The node-ip: what is given, else the address for ssh where that can be a node's own."""
+    if "node-ip" in config:
+        said = config["node-ip"]
+    elif said is None:
+        address = parse_address(reached_at)
+        said = reached_at if address is not None and not unfit_for_a_node(address) else ""
+    return [str(each) for each in split(said) if each not in (None, "")]
+
+
+def _mapping(name: str, value: Any, faults: list[str]) -> dict[str, Any]:
+    """A mapping as plain data: Ansible's own would resolve its templates only while the play runs."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        faults.append(f"{name} is {value!r}: write a mapping of k3s's settings, like {{disable: [traefik]}}")
+        return {}
+    return {str(key): _plain(item) for key, item in value.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+# What depends on the other hosts.
+
+
+def _complete(
+    nodes: Mapping[str, WantedNode], servers: Sequence[str], states: Mapping[str, Variables]
+) -> None:
+    """Add to each configuration where the host joins, and to the servers' what their certificates name."""
+    external = any("datastore-endpoint" in nodes[host].config for host in servers)
+    for host, node in nodes.items():
+        urls = {
+            each: _url(
+                node.api_address or nodes[each].address, setting("https-listen-port", nodes[each].config)
+            )
+            for each in servers
+        }
+        if node.role == "agent":
+            joins = {"server": urls[servers[0]]} if servers else {}
+        else:
+            unready = unready_server(host, servers, states)
+            if unready and not external:
+                node.faults.append(
+                    f"it cannot join {unready} yet, whose datastore is sqlite. Run {unready} first, which "
+                    "turns its data into etcd: playbooks/cluster.yml without --limit does both in this order"
+                )
+            joins = {} if external else membership(host, servers, states, urls)
+            node.config["tls-san"] = _names(node)
+        if "server" in joins:
+            node.config.pop("cluster-init", None)
+        node.config.update(joins)
+
+
+def _names(node: WantedNode) -> list[str]:
+    given = [str(name) for name in as_list(node.config.get("tls-san") or []) if name]
+    names = [node.name, *node.addresses, node.reached_at, node.api_address, *given]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _datastore(servers: Sequence[WantedNode]) -> str:
+    if any("datastore-endpoint" in node.config for node in servers):
+        return "external"
+    etcd = len(servers) > 1 or any(node.config.get("cluster-init") for node in servers)
+    return "etcd" if etcd else "sqlite"
+
+
+def membership(
+    me: str, servers: Sequence[str], states: Mapping[str, Variables], urls: Mapping[str, str]
+) -> dict[str, Any]:
+    """How a server comes to its cluster: by `cluster-init`, by `server`, or by neither when it stays alone.
+
+    A server that has data goes by the data, and its file stays as it is, so that nothing restarts. A server
+    on its own that gets company turns its data into etcd (cluster-init). A new server joins one with data.
+    """
+    alone = list(servers) == [me]
+    if has_data(me, states):
+        said = states[me].get("membership") or {}
+        kept = {name: said[name] for name in MEMBERSHIP if name in said}
+        return kept if alone or kept else {"cluster-init": True}
+    others = _others_with_data(me, servers, states)
+    if others or not (alone or states or me == servers[0]):
+        return {"server": urls[(others or servers)[0]]}
+    return {} if alone else {"cluster-init": True}
+
+
+def unready_server(me: str, servers: Sequence[str], states: Mapping[str, Variables]) -> str | None:
+    """The server that a new one would have to join and cannot, because its data is not in etcd yet.
+
+    k3s answers such a join with 400, "etcd disabled" (pkg/server/handlers).
+    """
+    others = [] if has_data(me, states) else _others_with_data(me, servers, states)
+    return others[0] if others and states[others[0]]["datastore"] != "etcd" else None
+
+
+def _others_with_data(me: str, servers: Sequence[str], states: Mapping[str, Variables]) -> list[str]:
+    return [host for host in by_data(servers, states) if host != me and has_data(host, states)]
+
+
+def has_data(host: str, states: Mapping[str, Variables]) -> bool:
+    """Whether this server was asked and has a datastore on its disk."""
+    return bool(states.get(host, {}).get("datastore", "none") != "none")
+
+
+def by_data(servers: Iterable[str], states: Mapping[str, Variables]) -> list[str]:
+    """The servers in the order in which they are run: those with data first, of these the ready ones."""
+
+    def place(host: str) -> tuple[bool, bool, bool]:
+        state = states.get(host, {})
+        return not has_data(host, states), state.get("datastore") != "etcd", not state.get("ready", False)
+
+    return sorted(servers, key=place)

@@ -1,0 +1,58 @@
+"""Filters that hand the decisions about k3s to roles and playbooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.errors import AnsibleFilterError
+
+# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.k3s.registries import with_own
+from ansible.module_utils.metalworks.k3s.wanted import by_data, peers, wanted_cluster
+
+
+def k3s_cluster(
+    groups: Mapping[str, Sequence[str]],
+    hostvars: Mapping[str, Any],
+    own: Mapping[str, Any] | None = None,
+    states: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """What the roles write for each host (`nodes`, by host) and what all have in common: wanted.py as data.
+
+    `own` are role inputs over the inventory's, {host: {variable: value}}; what speaks against writing the
+    configuration of such a host is an error. `states` are the results of k3s_cluster_info, in a loop.
+    """
+    cluster = wanted_cluster(groups, hostvars, own, {answer["item"]: answer for answer in states})
+    faults = [f"host {host}: {fault}" for host in own or {} for fault in cluster.nodes[host].faults]
+    if faults:
+        raise AnsibleFilterError("; ".join(faults))
+    nodes = {
+        host: {**asdict(node), "address": node.address, "peers": peers(cluster, host)}
+        for host, node in cluster.nodes.items()
+    }
+    return {**asdict(cluster), "nodes": nodes}
+
+
+def k3s_server_order(servers: Sequence[str], hostvars: Mapping[str, Any], name: str) -> list[str]:
+    """The servers in the order in which they are run, by what each registered as the variable `name`."""
+    found = {host: hostvars[host] for host in servers if host in hostvars}
+    order: list[str] = by_data(servers, {host: its[name] for host, its in found.items() if name in its})
+    return order
+
+
+class FilterModule:
+    """Ansible's way to find the filters."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters by the names that playbooks use."""
+        return {
+            "k3s_cluster": k3s_cluster,
+            "k3s_server_order": k3s_server_order,
+            "with_own_registry": with_own,
+        }
