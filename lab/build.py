@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make what the lab cannot download, once: `lab/build.py [NAME...]`, by default all that a lab needs."""
+"""Build what the lab cannot download: `lab/build.py [NAME...]`, by default everything that a lab needs."""
 
 from __future__ import annotations
 
@@ -24,29 +24,36 @@ from module_utils.metalworks.images.docker import DockerError
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="what to make (see --list)")
-    parser.add_argument("--list", action="store_true", help="list what can be made and what is there")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what to build (see --list)")
+    parser.add_argument(
+        "--list", action="store_true", help="list what can be built, and what is built already"
+    )
     parser.add_argument("--prune", action="store_true", help="remove former versions and Go's caches")
-    parser.add_argument("--path", action="store_true", help="print the paths, of images the references")
+    parser.add_argument(
+        "--path", action="store_true", help="print the paths of files, and the references of images"
+    )
     parser.add_argument("--json", action="store_true", help="print everything about each artifact")
     return parser.parse_args()
 
 
 def listing(schedule: Schedule, names: list[str]) -> str:
-    """Return one line per artifact: there or not, and its place in the cache."""
+    """Return a line for each artifact: whether it is built, its name, and its folder in the cache."""
     states = {name: "made" if schedule.result(name) else "-" for name in names}
     return "\n".join(f"  {states[name]:4}  {name:24} {schedule.folder(name)}" for name in names)
 
 
 def main() -> int:
-    """Make what is asked for and say where it is."""
+    """Build what the command line asks for, print what it asks about, and return the exit code."""
     asked = arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops the children too
+    # SIGTERM stops the build and its programs, as Ctrl+C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     schedule = Schedule(all_recipes(), cache_root(), Progress())
     known = list(schedule.names)
     for name in asked.names:
         if name not in known:
-            print(f"lab/build.py: nothing is called {name}; there are {', '.join(known)}", file=sys.stderr)
+            print(
+                f"lab/build.py: no artifact is called {name}; known are {', '.join(known)}", file=sys.stderr
+            )
             return 2
     if asked.list:
         print(listing(schedule, known))
@@ -58,8 +65,8 @@ def main() -> int:
     missing = schedule.missing(wanted)
     results = schedule.ensure(wanted)
     if asked.json:
-        told = {name: {**asdict(result), "changed": name in missing} for name, result in results.items()}
-        print(json.dumps(told))
+        printed = {name: {**asdict(result), "changed": name in missing} for name, result in results.items()}
+        print(json.dumps(printed))
     elif asked.path:
         print("\n".join(result.path or result.reference for result in results.values()))
     return 0

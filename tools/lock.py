@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write every lock of the project anew: versions and hashes, no addresses (`make lock`)."""
+"""Write all lock files of the project again: versions and hashes, no addresses (`make lock`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PINNED = ("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate")
 COMPILE = ("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", *PINNED)
 
-# The folder of each requirements.in and the lock that it must agree with: one JupyterHub everywhere.
+# The folder of each requirements.in, and a lock whose versions it must use, so that all have the same
+# JupyterHub.
 FOLDERS = {
     ".": None,
     "lab/go": None,

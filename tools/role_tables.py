@@ -21,7 +21,7 @@ MARKUP = re.compile(r"\b[CVOIB]\(([^)]*)\)")
 
 
 def sentence(text: str | list[str]) -> str:
-    """Ansible's documentation text as one Markdown table cell."""
+    """Return a documentation text of Ansible as one cell of a Markdown table."""
     joined = " ".join(text) if isinstance(text, list) else text
     return MARKUP.sub(r"`\1`", " ".join(joined.split())).replace("|", r"\|")
 
@@ -40,7 +40,7 @@ def default(option: dict[str, Any]) -> str:
     """Return an option's default as one table cell: as JSON, or as required, or empty."""
     if option.get("required"):
         return "**required**"
-    # A bar would end the cell, in code as well.
+    # A bar would end the cell even within backticks.
     return f"`{json.dumps(option['default'])}`".replace("|", "\\|") if "default" in option else ""
 
 
@@ -55,7 +55,7 @@ def rows(options: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def section(specs: dict[str, Any]) -> str:
-    """The generated part of a README."""
+    """Return the generated part of a README."""
     lines = []
     for entry, spec in specs.items():
         lines.append("## Inputs" if entry == "main" else f"## Inputs of {entry}")
@@ -68,7 +68,7 @@ def section(specs: dict[str, Any]) -> str:
 
 
 def render(role: Path) -> str:
-    """The role's README as it should be."""
+    """Return the role's README as it should be; exit if it lacks the markers."""
     specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
     readme = (role / "README.md").read_text()
     before, begin, rest = readme.partition(BEGIN)

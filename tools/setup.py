@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Prepare this computer for the lab: install what is missing and start Docker where that is allowed.
 
-Quiet when all is there. Where it may not act, it prints what an administrator has to run, and exits with 1.
+It prints nothing if all is there. If it may not change the computer, it prints the commands for an
+administrator and exits with 1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Debian's and Ubuntu's package by what it brings. Without the second group everything but some tests works.
+# program -> package of Debian and Ubuntu. Without the second group everything but some tests works.
 NEEDED = {
     "docker": "docker.io",
     "debootstrap": "debootstrap",
@@ -30,7 +31,7 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Computer:
-    """What matters of this computer."""
+    """What this computer has and lacks."""
 
     needed: Sequence[str]  # packages that are missing
     useful: Sequence[str]
@@ -42,7 +43,7 @@ class Computer:
 
 @dataclass(frozen=True)
 class Step:
-    """Something to do, and the command that does it (as root)."""
+    """One step: a sentence for people, and the command that root has to run."""
 
     sentence: str
     command: tuple[str, ...]
@@ -51,7 +52,7 @@ class Step:
 
 
 def plan(found: Computer) -> list[Step]:
-    """What is missing, in order."""
+    """Return the steps in their order; none if nothing is missing."""
     steps = []
     if found.needed:
         steps.append(Step(f"Install {', '.join(found.needed)}", install(found.needed)))
@@ -87,7 +88,7 @@ def start(has_systemd: bool) -> Step:
 def read() -> Computer:
     """Look at this computer. Changes nothing."""
     docker = docker_state()
-    # A client alone is enough where it reaches a daemon elsewhere.
+    # If the client reaches a daemon, no daemon has to be installed here.
     daemon = {} if docker in ("running", "denied") else {"dockerd": "docker.io"}
     return Computer(
         needed=missing({**NEEDED, **daemon}),
@@ -100,16 +101,16 @@ def read() -> Computer:
 
 
 def missing(programs: dict[str, str]) -> list[str]:
-    """The packages to install for the programs that are not there."""
+    """Return the packages of the programs that are missing."""
     packages = {package for name, package in programs.items() if not shutil.which(name, path=search_path())}
-    # Newer releases have Docker's client in a package of its own.
+    # In newer releases Docker's client is a package of its own.
     if not shutil.which("docker") and "docker.io" in packages and succeeds("apt-cache", "show", "docker-cli"):
         packages.add("docker-cli")
     return sorted(packages)
 
 
 def search_path() -> str:
-    """debootstrap and dockerd are in sbin, which is not on everybody's path."""
+    """Return PATH with the sbin folders, in which debootstrap and dockerd are."""
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
@@ -135,14 +136,14 @@ def succeeds(*command: str) -> bool:
 
 
 def apply(step: Step) -> bool:
-    """Do it; say whether it worked."""
+    """Do one step. Return whether it worked."""
     print(f"{step.sentence}: {' '.join(step.command)}", flush=True)
     command = as_root(step.command)
     if step.background:
         return in_background(command)
     worked = subprocess.run(command, check=False, env=quiet_apt()).returncode == 0
     if not worked and step.command[0] == "apt-get":
-        # The lists of packages may be missing or old.
+        # The package lists may be missing or out of date.
         subprocess.run(as_root(("apt-get", "update", "--quiet")), check=False)
         worked = subprocess.run(command, check=False, env=quiet_apt()).returncode == 0
     return worked
@@ -159,7 +160,10 @@ def quiet_apt() -> dict[str, str]:
 
 
 def in_background(command: list[str]) -> bool:
-    """Start a daemon that outlives this program; it answers soon, or its log says why not."""
+    """Start a daemon that goes on after this program, and wait for it.
+
+    Return whether it runs, else print its log.
+    """
     DAEMON_LOG.parent.mkdir(parents=True, exist_ok=True)
     with DAEMON_LOG.open("ab") as log:
         daemon = subprocess.Popen(

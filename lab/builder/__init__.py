@@ -1,1 +1,1 @@
-"""Makes what the lab cannot download: one file per concern, wired together in recipes.py."""
+"""Build what the lab cannot download. recipes.py connects the recipes to artifacts.yml."""

@@ -1,4 +1,4 @@
-"""The images of hub, proxy, a user's server and a registry, FROM the lab's base, whose layer they share."""
+"""Recipes of the images of hub, proxy, notebook and registry, which are all built on the lab's base image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGES = {
 
 
 def recipe(name: str, version: str) -> Recipe:
-    """Make the recipe of one image."""
+    """Return the recipe of one image."""
     folder, image = IMAGES[name]
     context = LAB / "images" / folder
 
@@ -30,13 +30,13 @@ def recipe(name: str, version: str) -> Recipe:
         record, _ = images.ensure(wanted, lambda command, env: job.run(command, env), job.key)
         return Result(version, reference=record.reference, record=str(images.record_path(image, job.key)))
 
-    # The base is in the key through `needs`; here only what is the image's own.
+    # `needs` adds the base image to the key; the inputs here are the image's own.
     return Recipe(
         name, version, make, Wanted(image, version, context).fingerprint, needs=(BASE,), there=_is_there
     )
 
 
 def _is_there(result: Result) -> bool:
-    """Tell whether nodes can be given the image, and other images can be built on it."""
+    """Return whether Docker still has the image, and the cache all its blobs."""
     name, _, key = result.record.rpartition("/")[2].removesuffix(".json").rpartition("-")
     return ImageCache(cache_root()).find(name, key) is not None and has_image(result.reference)

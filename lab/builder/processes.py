@@ -1,4 +1,4 @@
-"""The programs a build runs: logged, and stopped together when the build stops."""
+"""Run the programs of a build: their output is logged, and all are stopped when the build stops."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from pathlib import Path
 
 from .recipe import Runner
 
-# A build that is killed takes along what it started. What runs writes into a stage that is thrown away, so it
-# need not be asked politely; debootstrap, first in its own process namespace, would not hear that.
+# When a build ends, its programs are killed with SIGKILL. They write into a temporary folder that is
+# removed, so they need no time to clean up; and debootstrap is process 1 of a namespace, where SIGTERM is
+# ignored.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 
 
 class Processes:
-    """Every program that runs for this build."""
+    """All programs that run for this build."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Begin without programs."""
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Lock()
         self.stopped = False
@@ -45,7 +46,7 @@ class Processes:
         return run
 
     def stop(self) -> None:
-        """End what runs and start nothing more."""
+        """Kill all running programs, and start no more."""
         with self._guard:
             self.stopped = True
             for process in self._running:

@@ -1,4 +1,4 @@
-"""Gives back the disk that nobody will ask for again: former versions, former images, Go's caches."""
+"""Free disk space: remove former versions, former images and Go's caches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .schedule import Schedule
 
 
 def prune(schedule: Schedule, cache: Path) -> list[str]:
-    """Remove what the catalogue no longer names; return what was removed, as sentences."""
+    """Remove what the catalogue does not name any more. Return the names of what was removed."""
     removed: list[str] = []
     for parent in sorted((cache / "artifacts").iterdir()):
         keep = schedule.folder(parent.name).name if parent.name in schedule.names else ""
@@ -34,10 +34,10 @@ def prune(schedule: Schedule, cache: Path) -> list[str]:
 
 
 def _remove_result(folder: Path) -> str:
-    """Remove one result, and the Docker image that it stands for."""
+    """Remove one result with its Docker image."""
     result = Result.load(folder)
     if result and result.reference and has_image(result.reference):
-        # An image that a container still uses stays; Docker says so, and that is no failure here.
+        # Docker refuses to remove an image that a container still uses. Then it stays.
         subprocess.run(["docker", "image", "rm", result.reference], capture_output=True, check=False)
     shutil.rmtree(folder)
     return f"artifact {folder.parent.name} {folder.name[:8]}"
@@ -55,7 +55,7 @@ def _remove_former_images(records: Path) -> list[str]:
 
 
 def _remove_loose_blobs(cache: Path) -> list[str]:
-    """Remove the layers that belong to no image any more."""
+    """Remove the blobs that no image record names any more."""
     records = [Record.load(path) for path in (cache / "images").glob("*.json")]
     used = {blob.digest.rpartition(":")[2] for record in records for blob in record.blobs}
     loose = [path for path in _files(cache / "blobs" / "sha256") if path.name not in used]

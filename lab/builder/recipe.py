@@ -1,4 +1,4 @@
-"""What a recipe is: how one artifact is made, from what, and how one knows that it is there."""
+"""The types of a recipe, which describes how one artifact is built and what from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Result:
-    """What an artifact is once made. Files are named relative to its folder in the cache."""
+    """A built artifact. `path` is relative to its folder in the cache; fields that do not apply are empty."""
 
     version: str
     path: str = ""
@@ -26,12 +26,12 @@ class Result:
     record: str = ""
 
     def save(self, folder: Path) -> None:
-        """Write it where `load` finds it; a folder without it is not a result."""
+        """Write the result into its folder. A folder without this file is not a result."""
         (folder / RESULT).write_text(json.dumps(asdict(self)) + "\n")
 
     @staticmethod
     def load(folder: Path) -> Result | None:
-        """Read a result, with its path made absolute; None when there is none."""
+        """Return the result in a folder with an absolute path, or None if there is none."""
         try:
             fields = json.loads((folder / RESULT).read_text())
         except FileNotFoundError:
@@ -41,7 +41,7 @@ class Result:
 
 
 class Runner(Protocol):
-    """Runs a program for a recipe; its output goes to the artifact's log."""
+    """A function that runs a program for a recipe and adds its output to the artifact's log."""
 
     def __call__(
         self,
@@ -49,12 +49,12 @@ class Runner(Protocol):
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        """Run it; a failure ends the build."""
+        """Run the program; an exit code other than 0 ends the build."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a recipe is handed when it has to make its artifact."""
+    """Everything that a recipe needs to build its artifact."""
 
     name: str
     version: str
@@ -68,13 +68,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one artifact is made."""
+    """How one artifact is built. `inputs` adds all that it is built from to a fingerprint."""
 
     name: str
     version: str
     make: Callable[[Job], Result]
     inputs: Callable[[Fingerprint], object]
     needs: tuple[str, ...] = ()
-    on_demand: bool = False  # made when it is named, not when all is asked for
-    lane: str = "net"  # "go" compiles use every core: one at a time; "net" mostly waits
+    on_demand: bool = False  # built only when it is named
+    lane: str = "net"  # "go" uses all cores, so one runs at a time; "net" mostly waits for the network
     there: Callable[[Result], bool] = field(default=lambda result: True)

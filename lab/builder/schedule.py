@@ -1,4 +1,4 @@
-"""Who is built when: what is there is left alone, what others need comes first, the rest side by side."""
+"""Build missing artifacts: those that others need first, independent ones at the same time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .processes import Processes
 from .progress import Progress
 from .recipe import Job, Recipe, Result
 
-# A compile keeps every core busy; two that wait for the network fit beside it.
+# How many recipes of a lane run at once. Compiling uses all cores; two downloads can run beside it.
 LANES = {"go": 1, "net": 2}
 
 
 class BuildFailed(RuntimeError):
-    """An artifact could not be made; the message holds the end of its log."""
+    """An artifact could not be built; the message holds the end of its log."""
 
 
 class Schedule:
-    """The recipes, and what they have made so far."""
+    """The recipes and their results."""
 
     def __init__(self, recipes: Mapping[str, Recipe], cache: Path, progress: Progress) -> None:
-        """Know the recipes; look at nothing yet."""
+        """Keep the recipes. Nothing is read or built yet."""
         self._recipes = recipes
         self._cache = cache
         self._progress = progress
@@ -35,16 +35,19 @@ class Schedule:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every artifact that can be made."""
+        """Return all artifacts that can be built."""
         return tuple(self._recipes)
 
     @property
     def usual(self) -> tuple[str, ...]:
-        """What is made when nothing is named."""
+        """Return the artifacts that are built if none is named."""
         return tuple(name for name, recipe in self._recipes.items() if not recipe.on_demand)
 
     def key(self, name: str) -> str:
-        """Return the key of an artifact: what it is made from, and the keys of what it needs."""
+        """Return the key of an artifact.
+
+        A hash of its inputs and of the keys of the artifacts that it needs.
+        """
         if name not in self._keys:
             recipe = self._recipes[name]
             found = Fingerprint().text("version", recipe.version)
@@ -55,16 +58,16 @@ class Schedule:
         return self._keys[name]
 
     def folder(self, name: str) -> Path:
-        """Return where an artifact lies, or would lie."""
+        """Return an artifact's folder in the cache, which may not exist yet."""
         return self._cache / "artifacts" / name / self.key(name)
 
     def result(self, name: str) -> Result | None:
-        """Return an artifact that is already there."""
+        """Return an artifact that is built already, or None."""
         found = Result.load(self.folder(name))
         return found if found and self._recipes[name].there(found) else None
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Return what has to be made, each after what it needs."""
+        """Return the artifacts that have to be built, in an order in which needs come first."""
         order: list[str] = []
 
         def visit(name: str) -> None:
@@ -79,7 +82,7 @@ class Schedule:
         return order
 
     def ensure(self, names: Iterable[str]) -> dict[str, Result]:
-        """Make what is missing and return what was asked for."""
+        """Build what is missing, and return the results of the names; BuildFailed says what went wrong."""
         wanted = list(names)
         missing = self.missing(wanted)
         if missing:
@@ -87,7 +90,10 @@ class Schedule:
         return {name: self._made(name) for name in wanted}
 
     def _make_all(self, order: list[str]) -> None:
-        """Make artifacts side by side, each as soon as its needs are there; stop all at the first failure."""
+        """Build artifacts at the same time, each as soon as its needs are built.
+
+        Stop all at the first failure.
+        """
         futures: dict[str, Future[None]] = {}
         with self._progress.running(), ThreadPoolExecutor(max_workers=len(order)) as pool:
             try:
@@ -106,7 +112,7 @@ class Schedule:
                 raise
 
     def _make_after(self, name: str, before: list[Future[None]]) -> None:
-        """Make one artifact once its needs are made and its lane is free."""
+        """Build one artifact as soon as its needs are built and its lane is free."""
         for future in before:
             future.result()
         with self._lanes[self._recipes[name].lane]:
@@ -114,7 +120,7 @@ class Schedule:
                 self._make(name)
 
     def _make(self, name: str) -> None:
-        """Make one artifact, unless another run just did."""
+        """Build one artifact under its lock, unless another run has just built it."""
         lock = self._cache / "locks" / f"{name}.lock"
         with locked(lock, waiting=lambda: self._progress.say(name, "another run is making it: waiting")):
             if self.result(name):
@@ -126,7 +132,7 @@ class Schedule:
                 self._job(name, stage, log)
 
     def _job(self, name: str, stage: Path, log: Path) -> None:
-        """Run a recipe in its stage; on failure say why, with the end of its log."""
+        """Run a recipe in a temporary folder; BuildFailed shows the end of its log."""
         recipe = self._recipes[name]
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("")
@@ -148,7 +154,7 @@ class Schedule:
             raise BuildFailed(f"{name} could not be built: {error}\n{end_of(log)}") from error
 
     def _made(self, name: str) -> Result:
-        """Return what must be there by now."""
+        """Return an artifact that was just built."""
         found = self.result(name)
         if not found:
             raise BuildFailed(
@@ -159,6 +165,6 @@ class Schedule:
 
 
 def end_of(log: Path) -> str:
-    """Return the last lines of a log, and where the rest is."""
+    """Return the last 40 lines of a log and its path."""
     lines = log.read_text(errors="replace").splitlines()[-40:]
     return "\n".join([*(f"    {line}" for line in lines), f"  The whole log: {log}"])

@@ -1,4 +1,4 @@
-"""Run a program and read its answer, for code that is tested without it."""
+"""Run programs through a function that tests can replace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_FOUND = 127
 
 
 def runner(module: AnsibleModule) -> Run:
-    """The module's way to run programs; a missing one answers as the shell's `command not found`."""
+    """Return a function that runs programs. A missing program gives exit code 127, as in a shell."""
 
     def run(command: list[str]) -> tuple[int, str, str]:
         try:

@@ -1,4 +1,4 @@
-"""What systemd says of a unit."""
+"""Read the state of a systemd unit and its journal."""
 
 from __future__ import annotations
 
@@ -24,15 +24,20 @@ class Unit:
 
     @property
     def running(self) -> bool:
+        """Whether systemd calls the unit active.
+
+        With Type=notify that is after it has reported that it is ready.
+        """
         return self.active in ("active", "reloading")
 
     @property
     def starting(self) -> bool:
+        """Whether the unit has been started and is not active yet."""
         return self.active == "activating"
 
 
 def read_unit(run: Run, name: str) -> Unit:
-    """Ask systemd; a unit that it does not know is simply not loaded."""
+    """Return a unit's state. A unit that does not exist is returned as not loaded."""
     code, out, _ = run(["systemctl", "show", f"--property={','.join(PROPERTIES)}", name])
     found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line) if code == 0 else {}
     return Unit(
@@ -48,7 +53,7 @@ def read_unit(run: Run, name: str) -> Unit:
 
 
 def read_journal(run: Run, unit: Unit, lines: int = 200) -> list[str]:
-    """The last lines that the unit wrote, oldest first."""
+    """Return the last lines of the unit's journal, the oldest first."""
     code, out, _ = run(
         ["journalctl", f"--unit={unit.name}", f"--lines={lines}", "--output=cat", "--no-pager"]
     )

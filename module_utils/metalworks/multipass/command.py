@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def runner(module: AnsibleModule, executable: str) -> Multipass:
-    """The module's way to run multipass; a missing one answers as the shell's `command not found`."""
+    """Return a function that runs multipass. A missing command gives exit code 127, as in a shell."""
 
     def run(arguments: list[str], stdin: str) -> tuple[int, str, str]:
         try:

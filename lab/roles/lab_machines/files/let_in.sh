@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs in the machine: puts the public key (standard input) into the account $1 and prints the machine's own public key.
+# Runs in the machine. Enters the public key of standard input into the account $1, and prints the machine's own public key.
 # The first line says whether something changed.
 set -eu
 key=$(cat)
@@ -12,7 +12,7 @@ else
   printf '%s\n' "$key" | install -o "$1" -g "$(id -g "$1")" -m 0600 /dev/stdin "$keys"
   echo changed
 fi
-# boot.sh makes the key before init starts.
+# boot.sh makes the machine's key before init starts.
 tries=0
 until [ -s /etc/ssh/ssh_host_ed25519_key.pub ] || [ "$tries" -ge 100 ]; do
   tries=$((tries + 1))
