@@ -1,38 +1,63 @@
 #!/usr/bin/env python3
-"""Write all lock files of the project again: versions and hashes, no addresses (`make lock`)."""
+"""Write every lock of the project anew: versions and hashes, no addresses (`make lock`).
+
+Each requirements.in that git knows becomes a requirements.txt beside it. One that has to agree with other
+versions says so itself, in a line `-c FILE` (seen from its folder); where that is another lock, that one is
+written first. Each package.json gets its package-lock.json. With folders as arguments, only theirs.
+"""
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PINNED = ("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate")
 COMPILE = ("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", *PINNED)
-
-# The folder of each requirements.in, and a lock whose versions it must use, so that all have the same
-# JupyterHub.
-FOLDERS = {
-    ".": None,
-    "lab/go": None,
-    "lab/images/proxy": "lab/images/constraints.txt",
-    "lab/images/hub": "lab/images/constraints.txt",
-    "lab/images/notebook": "lab/images/constraints.txt",
-    "files/jupyter/datascience": "lab/images/notebook/requirements.txt",
-}
+NPM = ("npm", "install", "--package-lock-only", "--omit=dev", "--omit-lockfile-registry-resolved")
+CONSTRAINT = re.compile(r"^-c\s+(\S+)", re.MULTILINE)
 
 
-def main() -> None:
-    """Compile each requirements.in, then the proxy's npm lock."""
-    for folder, constraints in FOLDERS.items():
-        agree = ("--constraint", constraints) if constraints else ()
-        source, lock = f"{folder}/requirements.in", f"{folder}/requirements.txt"
-        command = (*COMPILE, *agree, "--custom-compile-command", "make lock", source, "--output-file", lock)
-        print(lock, flush=True)
-        subprocess.run(command, cwd=ROOT, check=True)
-    npm = ("npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved")
-    subprocess.run(npm, cwd=ROOT / "lab/images/proxy", check=True)
+def tracked(name: str) -> list[Path]:
+    """Return the folders that hold a file of this name, from git."""
+    command = ["git", "ls-files", "-z", "--", name, f"*/{name}"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted(ROOT / path.rpartition("/")[0] for path in names.split("\0") if path)
+
+
+def in_order(folders: Iterable[Path]) -> list[Path]:
+    """Return the folders of requirements.in files, each after those whose lock it has to agree with."""
+    known = set(folders)
+    wanted = {
+        folder: {
+            (folder / path).resolve().parent
+            for path in CONSTRAINT.findall((folder / "requirements.in").read_text())
+            if path.endswith("requirements.txt")
+        }
+        & known
+        for folder in sorted(known)
+    }
+    return list(TopologicalSorter(wanted).static_order())
+
+
+def main(arguments: list[str]) -> None:
+    """Compile each requirements.in, then the locks of npm."""
+    asked = {(ROOT / name).resolve() for name in arguments}
+    for folder in in_order(tracked("requirements.in")):
+        if not asked or folder in asked:
+            place = folder.relative_to(ROOT)
+            print(place / "requirements.txt", flush=True)
+            files = (f"{place}/requirements.in", "--output-file", f"{place}/requirements.txt")
+            subprocess.run((*COMPILE, "--custom-compile-command", "make lock", *files), cwd=ROOT, check=True)
+    for folder in tracked("package.json"):
+        if not asked or folder in asked:
+            print((folder / "package-lock.json").relative_to(ROOT), flush=True)
+            subprocess.run(NPM, cwd=folder, check=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
