@@ -13,7 +13,8 @@ from pathlib import Path
 from module_utils.metalworks.artifacts.cache import Fingerprint
 from module_utils.metalworks.common.files import sha256_of
 from module_utils.metalworks.images.names import PLACEHOLDER_HOST
-from module_utils.metalworks.images.oci import BlobStore, Record, single_program_image, write_archive
+from module_utils.metalworks.images.oci import BlobStore, single_program_image, write_archive
+from module_utils.metalworks.images.record import Record
 
 from .recipe import Job, Recipe, Result
 

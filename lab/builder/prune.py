@@ -9,7 +9,7 @@ from pathlib import Path
 
 from module_utils.metalworks.artifacts.cache import locked
 from module_utils.metalworks.images.docker import has_image
-from module_utils.metalworks.images.oci import Record
+from module_utils.metalworks.images.record import Record
 
 from .golang import environment
 from .recipe import Result

@@ -90,7 +90,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
 from ansible.module_utils.metalworks.images.names import in_registry
-from ansible.module_utils.metalworks.images.oci import BlobStore, Record
+from ansible.module_utils.metalworks.images.oci import BlobStore
+from ansible.module_utils.metalworks.images.record import Record
 from ansible.module_utils.metalworks.images.registry import DeniedError, Registry, RegistryError, plan
 
 ARGUMENTS: dict[str, Any] = {

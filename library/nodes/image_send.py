@@ -83,7 +83,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.run import Run, runner
-from ansible.module_utils.metalworks.images.oci import Record
+from ansible.module_utils.metalworks.images.record import Record
 from ansible.module_utils.metalworks.node import images as node_images
 from ansible.module_utils.metalworks.node.images import NOTHING, Found, NodeError, Plan
 

@@ -16,7 +16,8 @@ from ansible.plugins.action import ActionBase
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
-from ansible.module_utils.metalworks.images.oci import BlobStore, Record, write_archive
+from ansible.module_utils.metalworks.images.oci import BlobStore, write_archive
+from ansible.module_utils.metalworks.images.record import Record
 
 # Beside the records: big, and not for the computer's memory-backed /tmp.
 ARCHIVES = "images"

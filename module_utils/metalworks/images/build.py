@@ -11,7 +11,8 @@ from pathlib import Path
 from ..artifacts.cache import Fingerprint, files_below, locked
 from .docker import DockerError, build_command, build_environment, docker, has_image, write_secrets
 from .names import PLACEHOLDER_HOST, is_made_here
-from .oci import BlobStore, Record, import_docker_archive
+from .oci import BlobStore, import_docker_archive
+from .record import Record
 
 # In a context, but in no image: a change of these is no reason to build.
 NOT_IN_IMAGE = ("README.md", "requirements.in")

@@ -13,11 +13,12 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from ..common.files import CHUNK, write_atomically
+from .record import Blob, Record
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -26,49 +27,6 @@ LAYER_ZSTD = f"{LAYER}+zstd"
 INDEX = "application/vnd.oci.image.index.v1+json"
 LEVEL = 3  # zstd: beyond it, time grows faster than layers shrink
 KEPT_OF_CONFIG = ("architecture", "os", "variant", "created", "config", "rootfs", "history")
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A descriptor: what the OCI image specification calls one."""
-
-    digest: str
-    size: int
-    mediaType: str
-
-
-@dataclass(frozen=True)
-class Record:
-    """An image: its name for pods, and its blobs (manifest, configuration, layers from the bottom up)."""
-
-    name: str
-    reference: str
-    key: str
-    manifest_digest: str
-    config_digest: str
-    blobs: tuple[Blob, ...]
-
-    def save(self, path: Path) -> None:
-        """Write the record."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(asdict(self), indent=2) + "\n", 0o644)
-
-    @staticmethod
-    def load(path: Path) -> Record:
-        """Read a record."""
-        return Record.from_fields(json.loads(path.read_text()))
-
-    @staticmethod
-    def from_fields(told: dict[str, Any]) -> Record:
-        """Make a record of what another one was written as."""
-        fields = dict(told)
-        fields["blobs"] = tuple(Blob(**blob) for blob in fields["blobs"])
-        return Record(**fields)
-
-    @property
-    def manifest(self) -> Blob:
-        """The blob that an index points to."""
-        return next(blob for blob in self.blobs if blob.digest == self.manifest_digest)
 
 
 class BlobStore:

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from ..common.addresses import is_loopback, parse_host_port
 from ..common.files import write_atomically
-from .oci import BlobStore, Record, write_layout
+from .oci import BlobStore, write_layout
+from .record import Record
 
 RETRIES = 2  # of a copy whose connection broke; skopeo does not retry what the registry refused
 ASK_SECONDS = 60

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..common.architectures import architecture
 from ..common.run import NOT_FOUND, Run
-from ..images.oci import Blob, Record
+from ..images.record import Blob, Record
 
 CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
 PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection leaves such an image alone

@@ -14,12 +14,12 @@ import zstandard
 from module_utils.metalworks.images.oci import (
     LAYER_ZSTD,
     BlobStore,
-    Record,
     files_layer,
     import_docker_archive,
     single_program_image,
     write_archive,
 )
+from module_utils.metalworks.images.record import Record
 
 
 def sha(content: bytes) -> str:

@@ -11,7 +11,8 @@ import pytest
 from cryptography import x509
 from module_utils.metalworks.images import registry as module
 from module_utils.metalworks.images.names import in_registry
-from module_utils.metalworks.images.oci import LAYER, LAYER_ZSTD, MANIFEST, BlobStore, Record, store_image
+from module_utils.metalworks.images.oci import LAYER, LAYER_ZSTD, MANIFEST, BlobStore, store_image
+from module_utils.metalworks.images.record import Record
 from module_utils.metalworks.images.registry import (
     DeniedError,
     Registry,

@@ -11,7 +11,8 @@ from lab.builder.prune import prune
 from lab.builder.recipe import Job, Recipe, Result
 from lab.builder.schedule import Schedule
 from module_utils.metalworks.artifacts.cache import Fingerprint
-from module_utils.metalworks.images.oci import BlobStore, Record, single_program_image
+from module_utils.metalworks.images.oci import BlobStore, single_program_image
+from module_utils.metalworks.images.record import Record
 
 
 def schedule(cache: Path, version: str) -> Schedule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from module_utils.metalworks.images.oci import Blob, Record
+from module_utils.metalworks.images.record import Blob, Record
 from module_utils.metalworks.node.images import (
     Found,
     NodeError,
