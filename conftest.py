@@ -1,4 +1,6 @@
-"""What the tests of machines share: whose platform is asked, how, and what explains a failure.
+"""Fixtures and hooks for all tests that ask machines.
+
+Which inventory, how to connect, what explains a failure.
 
 testinfra reads `ansible-inventory --list`, which leaves templates as they are. Its other way (force_ansible)
 starts Ansible for each command. Here the inventory is read once, with its templates resolved, and the
@@ -30,7 +32,7 @@ from testinfra.backend.ssh import SshBackend
 
 ROOT = Path(__file__).resolve().parent
 
-# What a person would look at first.
+# The commands that a person would run first after a failure.
 EXPLANATIONS = {
     "units": "systemctl --failed --no-legend",
     "journal of k3s": "journalctl --no-pager --lines 60 --unit 'k3s*'",
@@ -38,13 +40,16 @@ EXPLANATIONS = {
     " && /usr/local/bin/k3s kubectl get events --all-namespaces --sort-by .lastTimestamp | tail -n 30",
 }
 
-# What sudo asks for on a machine, by its address.
+# The passwords of sudo by the machine's address.
 PASSWORD = {"ansible_host", "ansible_become_password"}
 SUDO_PASSWORDS: dict[str, str] = {}
 
 
 class Ssh(SshBackend):
-    """ssh to a machine whose sudo may ask for a password: standard input shows it to no list of processes."""
+    """ssh to a machine whose sudo may ask for a password.
+
+    It goes through standard input, not the command line.
+    """
 
     def get_sudo_command(self, command: str, sudo_user: str | None) -> str:
         asked: str = super().get_sudo_command(command, sudo_user)
@@ -63,12 +68,12 @@ class Ssh(SshBackend):
 
 @cache
 def vault_secrets() -> Any:
-    """A vault's password, as Ansible's own settings say (ANSIBLE_VAULT_PASSWORD_FILE); nobody is asked."""
+    """Return the vault's secrets by Ansible's settings (ANSIBLE_VAULT_PASSWORD_FILE), without a prompt."""
     return CLI.setup_vault_secrets(DataLoader(), C.DEFAULT_VAULT_IDENTITY_LIST, auto_prompt=False)
 
 
 def resolved_inventory(_config: object, source: str | None) -> dict[str, Any]:
-    """The inventory in the form of `ansible-inventory --list`, connection variables resolved."""
+    """Return the inventory in the form of `ansible-inventory --list`, with resolved connection variables."""
     loader = DataLoader()
     loader.set_vault_secrets(vault_secrets())
     inventory = InventoryManager(loader=loader, sources=[source] if source else None)
@@ -122,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def explanation(host: Any, command: str) -> str:
-    """What a machine says to a command; a machine that cannot be asked explains the failure as well."""
+    """Return a command's output on a machine, or why the machine cannot be reached."""
     try:
         answer = host.run(command)
     except RuntimeError as error:
@@ -143,7 +148,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
-    """The addresses and logins that playbooks/verify.yml recorded beside the inventory."""
+    """Return the addresses and logins that playbooks/verify.yml wrote into the state folder."""
     hosts = resolved_inventory(None, str(ROOT / pytestconfig.option.inventory))["_meta"]["hostvars"]
     record = Path(hosts["localhost"]["metalworks_state_dir"]) / "platform.json"
     if not record.exists():
@@ -154,7 +159,7 @@ def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def api(platform: dict[str, Any]) -> Iterator[Any]:
-    """A client of the cluster's API, from the operator's kubeconfig."""
+    """Yield a client of the cluster's API, made from the operator's kubeconfig."""
     from kubernetes import client, config
 
     configuration = client.Configuration()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Machines to two Ready nodes: the playbooks against the floor, in one run; writes result.md beside itself.
+"""Compare the playbooks with commands by hand: from machines to two Ready nodes. Writes result.md.
 
 The floor (floor.sh) is what the same computer needs for the same nodes by hand, with keys made beforehand.
 """
@@ -46,7 +46,7 @@ def heaviest(output: str, most: int = 6) -> list[tuple[str, float]]:
 
 
 def main() -> None:
-    """Measure both in turn, so that a noisy computer is noisy for both."""
+    """Measure both in turn, so that other load on the computer affects both."""
     made = json.loads(run(sys.executable, "lab/build.py", "k3s", "node-image", "k3s-airgap-images", "--json"))
     floors, ours, output = [], [], ""
     with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long from the click on Start to a notebook that has run a cell, and where the time goes.
+"""Measure the time from the click on Start to a cell that has run, and its phases.
 
 Asks the running platform: `make up` first. Writes result.md beside itself.
     benchmarks/spawn/run.py [--runs 10] [--profile datascience] [--inventory inventories/lab] [--cold-browser]

@@ -9,9 +9,9 @@ short_description: Keep one context in a kubeconfig
 description:
   - Merges one cluster, one user and one context of the same name into a kubeconfig, or takes them out.
   - Everything else in the file stays, in its order. A file that cannot be read is refused, never replaced.
-  - The file is replaced in one step and is readable by its owner only. What it held before, without what
-    this module put in, stands beside it in C(<path>.metalworks-backup). kubectl's own lock is honoured.
-  - A file in which nothing is left when the context is taken out is removed.
+  - The file is replaced in one step and is readable by its owner only. Its former content, without this
+    module's context, is kept in C(<path>.metalworks-backup). The module takes the same lock as kubectl.
+  - If nothing is left in the file after the context was taken out, the file is removed.
 author: Metalworks
 requirements: [PyYAML]
 options:
@@ -20,16 +20,16 @@ options:
     type: str
     required: true
   path:
-    description: The kubeconfig. Where it is a link, the file that it points at is edited.
+    description: The kubeconfig. If it is a symbolic link, the file that it points to is edited.
     type: path
     default: ~/.kube/config
   state:
-    description: Whether the context is there.
+    description: Whether the context is in the file.
     type: str
     default: present
     choices: [present, absent]
   source:
-    description: The text of a kubeconfig whose current context is taken, like k3s's k3s.yaml.
+    description: The text of a kubeconfig, for example k3s's k3s.yaml. Its current context is used.
     type: str
   server:
     description: The address of the API. Replaces that of O(source).
@@ -44,7 +44,7 @@ options:
     description: The client's key, PEM or base64.
     type: str
   current:
-    description: Select the context where none is selected. A selection is never changed.
+    description: Whether to select the context if no context is selected yet. A selection is never changed.
     type: bool
     default: true
 attributes:
@@ -60,14 +60,14 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: The operator's kubectl knows the cluster
+- name: Add the cluster to the operator's kubeconfig
   kubeconfig_context:
     name: metalworks-lab
     source: "{{ k3s_yaml }}"
     server: https://192.168.7.11:6443
   delegate_to: localhost
 
-- name: The operator's kubectl forgets the cluster
+- name: Remove the cluster from the operator's kubeconfig
   kubeconfig_context:
     name: metalworks-lab
     state: absent

@@ -7,12 +7,12 @@ DOCUMENTATION = r"""
 module: multipass_vm
 short_description: Launch, size, start, stop and remove a multipass instance
 description:
-  - Runs on the computer where multipass is. Reads the instance, plans, and takes only the steps that are
-    missing.
-  - Sizes change on a stopped instance only, and a disk only grows. Image, cloud-init and networks are those
-    of the launch.
-  - An instance in the bin (C(Deleted)) is neither recovered nor purged unless O(deleted) says so.
-  - A started instance is waited for until cloud-init has finished and there is an address.
+  - Runs on the computer on which multipass is installed. Reads the instance, plans, and does only the steps
+    that are missing.
+  - Sizes can be changed only while an instance is stopped, and a disk can only grow. Image, cloud-init and
+    networks count only when the instance is launched.
+  - An instance in the state C(Deleted) is neither recovered nor purged unless O(deleted) asks for it.
+  - After a start the module waits until the instance has an address and cloud-init has finished.
 author: Metalworks
 options:
   name:
@@ -21,8 +21,8 @@ options:
     required: true
   state:
     description:
-      - V(present) launches what is missing and leaves the state of what is there.
-      - V(absent) puts the instance into multipass's bin, or with O(purge) removes it for good.
+      - V(present) launches a missing instance, and does not change the state of an existing one.
+      - V(absent) deletes the instance. It can still be recovered, unless O(purge) removes it with its data.
     type: str
     choices: [present, started, stopped, suspended, absent]
     default: started
@@ -39,13 +39,13 @@ options:
     description: An Ubuntu release, alias or URL, like V(24.04). Empty means multipass's default.
     type: str
   cloud_init:
-    description: The user data for the first boot, as text. Handed over by standard input, because a confined
-      multipass cannot read every file. Put no secret into it; it stays readable in the instance.
+    description: The user data for the first boot, as text. It is passed by standard input, because multipass
+      as a snap cannot read every file. Put no secret into it; it stays readable in the instance.
     type: str
     default: ""
   mounts:
-    description: Folders of this computer in the instance. Others are unmounted. Not given, mounts are left
-      alone.
+    description: Folders of this computer that are mounted in the instance. Other mounts are removed. Without
+      this option mounts are not changed.
     type: list
     elements: dict
     suboptions:
@@ -54,29 +54,28 @@ options:
         type: str
         required: true
       target:
-        description: The folder in the instance; a relative one lies in C(/home/ubuntu).
+        description: The folder in the instance; a relative path starts at C(/home/ubuntu).
         type: str
         required: true
   networks:
-    description: Further networks at launch, each as C(multipass launch --network) takes it.
+    description: Further networks, each in the form of C(multipass launch --network).
     type: list
     elements: str
     default: []
   resize:
-    description: What to do when a running instance has other sizes. V(refuse) stops with what differs,
-      V(keep) leaves the sizes of every instance, V(restart) stops the instance and starts it again.
+    description: What to do if a running instance has other sizes. V(refuse) fails and names the difference,
+      V(keep) changes no sizes, V(restart) stops the instance, changes the sizes and starts it again.
     type: str
     choices: [refuse, keep, restart]
     default: refuse
   deleted:
-    description: What to do with an instance of this name in the bin. V(purge) destroys its data and launches
-      anew.
+    description: What to do if a deleted instance has this name. V(purge) destroys its data and launches a
+      new one.
     type: str
     choices: [refuse, recover, purge]
     default: refuse
   adopt:
-    description: Whether an instance that is there already may be used. Otherwise it is refused, whatever
-      its state.
+    description: Whether an existing instance may be used. Otherwise it is refused in every state.
     type: bool
     default: true
   purge:
@@ -122,11 +121,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 memory_bytes:
-  description: The memory that the instance is to have, in bytes; 0 when none is asked for.
+  description: The wanted memory in bytes; 0 if O(memory) is not given.
   type: int
   returned: always
 host_memory_bytes:
-  description: The memory of this computer, in bytes; 0 where it does not tell.
+  description: The memory of this computer in bytes; 0 if it cannot be read.
   type: int
   returned: always
 actions:
@@ -136,7 +135,7 @@ actions:
   returned: always
   sample: [launch metal-1 with 2 cpus]
 instance:
-  description: The instance as multipass tells it afterwards, with C(state), C(ipv4), C(release), C(cpus),
+  description: The instance as multipass describes it afterwards, with C(state), C(ipv4), C(release), C(cpus),
     C(memory), C(disk) and C(mounts).
   type: dict
   returned: always

@@ -6,12 +6,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: multipass_vm_info
 short_description: State, addresses and sizes of multipass instances
-description: Runs on the computer where multipass is. Changes nothing.
+description: Runs on the computer on which multipass is installed. Changes nothing.
 author: Metalworks
 extends_documentation_fragment: [reads_only]
 options:
   names:
-    description: The instances to read; all when none is named. A name without an instance is C(absent).
+    description: The instances to read; without names, all. A missing instance has the state C(absent).
     type: list
     elements: str
     default: []
@@ -22,7 +22,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Ask for two instances
+- name: Read two instances
   multipass_vm_info:
     names: [metal-1, metal-2]
   register: machines

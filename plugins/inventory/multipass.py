@@ -6,16 +6,18 @@ DOCUMENTATION = r"""
 name: multipass
 short_description: Addresses of multipass instances
 description:
-  - Sets C(ansible_host) of the hosts that the inventory names already, from C(multipass list --format json).
-    Adds no host. A host whose instance is missing, does not run or has no address gets
-    the reason instead, as C(multipass_unreachable).
-  - A host's instance is named by the host's own variable C(multipass_machines_instance), else by the host.
-  - Beside a static inventory in one folder it has to come later by name; its file's name ends in
-    C(multipass.yml).
+  - Sets C(ansible_host) of hosts that another file of the inventory names, from
+    C(multipass list --format json). It adds no hosts.
+  - A host whose instance is missing, does not run or has no address gets the variable
+    C(multipass_unreachable) instead, which holds the reason.
+  - The instance of a host has the name in the host's own variable C(multipass_machines_instance), by default
+    the host's name.
+  - Ansible reads the files of a folder in the order of their names, so this file must come after the one with
+    the hosts. Its name ends in C(multipass.yml).
 author: Metalworks
 options:
   plugin:
-    description: Has to be V(multipass).
+    description: Must be V(multipass).
     type: str
     required: true
     choices: [multipass]
@@ -24,16 +26,16 @@ options:
     type: str
     default: all
   prefix:
-    description: What an instance's name has before the host's, where the host does not name it.
+    description: A prefix of the instances' names, for hosts that do not name their instance.
     type: str
     default: ""
   address_in:
-    description: Networks in CIDR notation. Only an address in one of them is taken; none given, any is.
+    description: Networks in CIDR notation. If given, only an address in one of them is used.
     type: list
     elements: str
     default: []
   address_not_in:
-    description: Networks whose addresses are never taken. By default those of bridges that containers make.
+    description: Networks whose addresses are never used. By default those of bridges for containers.
     type: list
     elements: str
     default: [10.42.0.0/16, 10.43.0.0/16, 172.17.0.0/16]

@@ -84,14 +84,14 @@ def album(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Album]:
 
 
 def keep(album: Album, folder: Path) -> None:
-    """Put the pictures where they stay."""
+    """Move the pictures to the folder in which they are kept."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(album.folder, folder)
 
 
 @pytest.fixture
 def new_visitor(browser: Browser, hub_url: str, album: Album) -> Iterator[Callable[[], Visitor]]:
-    """Opens windows that know nothing of each other."""
+    """Return a function that opens windows with separate cookies."""
     contexts: list[BrowserContext] = []
 
     def open_window() -> Visitor:
@@ -115,7 +115,7 @@ def visitor(new_visitor: Callable[[], Visitor]) -> Visitor:
 
 @pytest.fixture(scope="session")
 def core(request: pytest.FixtureRequest) -> Any:
-    """The cluster's API, for what a person cannot do in the browser: take a pod away."""
+    """Yield the cluster's API, to delete pods, which a browser cannot do."""
     from kubernetes import client
 
     return client.CoreV1Api(request.getfixturevalue("api"))

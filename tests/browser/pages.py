@@ -1,4 +1,4 @@
-"""The pages of a hub as a person sees them: what can be read and done on each, and nothing about tests."""
+"""The pages of a hub as objects: what a user can read and do on each. Nothing here tests anything."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class HomePage:
         self.page, self.hub_url, self.step = page, hub_url.rstrip("/"), step
 
     def stop_server(self) -> None:
-        """Stop the server where one runs; press again where the hub only now learns that its pod is gone."""
+        """Stop the server if one runs. Press again if the hub notices only now that the pod is gone."""
         deadline = time.monotonic() + 90
         while not self._shows_no_server():
             if time.monotonic() > deadline:
@@ -74,7 +74,7 @@ class HomePage:
             self.page.wait_for_timeout(500)
 
     def _shows_no_server(self) -> bool:
-        """The page asks the hub, and the hub the cluster; the button then says "Start My Server"."""
+        """Return whether the button says "Start My Server". The page asks the hub, which asks the cluster."""
         self.page.goto(f"{self.hub_url}/hub/home")
         start = self.page.locator("#start")
         expect(start).to_be_visible(timeout=30 * SECOND)
@@ -106,7 +106,7 @@ class SpawnPage:
         return self
 
     def start(self) -> None:
-        """Press Start and wait for the server; a start that fails tells what the hub told."""
+        """Press Start and wait for the server. If it fails, the error shows the hub's messages."""
         self.press_start()
         self.wait_for_server()
 
@@ -161,14 +161,14 @@ class Lab:
         return self
 
     def tidy_up(self) -> Lab:
-        """Close what an earlier session left open; it may ask for kernels that are gone."""
+        """Close tabs of an earlier session, which may ask for kernels that are gone."""
         if self.page.locator(".jp-NotebookPanel, .jp-Dialog").count():
             self.page.goto(f"{self.server_url}/lab?reset")
             self.wait_ready()
         return self
 
     def watch_for_race(self) -> None:
-        """Close a false alarm: the server lists a folder while a file in it is renamed, and misses it."""
+        """Close a false error message: the server lists a folder while a file in it is being renamed."""
         alarm = self.page.locator(".jp-Dialog", has_text="Directory not found")
         self.page.add_locator_handler(alarm, lambda: alarm.locator(".jp-Dialog-button").last.click())
 

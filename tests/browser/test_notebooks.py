@@ -1,4 +1,4 @@
-"""What the hub is for: two people log in, choose an image, work, save, log out, and find it all again."""
+"""Two people log in, choose an image, run cells, save, log out, and find their work again."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_notebook_outlives_its_pod(
 
 
 def delete_pod(core: Any, namespace: str, user: User) -> str:
-    """Take the user's pod away behind the hub's back, and wait until it is gone."""
+    """Delete the user's pod without the hub, and wait until it is gone."""
     uid: str = core.read_namespaced_pod(user.pod, namespace).metadata.uid
     core.delete_namespaced_pod(user.pod, namespace, grace_period_seconds=1)
     deadline = time.monotonic() + 60

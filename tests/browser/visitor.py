@@ -1,4 +1,4 @@
-"""Someone with a browser window, who takes a picture of each step."""
+"""A user with a browser window; a picture is taken of each step."""
 
 from __future__ import annotations
 

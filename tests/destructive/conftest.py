@@ -1,4 +1,4 @@
-"""Long or destructive: a lab of its own, taken down at the end."""
+"""Long or destructive tests run in a lab of their own, which is removed at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from running import make
 
 @pytest.fixture
 def no_lab() -> Iterator[None]:
-    """Nothing of the tests' lab exists before, nothing afterwards."""
+    """Remove the tests' lab before and after the tests."""
     make("down")
     yield
     make("down")

@@ -1,4 +1,4 @@
-"""The tests' own lab: make, and where it stands."""
+"""Run make and playbooks for the tests' own lab."""
 
 from __future__ import annotations
 

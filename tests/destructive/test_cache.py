@@ -1,4 +1,4 @@
-"""The cache: two builders at once share it without corrupting it; a killed one leaves nothing half."""
+"""Two builders at the same time do not corrupt the cache, and a killed one leaves no incomplete artifact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from running import ROOT
 
-# An image that is built in a minute and depends on the base image: enough to collide on.
+# An image that takes a minute to build and needs the base image, so that two builders meet.
 ARTIFACT = "proxy-image"
 
 

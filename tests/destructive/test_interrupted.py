@@ -11,7 +11,7 @@ import time
 import pytest
 from running import LAB, NETWORK, ROOT, make
 
-# Each run goes on where the one before was killed: in the middle of this task, so long after it began.
+# Where each run is killed: (task, seconds after it began). The next run goes on from there.
 KILLS = [
     ("lab_machines : Start the machine", 0.3),
     ("k3s_binary : Send . Copy what is missing", 1.0),

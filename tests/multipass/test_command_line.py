@@ -1,6 +1,6 @@
-"""The command line that Metalworks relies on (lab/multipass/CONTRACT.md), tried from outside.
+"""Test the command line of multipass on which Metalworks relies (lab/multipass/CONTRACT.md).
 
-It is held against the stand-in; METALWORKS_MULTIPASS_COMMAND=multipass holds it against a real one.
+The tests run the stand-in. With METALWORKS_MULTIPASS_COMMAND=multipass they run the real one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 STAND_IN = Path(__file__).resolve().parents[2] / "lab" / "multipass" / "bin" / "multipass"
 COMMAND = os.environ.get("METALWORKS_MULTIPASS_COMMAND", str(STAND_IN))
-# The stand-in's service of these tests: beside a person's instances, and those of other tests.
+# These tests have a service of their own, so that the instances of people and of other tests are not touched.
 SERVICE = {"METALWORKS_MULTIPASS": "contract-multipass", "METALWORKS_MULTIPASS_SUBNET": "172.30.13.0/24"}
 USER_DATA = """#cloud-config
 users:
@@ -61,7 +61,7 @@ def state(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def vm() -> Iterator[str]:
-    """An instance that the tests of this file share; each leaves it running."""
+    """Yield an instance that the tests of this file share; each test leaves it running."""
     name = f"contract-{uuid.uuid4().hex[:6]}"
     size = ("--cpus", "1", "--memory", "1G", "--disk", "5G")
     done("launch", "--name", name, *size, "--cloud-init", "-", "--timeout", "600", "24.04", stdin=USER_DATA)

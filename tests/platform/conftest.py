@@ -1,4 +1,4 @@
-"""What the tests of a running platform share."""
+"""Hooks for the tests of a running platform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine with several network cards: what nodes say to each other stays on the nodes' network."""
+"""Machines with several network cards: traffic between nodes stays on the nodes' network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each machine: the service runs, what is secret stays so."""
+"""On each machine the service runs, and secrets are readable by root only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two machines for the refusals that need a state of the world."""
+"""Two machines for the refusals that depend on the state of machines."""
 
 from __future__ import annotations
 

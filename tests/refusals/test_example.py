@@ -1,4 +1,4 @@
-"""The example for metal says what to fill in, and is right once that is done."""
+"""The example for metal names what has to be filled in, and is accepted after that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What multipass cannot give is refused before the first machine is made; nobody's instance is touched."""
+"""Wrong inventories for multipass are refused before the first machine is made or touched."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZE = {"multipass_machines_cpus": 1, "multipass_machines_memory": "512M", "mult
 USED = {"multipass_machines_instance": "somebody", "multipass_machines_adopt": True}
 HALF_AND_MORE = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') * 6 // 10 >> 20}M"
 
-# What the host vm-1 says otherwise, and what has to be said; vm-2 beside it is as it should be.
+# The variables of the host vm-1 that are wrong, and the message that must appear. The host vm-2 is right.
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "instance_of_somebody_else": (
         {"multipass_machines_instance": "somebody"},
@@ -93,7 +93,7 @@ def instances() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def somebody() -> Iterator[str]:
-    """An instance that no inventory made."""
+    """Yield an instance that no inventory made."""
     name = "somebody"
     for left in instances():
         multipass("delete", "--purge", left)
@@ -109,7 +109,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(folder: Path, variables: dict[str, Any], **more: Any) -> Path:
-    """An inventory of two machines, the first of which is told otherwise."""
+    """Write an inventory of two machines, the first of them with these variables."""
     common = {
         "metalworks_machines": "multipass",
         "multipass_machines_name": "negative",

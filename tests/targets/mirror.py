@@ -50,9 +50,9 @@ class Visit(BaseHTTPRequestHandler):
         self.server.asked[path] += 1
         page = self.server.pages.get(path)
         faults = self.server.faults.get(path, [])
-        with suppress(BrokenPipeError, ConnectionResetError):  # the visitor gave up, as some tests want
+        with suppress(BrokenPipeError, ConnectionResetError):  # the client gave up, as some tests intend
             if faults:
-                # The last fault stays; those before it are for one request each.
+                # Each fault counts for one request; the last one counts for all further requests.
                 fault = faults.pop(0) if len(faults) > 1 else faults[0]
                 fault(self, read(page) if page is not None else b"")
             elif page is None:
@@ -81,7 +81,7 @@ def read(page: Page) -> bytes:
     return page.read_bytes() if isinstance(page, Path) else page
 
 
-# What can go wrong on the way.
+# The faults.
 
 
 def good(visit: Visit, page: bytes) -> None:
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="a folder for mirror.pid and mirror.key")
     asked = parser.parse_args()
     pages = the_labs_pages(architecture(platform.machine()))
-    # Who fetches keeps a file by its address: another content needs another one.
+    # Fetched files are cached by their address, so another content needs another address.
     key = sha256(sums(pages))[:8]
     site = Site({f"/{key}{path}": page for path, page in pages.items()}, ("127.0.0.1", asked.port))
     if asked.state:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Bring the platform up wherever it is to run, twice, ask it, remove it; one row of a table for each target.
+"""Run site.yml twice at each place to run, test the platform, and remove it. Print one row for each target.
 
 `make test-targets` runs all targets, `make test-targets TARGETS=metal` one; test-output/targets/ keeps the
 output.
-Nothing differs between the targets but the inventory, and what must be there before site.yml: the machines of
-metal, the cluster of somebody else.
+The targets differ only by their inventories, and by what must exist before site.yml: machines of `metal`, the
+cluster of `existing`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path("tests/targets")
-LOGS = ROOT / "test-output" / "reach"
-# A lab and a multipass of their own, beside a person's.
+LOGS = ROOT / "test-output" / "targets"
+# The tests have their own lab and multipass, so that yours are not touched.
 ENVIRONMENT = {
     "METALWORKS_LAB": "reach",
     "METALWORKS_LAB_SUBNET": "172.30.16",
@@ -43,7 +43,10 @@ HEADER = ("target", "site.yml", "again", "changed", "passed", "skipped", "failed
 
 @dataclass(frozen=True)
 class Target:
-    """A place to run: its inventory, and the playbooks that make and remove what is there before site.yml."""
+    """A place to run.
+
+    Its inventory, and the playbooks that make and remove what must exist before site.yml.
+    """
 
     name: str
     inventory: str
@@ -81,7 +84,7 @@ TARGETS = (
 
 @dataclass
 class Row:
-    """What was seen of a target."""
+    """The results of a target."""
 
     target: str
     seconds: list[int] = field(default_factory=list)
@@ -101,11 +104,11 @@ class Row:
 
 
 class Failed(Exception):
-    """A step ended badly; the message names it and where its output is."""
+    """A step failed; the message names it and the file with its output."""
 
 
 def run(log: Path, *command: str) -> str:
-    """Run a command; its output goes to the log as it comes, and back to the caller."""
+    """Run a command and return its output, which is also written to the log while it runs."""
     with log.open("a+") as output:
         print(f"$ {' '.join(command)}", file=output, flush=True)
         start = output.tell()
@@ -131,12 +134,12 @@ def play(target: Target, playbook: str, log: Path) -> str:
 
 
 def changed(said: str) -> int:
-    """How many changes the recap of a playbook counts, over all hosts."""
+    """Return the number of changes on all hosts, from the recap of a playbook."""
     return sum(int(count) for count in re.findall(r"^\S+ +: ok=\d+ +changed=(\d+)", said, re.MULTILINE))
 
 
 def counts(report: Path) -> dict[str, int]:
-    """How many tests passed, were skipped and failed, by pytest's own report."""
+    """Return how many tests passed, were skipped and failed, from pytest's report."""
     suite = next(iter(ElementTree.parse(report).getroot()))
     number = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
     failed = number["failures"] + number["errors"]
@@ -148,7 +151,7 @@ def counts(report: Path) -> dict[str, int]:
 
 
 def prove(target: Target, row: Row, log: Path) -> None:
-    """Bring it up, bring it up again, ask it."""
+    """Run site.yml twice, then the tests."""
     for _ in range(2):
         began = time.monotonic()
         row.changed = changed(play(target, "site.yml", log))
@@ -169,7 +172,7 @@ def prove(target: Target, row: Row, log: Path) -> None:
 
 
 def reach(target: Target, chosen: Sequence[str]) -> list[Row]:
-    """Prove a target, and what runs within it, then remove it."""
+    """Test a target and those that run within it, then remove it."""
     log = LOGS / f"{target.name}.log"
     log.unlink(missing_ok=True)
     row = Row(target.name)
@@ -181,7 +184,7 @@ def reach(target: Target, chosen: Sequence[str]) -> list[Row]:
         if rows:
             prove(target, row, log)
         else:
-            play(target, "site.yml", log)  # only the ground of another target
+            play(target, "site.yml", log)  # it was only needed by another target
         for guest in TARGETS:
             if guest.within == target.name and guest.name in chosen:
                 rows += reach(guest, chosen)
@@ -194,7 +197,7 @@ def reach(target: Target, chosen: Sequence[str]) -> list[Row]:
 
 
 def remove(target: Target, log: Path) -> list[Row]:
-    """Remove what was made; what cannot be removed is a row of its own."""
+    """Remove what was made. A failed removal gets a row of its own."""
     try:
         for playbook in target.after:
             play(target, playbook, log)
