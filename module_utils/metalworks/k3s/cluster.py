@@ -13,6 +13,7 @@ from ansible.module_utils.metalworks.common.files import read_text
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit, read_unit
 from ansible.module_utils.metalworks.k3s.config import installed_version, read_scalar
+from ansible.module_utils.metalworks.k3s.keys import MEMBERSHIP
 
 UNITS = {"k3s.service": "server", "k3s-agent.service": "agent"}
 ROLE_LABEL = "node-role.kubernetes.io/"
@@ -64,9 +65,13 @@ def _seconds(time: str | None) -> float:
 
 
 def read_datastore(data: Path) -> str:
-    """`etcd`, `sqlite`, or `none` when this node has never been a server with data of its own."""
+    """`etcd`, `sqlite`, or `none` when this node has never been a server with data of its own.
+
+    etcd's log is what k3s itself looks for (pkg/etcd, IsInitialized). Its folder alone says nothing: k3s
+    writes db/etcd/name at every start of a server, with sqlite too, and before a join succeeds.
+    """
     database = data / "server" / "db"
-    if (database / "etcd").is_dir():
+    if (database / "etcd" / "member" / "wal").is_dir():
         return "etcd"
     return "sqlite" if (database / "state.db").exists() else "none"
 
@@ -74,7 +79,7 @@ def read_datastore(data: Path) -> str:
 def read_membership(config: Path) -> dict[str, Any]:
     """How this server came to its cluster: by initialising, by joining, or neither (a server on its own)."""
     text = read_text(config) or ""
-    found = {name: read_scalar(text, name) for name in ("cluster-init", "server")}
+    found = {name: read_scalar(text, name) for name in MEMBERSHIP}
     return {name: value for name, value in found.items() if value not in (None, False, "false")}
 
 
@@ -109,14 +114,16 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
     asks = installed and role == "server" and service.running
     ready = bool(nodes) or (asks and read_ready(run, paths))
     nodes = nodes or (read_nodes(run, paths) if ready else [])
+    datastore = read_datastore(paths.data)
     return {
         "installed": installed,
         "version": installed_version(paths.binary),
         "role": role,
         "running": service.running,
         "instance": service.invocation,
-        "datastore": read_datastore(paths.data),
-        "membership": read_membership(paths.config),
+        "datastore": datastore,
+        # Without data, the configuration tells of an attempt, not of a membership.
+        "membership": read_membership(paths.config) if datastore != "none" else {},
         "ready": ready,
         "nodes": [asdict(node) for node in nodes],
         "etcd_members": [node.name for node in nodes if "etcd" in node.roles],

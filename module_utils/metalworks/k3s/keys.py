@@ -1,7 +1,9 @@
 """The keys of k3s's config.yaml: for which role, of what type, since which version, what servers must share.
 
-The source is k3s's own reference of the flags (docs.k3s.io/cli/server, docs.k3s.io/cli/agent). A key that is
-missing here is refused, because k3s itself would only refuse it by a service that does not start.
+The source is k3s's own reference of the flags (docs.k3s.io/cli/server, docs.k3s.io/cli/agent) and, for those
+that it hides, pkg/cli/cmds/server.go and agent.go. Each key is one of these: *known* (its value is checked,
+and all parts of the platform follow it), *derived* by the roles, or *refused* with the reason. k3s skips a
+key that it does not know with a warning; so does this project, unless the key looks like a slip.
 """
 
 from __future__ import annotations
@@ -24,15 +26,13 @@ class Version(NamedTuple):
 class Key:
     """What is known of one key."""
 
-    kind: str  # the name of a check in k3s_types.py
+    kind: str  # the name of a check in types.py
     server_only: bool = False
     agreed: bool = False  # must be equal on all servers
     default: object = None  # what k3s takes for it when it is missing; kept where the project needs it
     secret: bool = False
     choices: tuple[str, ...] = ()
     since: Version | None = None
-    removed: Version | None = None
-    instead: str = ""  # for removed or unsupported keys
 
 
 def _server(kind: str, **more: object) -> Key:
@@ -54,26 +54,25 @@ KEYS: Final[dict[str, Key]] = {
     "alsologtostderr": Key("flag"),
     # Cluster
     "server": Key("text"),
-    "token-file": Key("text"),
-    "agent-token-file": _server("text"),
+    "token-file": Key("file"),
+    "agent-token-file": _server("file"),
     "cluster-init": _server("flag"),
     "datastore-endpoint": _server("text", secret=True),
-    "datastore-cafile": _server("text"),
-    "datastore-certfile": _server("text"),
-    "datastore-keyfile": _server("text"),
+    "kine-tls": _server("flag"),
+    "datastore-cafile": _server("file"),
+    "datastore-certfile": _server("file"),
+    "datastore-keyfile": _server("file"),
     # Listeners and the operator's kubeconfig
     "bind-address": Key("addresses"),
     "https-listen-port": _server("port", agreed=True, default=6443),
-    "supervisor-port": _server("port"),
     "advertise-address": _server("addresses"),
     "advertise-port": _server("port"),
     "tls-san": _server("list"),
     "tls-san-security": _server("flag"),
-    "write-kubeconfig": _server("text"),
     "write-kubeconfig-mode": _server("mode"),
     "write-kubeconfig-group": _server("text"),
     # Data
-    "data-dir": Key("text", default="/var/lib/rancher/k3s"),
+    "data-dir": Key("file", default="/var/lib/rancher/k3s"),
     "default-local-storage-path": _server("text"),
     "secrets-encryption": _server("flag", agreed=True, default=False),
     "secrets-encryption-provider": _server(
@@ -82,31 +81,32 @@ KEYS: Final[dict[str, Key]] = {
     # Networks
     "cluster-cidr": _server("cidrs", agreed=True, default="10.42.0.0/16"),
     "service-cidr": _server("cidrs", agreed=True, default="10.43.0.0/16"),
-    "service-node-port-range": _server("text", agreed=True, default="30000-32767"),
+    "service-node-port-range": _server("range", agreed=True, default="30000-32767"),
     "cluster-dns": _server("addresses", agreed=True),
     "cluster-domain": _server("text", agreed=True, default="cluster.local"),
     "flannel-backend": _server(
-        "text", agreed=True, default="vxlan", choices=("none", "vxlan", "host-gw", "wireguard-native")
+        "text",
+        agreed=True,
+        default="vxlan",
+        choices=("none", "vxlan", "host-gw", "wireguard-native", "tailscale"),
     ),
     "flannel-ipv6-masq": _server("flag", agreed=True, default=False),
     "flannel-external-ip": _server("flag", agreed=True, default=False),
+    "flannel-ip-masq-disable-random-fully": _server("flag", agreed=True, default=False),
     "egress-selector-mode": _server(
         "text", agreed=True, default="agent", choices=("agent", "cluster", "pod", "disabled")
     ),
     "servicelb-namespace": _server("text"),
     # Components
-    "disable": _server("items", agreed=True, default=(), choices=PACKAGED),
+    "disable": _server("items", default=(), choices=PACKAGED),
     "disable-scheduler": _server("flag"),
     "disable-cloud-controller": _server("flag", agreed=True, default=False),
     "disable-kube-proxy": _server("flag"),
     "disable-network-policy": _server("flag", agreed=True, default=False),
     "disable-helm-controller": _server("flag", agreed=True, default=False),
-    "disable-apiserver": _server("flag"),
     "disable-controller-manager": _server("flag"),
-    "disable-etcd": _server("flag"),
-    "disable-agent": _server("flag"),
     "embedded-registry": _server("flag", agreed=True, default=False, since=Version(1, 26)),
-    "supervisor-metrics": _server("flag", since=Version(1, 27)),
+    "supervisor-metrics": _server("flag", agreed=True, default=False, since=Version(1, 27)),
     "helm-job-image": _server("text"),
     "system-default-registry": _server("text"),
     # etcd
@@ -114,20 +114,24 @@ KEYS: Final[dict[str, Key]] = {
     "etcd-disable-snapshots": _server("flag"),
     "etcd-snapshot-name": _server("text"),
     "etcd-snapshot-schedule-cron": _server("text"),
+    "etcd-snapshot-reconcile-interval": _server("text"),
     "etcd-snapshot-retention": _server("number"),
     "etcd-snapshot-dir": _server("text"),
     "etcd-snapshot-compress": _server("flag"),
     "etcd-s3": _server("flag"),
     "etcd-s3-endpoint": _server("text"),
-    "etcd-s3-endpoint-ca": _server("text"),
+    "etcd-s3-endpoint-ca": _server("file"),
     "etcd-s3-skip-ssl-verify": _server("flag"),
     "etcd-s3-access-key": _server("text", secret=True),
     "etcd-s3-secret-key": _server("text", secret=True),
+    "etcd-s3-session-token": _server("text", secret=True),
     "etcd-s3-bucket": _server("text"),
+    "etcd-s3-bucket-lookup-type": _server("text"),
     "etcd-s3-region": _server("text"),
     "etcd-s3-folder": _server("text"),
-    "etcd-s3-proxy": _server("text", since=Version(1, 28)),
-    "etcd-s3-config-secret": _server("text", since=Version(1, 28)),
+    "etcd-s3-retention": _server("number", since=Version(1, 34)),
+    "etcd-s3-proxy": _server("text", since=Version(1, 30)),
+    "etcd-s3-config-secret": _server("text", since=Version(1, 30)),
     "etcd-s3-insecure": _server("flag"),
     "etcd-s3-timeout": _server("text"),
     # Flags of the Kubernetes programs
@@ -136,58 +140,83 @@ KEYS: Final[dict[str, Key]] = {
     "kube-scheduler-arg": _server("pairs"),
     "kube-controller-manager-arg": _server("pairs"),
     "kube-cloud-controller-manager-arg": _server("pairs"),
+    "helm-controller-arg": _server("pairs"),
     "kubelet-arg": Key("pairs"),
     "kube-proxy-arg": Key("pairs"),
     # Node
     "node-name": Key("text"),
-    "with-node-id": Key("flag"),
     "node-label": Key("labels"),
     "node-taint": Key("taints"),
     "node-ip": Key("addresses"),
-    "node-external-ip": Key("addresses"),
-    "node-internal-dns": Key("list", since=Version(1, 28)),
-    "node-external-dns": Key("list", since=Version(1, 28)),
+    "node-external-ip": Key("several-addresses"),
+    "node-internal-dns": Key("list", since=Version(1, 31)),
+    "node-external-dns": Key("list", since=Version(1, 31)),
     "resolv-conf": Key("text"),
     "flannel-iface": Key("text"),
-    "flannel-conf": Key("text"),
-    "flannel-cni-conf": Key("text"),
+    "flannel-conf": Key("file"),
+    "flannel-cni-conf": Key("file"),
     "protect-kernel-defaults": Key("flag"),
     "selinux": Key("flag"),
     "lb-server-port": Key("port"),
     "disable-apiserver-lb": Key("flag"),
     "image-credential-provider-bin-dir": Key("text"),
-    "image-credential-provider-config": Key("text"),
+    "image-credential-provider-config": Key("file"),
     # Container runtime
-    "container-runtime-endpoint": Key("text"),
-    "default-runtime": Key("text", since=Version(1, 26)),
-    "image-service-endpoint": Key("text", since=Version(1, 26)),
+    "default-runtime": Key("text", since=Version(1, 29)),
     "disable-default-registry-endpoint": Key("flag", since=Version(1, 26)),
-    "nonroot-devices": Key("flag", since=Version(1, 30)),
+    "nonroot-devices": Key("flag", since=Version(1, 31)),
     "pause-image": Key("text"),
     "snapshotter": Key("text"),
-    "private-registry": Key("text"),
-    "airgap-extra-registry": Key("text"),
-    "docker": Key("flag"),
+    "airgap-extra-registry": Key("list"),
     "prefer-bundled-bin": Key("flag"),
     "enable-pprof": Key("flag"),
-    "vpn-auth-file": Key("text"),
-    "multi-cluster-cidr": _server("flag", removed=Version(1, 27), instead="one cluster-cidr"),
+    "vpn-auth-file": Key("file"),
 }
 
-# Keys that k3s has or had, and that do not belong into the file: what to write in their place.
+# Keys that the roles derive, by role: what to write instead of them.
+DERIVED: Final[dict[str, dict[str, str]]] = {
+    "server": {
+        "server": "take it out; k3s_api_address names an address in front of all servers, where one is",
+    },
+    "agent": {
+        "server": "take it out; k3s_api_address or k3s_agent_api_address names the address where agents join",
+    },
+}
+
+_NO_NODE = "each server is also a node here, and the role waits until that node is Ready"
+_CONTAINERD = "images are imported into the containerd that k3s brings along"
+_PORTS = "one port serves the API and the nodes that join; https-listen-port changes it"
+
+# Keys that k3s has or had, and that the roles cannot follow: why not, and what to write in their place.
 REFUSED: Final[dict[str, str]] = {
-    "token": "token-file: the token stands in a file of its own, so that the configuration holds no secret",
-    "agent-token": "agent-token-file: the token stands in a file of its own",
-    "vpn-auth": "vpn-auth-file: the key stands in a file of its own",
-    "cluster-reset": "nothing: in the file it would reset the cluster at every start",
-    "cluster-reset-restore-path": "nothing: in the file it would restore at every start",
-    "rootless": "nothing: the unit runs as root",
-    "config": "nothing: this is the configuration file",
-    "no-deploy": "disable, with the same items",
-    "no-flannel": "flannel-backend: none",
-    "cluster-secret": "token-file",
-    "kube-controller-arg": "kube-controller-manager-arg",
-    "kube-cloud-controller-arg": "kube-cloud-controller-manager-arg",
+    "token": "it would stand in the configuration; the token is the role's input",
+    "agent-token": "it would stand in the configuration; write a file and name that in agent-token-file",
+    "vpn-auth": "the key would stand in the configuration; write a file and name that in vpn-auth-file",
+    "cluster-reset": "in the configuration it would reset the cluster at every start; take it out",
+    "cluster-reset-restore-path": "in the configuration it would restore at every start; take it out",
+    "rootless": "the unit runs k3s as root; take it out",
+    "config": "this is the configuration file; take it out",
+    "supervisor-port": f"{_PORTS}; take it out",
+    "apiserver-port": f"{_PORTS}; take it out",
+    "apiserver-bind-address": f"{_PORTS}; take it out",
+    "with-node-id": "the role has to know the node's name, and this adds a random part to it; take it out",
+    "disable-agent": f"{_NO_NODE}; take it out, and keep pods away with node-taint",
+    "disable-etcd": f"{_NO_NODE} and a member of etcd; take it out",
+    "disable-apiserver": "the role asks the API of each server whether its node is Ready; take it out",
+    "private-registry": "the role writes registries.yaml in its usual place; write k3s_registries instead",
+    "write-kubeconfig": (
+        "the roles and k3s's own kubectl read /etc/rancher/k3s/k3s.yaml; take it out (write-kubeconfig-mode "
+        "and write-kubeconfig-group change who may read that file)"
+    ),
+    "docker": f"{_CONTAINERD}; take it out",
+    "container-runtime-endpoint": f"{_CONTAINERD}; take it out",
+    "image-service-endpoint": f"{_CONTAINERD}; take it out",
+    "multi-cluster-cidr": "k3s dropped it; write one cluster-cidr",
+    "no-deploy": "k3s dropped it; write disable, with the same items",
+    "no-flannel": "k3s dropped it; write flannel-backend: none",
+    "cluster-secret": "k3s dropped it; the token is the role's input",
+    "kube-controller-arg": "k3s dropped it; write kube-controller-manager-arg",
+    "kube-cloud-controller-arg": "k3s dropped it; write kube-cloud-controller-manager-arg",
 }
 
 # Values that k3s had and dropped.
@@ -197,4 +226,6 @@ DROPPED: Final[dict[tuple[str, str], str]] = {
 }
 
 SECRETS: Final = frozenset(name for name, key in KEYS.items() if key.secret)
+# Keys whose value is a file that k3s reads at its start.
+FILES: Final = tuple(name for name, key in KEYS.items() if key.kind == "file" and name != "data-dir")
 AGREED: Final = tuple(name for name, key in KEYS.items() if key.agreed)

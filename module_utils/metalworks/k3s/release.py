@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?(?:\+([a-z0-9]*[a-z])(\d+))?")
+FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?\+([a-z0-9]*[a-z])(\d+)")
 
 
 class Release(NamedTuple):
@@ -19,24 +19,33 @@ class Release(NamedTuple):
     revision: int
 
     @property
-    def order(self) -> tuple[int, int, int, bool, str]:
-        """A pre-release comes before its release."""
-        return self.major, self.minor, self.patch, not self.prerelease, self.prerelease
+    def order(self) -> tuple[int, int, int, bool, list[tuple[int, str]]]:
+        """What orders versions: a pre-release comes before its release, and rc9 before rc10."""
+        parts = [(int(digits or -1), text) for digits, text in re.findall(r"(\d+)|(\D+)", self.prerelease)]
+        return self.major, self.minor, self.patch, not self.prerelease, parts
 
 
 def parse(version: str) -> Release | None:
-    match = FORM.search(version)
+    """The parts of a version that is written in full; None for all else."""
+    match = FORM.fullmatch(version)
     if not match:
         return None
     major, minor, patch, prerelease, maker, revision = match.groups()
-    return Release(int(major), int(minor), int(patch), prerelease or "", maker or "", int(revision or 0))
+    return Release(int(major), int(minor), int(patch), prerelease or "", maker, int(revision))
+
+
+def form_problem(version: str) -> str | None:
+    """Why this is no version of k3s; None when it is one."""
+    if parse(version):
+        return None
+    return f"{version!r} is not a version of k3s: write it in full, like v1.34.4+k3s1"
 
 
 def refusal(installed: str | None, wanted: str) -> str | None:
     """Why this version cannot take the place of the installed one; None when it can."""
     new = parse(wanted)
     if new is None:
-        return f"{wanted!r} is not a version of k3s: write it in full, like v1.34.4+k3s1"
+        return form_problem(wanted)
     old = parse(installed) if installed else None
     if old is None:
         return None

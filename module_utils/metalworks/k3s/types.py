@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.metalworks.common.addresses import address_problem, network_problem
+from ansible.module_utils.metalworks.common.kubernetes_names import subdomain_problem
+from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 from ansible.module_utils.metalworks.k3s.keys import DROPPED, Key
 
-NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 SERVER_URL = re.compile(r"https://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?/?\Z")
 LABEL = re.compile(r"([A-Za-z0-9.-]+/)?\w([\w.-]*\w)?=(\w([\w.-]*\w)?)?\Z")
 TAINT = re.compile(r"([A-Za-z0-9.-]+/)?[\w.-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z")
@@ -22,7 +22,15 @@ KUBELET_LABEL_NAMES = (
     "kubernetes.io/os",
     "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region",
+    # Their former names, which the kubelet still takes (kubernetes, pkg/kubelet/apis/well_known_labels.go).
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/os",
+    "beta.kubernetes.io/instance-type",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
 )
+# It becomes an argument of a shell in the unit that records what k3s was started with.
+FILE = re.compile(r"/[A-Za-z0-9_./@:+=,-]*\Z")
 
 
 def as_list(value: Any) -> list[Any]:
@@ -33,7 +41,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def split(value: Any) -> list[Any]:
-    """Networks and addresses may be a list or one text with commas."""
+    """The items of a list, or of one text with commas: k3s splits the texts of some lists itself."""
     parts: list[Any] = []
     for item in as_list(value):
         parts += [part.strip() for part in item.split(",")] if isinstance(item, str) else [item]
@@ -47,10 +55,23 @@ def _text(key: Key, name: str, value: Any) -> Iterator[str]:
         yield f"k3s dropped {value!r}; write {DROPPED[name, value]}"
     elif key.choices and value not in key.choices:
         yield f"{value!r} is not one of {', '.join(key.choices)}"
+    elif name in NAMES:
+        yield from filter(None, [subdomain_problem(value, NAMES[name])])
     elif name in FORMS:
         pattern, form = FORMS[name]
         if not pattern.match(value):
             yield f"{value!r} is not {form}"
+
+
+def _file(_key: Key, _name: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, str) or not FILE.match(value):
+        yield f"{value!r} is not a path; write one that begins with / and has no blanks or quotes"
+
+
+def _range(_key: Key, _name: str, value: Any) -> Iterator[str]:
+    first, _, last = str(value).partition("-")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+        yield f"{value!r} is not a range of ports; write one like 30000-32767"
 
 
 def _flag(_key: Key, _name: str, value: Any) -> Iterator[str]:
@@ -80,13 +101,14 @@ def _list(key: Key, name: str, value: Any) -> Iterator[str]:
     for item in as_list(value):
         if not isinstance(item, str) or not item:
             yield f"{item!r} in the list is not a text; write each item as a text"
-        elif key.choices and item not in key.choices:
-            yield f"{item!r} is not one of {', '.join(key.choices)}{_hint(item, key.choices)}"
 
 
-def _hint(item: str, choices: Sequence[str]) -> str:
-    near = difflib.get_close_matches(item, choices, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _items(key: Key, name: str, value: Any) -> Iterator[str]:
+    found = list(_list(key, name, value))
+    yield from found
+    for item in [] if found else split(value):
+        if item not in key.choices:
+            yield f"{item!r} is not one of {', '.join(key.choices)}{did_you_mean(item, key.choices)}"
 
 
 def _pairs(key: Key, name: str, value: Any) -> Iterator[str]:
@@ -116,28 +138,16 @@ def _each(value: Any, pattern: re.Pattern[str], form: str) -> Iterator[str]:
 
 
 def _cidrs(_key: Key, _name: str, value: Any) -> Iterator[str]:
-    for item in split(value):
-        try:
-            ipaddress.ip_network(item)
-        except ValueError:
-            yield _cidr_sentence(item)
+    yield from filter(None, map(network_problem, split(value)))
     yield from _two_families(split(value), "networks")
 
 
-def _cidr_sentence(item: object) -> str:
-    try:
-        loose = ipaddress.ip_network(str(item), strict=False)
-    except ValueError:
-        return f"{item!r} is not a network; write one like 10.42.0.0/16"
-    return f"{item!r} has bits beyond its length; did you mean {loose}?"
+def _several_addresses(_key: Key, _name: str, value: Any) -> Iterator[str]:
+    yield from filter(None, map(address_problem, split(value)))
 
 
-def _addresses(_key: Key, _name: str, value: Any) -> Iterator[str]:
-    for item in split(value):
-        try:
-            ipaddress.ip_address(item)
-        except ValueError:
-            yield f"{item!r} is not an IP address; write one like 192.168.1.10"
+def _addresses(key: Key, name: str, value: Any) -> Iterator[str]:
+    yield from _several_addresses(key, name, value)
     yield from _two_families(split(value), "addresses")
 
 
@@ -149,21 +159,23 @@ def _two_families(items: Sequence[object], what: str) -> Iterator[str]:
 
 TYPES: dict[str, Callable[[Key, str, Any], Iterator[str]]] = {
     "text": _text,
+    "file": _file,
+    "range": _range,
     "flag": _flag,
     "number": _number,
     "port": _port,
     "mode": _mode,
     "list": _list,
-    "items": _list,
+    "items": _items,
     "pairs": _pairs,
     "labels": _labels,
     "taints": _taints,
     "cidrs": _cidrs,
     "addresses": _addresses,
+    "several-addresses": _several_addresses,
 }
+# Names of Kubernetes, each with an example.
+NAMES = {"node-name": "metal-1", "cluster-domain": "cluster.local"}
 FORMS: dict[str, tuple[re.Pattern[str], str]] = {
-    "node-name": (NODE_NAME, "a node name: lower-case letters, digits, - and ."),
     "server": (SERVER_URL, "the address of a server, like https://192.168.1.10:6443"),
-    "cluster-domain": (NODE_NAME, "a domain like cluster.local"),
-    "service-node-port-range": (re.compile(r"\d+-\d+\Z"), "a range like 30000-32767"),
 }

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, unfit_for_a_node
-from ansible.module_utils.metalworks.k3s.keys import KEYS, MEMBERSHIP, TOKEN_FILE
+from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
+from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
 from ansible.module_utils.metalworks.k3s.types import as_list, split
 
 Variables = Mapping[str, Any]
@@ -139,14 +140,27 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         _mapping(f"k3s_{role}_{name}", read(f"k3s_{role}_{name}"), faults)
         for name in ("config", "unchecked_config")
     )
+    said = {**given, **unchecked}
+    faults += [f"{key}: {DERIVED[role][key]}" for key in said if key in DERIVED[role]]
+    for key in ("node-name", "node-ip"):
+        variable = f"k3s_{role}_{key.replace('-', '_')}"
+        value = read(variable)
+        if key in said and value is not None and split(value) != split(said[key]):
+            faults.append(f"{key} is {said[key]!r} here, and {variable} is {value!r}; write one of them")
     reached_at = str(read("ansible_host") or host)
-    addresses = _addresses({**given, **unchecked}, read(f"k3s_{role}_node_ip"), reached_at)
+    addresses = _addresses(said, read(f"k3s_{role}_node_ip"), reached_at)
+    ipv6 = [address for address in addresses if ":" in address]
+    if ipv6 and "node-ip" not in unchecked:
+        faults.append(
+            f"node-ip is {', '.join(addresses)}: {IPV4_ONLY}; write the machine's IPv4 address as "
+            f"k3s_{role}_node_ip"
+        )
     derived: dict[str, Any] = {
         "node-name": str(read(f"k3s_{role}_node_name") or host),
         "token-file": TOKEN_FILE,
         **({"node-ip": ",".join(addresses)} if addresses else {}),
     }
-    config = {**derived, **given, **unchecked}
+    config = {**derived, **said}
     return WantedNode(
         host=host,
         role=role,

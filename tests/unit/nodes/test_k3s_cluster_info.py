@@ -100,11 +100,28 @@ def test_a_node_that_has_just_registered_is_not_ready() -> None:
 
 @pytest.mark.parametrize(
     ("made", "expected"),
-    [("server/db/etcd/member", "etcd"), ("server/db/state.db", "sqlite"), ("agent", "none")],
+    [
+        (["etcd/member/wal"], "etcd"),
+        (["state.db"], "sqlite"),
+        ([], "none"),
+        (["etcd/name"], "none"),  # a server whose first join failed
+        (["etcd/name", "state.db"], "sqlite"),
+        (["etcd/member/wal", "state.db"], "etcd"),  # it was turned to etcd
+    ],
 )
-def test_the_datastore_is_told_by_its_files(tmp_path: Path, made: str, expected: str) -> None:
-    (tmp_path / made).mkdir(parents=True)
+def test_the_datastore_is_told_by_its_files(tmp_path: Path, made: list[str], expected: str) -> None:
+    for name in made:
+        (tmp_path / "server" / "db" / name).mkdir(parents=True)
     assert read_datastore(tmp_path) == expected
+
+
+def test_a_configuration_without_data_is_no_membership(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(module, "runner", lambda _: Machine({}))
+    (tmp_path / "config.yaml").write_text('server: "https://a:6443"\n')
+    places = {"binary": str(tmp_path / "k3s"), "config": str(tmp_path / "config.yaml"), "data": str(tmp_path)}
+    assert run_module("k3s_cluster_info", places, capsys)["membership"] == {}
+    (tmp_path / "server" / "db" / "etcd" / "member" / "wal").mkdir(parents=True)
+    assert run_module("k3s_cluster_info", places, capsys)["membership"] == {"server": "https://a:6443"}
 
 
 @pytest.mark.parametrize(

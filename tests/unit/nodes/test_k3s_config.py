@@ -68,7 +68,7 @@ def test_a_wrong_configuration_leaves_the_unit_alone(
     machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path)
-    params = {**machine, "config": {"colour": "red"}, "unit_text": "[Unit]\n"}
+    params = {**machine, "config": {"docker": True}, "unit_text": "[Unit]\n"}
     assert run_module("k3s_config", params, capsys)["failed"]
     assert list(tmp_path.iterdir()) == []
 
