@@ -83,7 +83,7 @@ verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does
 
 ## The carrying on
 .PHONY: docs lock bench
-docs: .venv/.ready ## Regenerate the tables that come from argument_specs
+docs: .venv/.ready ## Regenerate what documentation takes from the code: tables of inputs, reference of variables and modules
 	@python tools/role_tables.py
 
 lock: .venv/.ready ## Turn every requirements.in into a lock with hashes
