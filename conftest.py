@@ -31,6 +31,7 @@ from testinfra.backend.base import CommandResult
 from testinfra.backend.ssh import SshBackend
 
 ROOT = Path(__file__).resolve().parent
+DEFAULTS = ROOT / "roles" / "platform_defaults" / "defaults" / "main.yml"
 
 # The commands that a person would run first after a failure.
 EXPLANATIONS = {
@@ -99,10 +100,10 @@ def resolved_inventory(_config: object, source: str | None) -> dict[str, Any]:
 
 
 def _connection(loader: DataLoader, variables: dict[str, Any]) -> dict[str, Any]:
-    templar = Templar(loader=loader, variables=variables)
-    wanted = {
-        name: value for name, value in variables.items() if name.startswith(("ansible_", "metalworks_"))
-    }
+    defaults = loader.load_from_file(str(DEFAULTS), trusted_as_template=True)
+    every = {"metalworks_state_dir": defaults["metalworks_state_dir"], **variables}
+    templar = Templar(loader=loader, variables=every)
+    wanted = {name: value for name, value in every.items() if name.startswith(("ansible_", "metalworks_"))}
     del wanted["ansible_playbook_python"]
     return {
         name: templar.template(value) if isinstance(value, str) else value for name, value in wanted.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and
@@ -58,14 +58,6 @@ REASONS = (
 )
 
 
-def pick(hosts: Iterable[str], hostvars: Mapping[str, Any], keys: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Of each host its name, and those variables that it has, under new names: {new: variable}."""
-    return [
-        {"name": host, **{new: hostvars[host][key] for new, key in keys.items() if key in hostvars[host]}}
-        for host in hosts
-    ]
-
-
 def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
     """All sentences about all machines, from what the module returned for each."""
     return [
@@ -109,6 +101,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         return {
-            "pick": pick,
             "preflight_problems": preflight_problems,
         }

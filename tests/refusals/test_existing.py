@@ -18,8 +18,8 @@ REGISTRY = {"address": "registry.example:5000"}
 def judged(folder: Path, path: Path, **variables: Any) -> Outcome:
     """The example's inventory, its cluster being the one of this kubeconfig."""
     given = {
-        "kubeconfig_path": str(path),
-        "kubeconfig_context": "test",
+        "metalworks_kubeconfig": str(path),
+        "metalworks_context": "test",
         "metalworks_state_dir": str(folder / "state"),
         "metalworks_registry": REGISTRY,
         "jupyterhub_namespace": "hub",
@@ -48,7 +48,7 @@ def test_missing_kubeconfig(tmp_path: Path) -> None:
 
 def test_unknown_context(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, "https://192.0.2.1:6443")
-    outcome = judged(tmp_path, path, kubeconfig_context="prod")
+    outcome = judged(tmp_path, path, metalworks_context="prod")
     assert_refused(outcome, "has no context 'prod'. It has: test.")
 
 
@@ -146,8 +146,8 @@ def test_the_operator_s_context_stays(tmp_path: Path) -> None:
     outcome = play(
         ROOT / "playbooks" / "down.yml",
         ROOT / "inventories" / "existing",
-        kubeconfig_path=str(path),
-        kubeconfig_context="test",
+        metalworks_kubeconfig=str(path),
+        metalworks_context="test",
         metalworks_state_dir=str(tmp_path / "state"),
     )
     assert outcome.code == 0, outcome.said

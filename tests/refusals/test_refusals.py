@@ -43,7 +43,10 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 def written(folder: Path, case: dict[str, Any]) -> Path:
     hosts = merged(BASE["hosts"], case.get("hosts", {}))
     groups = {group: {"hosts": members} for group, members in hosts.items()}
-    inventory = {"k3s_cluster": {"children": groups, "vars": merged(BASE["vars"], case.get("vars", {}))}}
+    inventory = {
+        "all": {"vars": merged(BASE["vars"], case.get("vars", {}))},
+        "k3s_cluster": {"children": groups},
+    }
     path = folder / "hosts.yml"
     path.write_text(yaml.safe_dump(inventory))
     return path

@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugins.filter.preflight import pick, preflight_problems
+from plugins.filter.preflight import preflight_problems
 
 HOSTVARS = {"a": {"ansible_host": "192.0.2.1", "ansible_user": "operator"}, "b": {}}
-
-
-def test_pick_takes_what_a_host_has_under_a_new_name() -> None:
-    assert pick(["a", "b"], HOSTVARS, {"address": "ansible_host"}) == [
-        {"name": "a", "address": "192.0.2.1"},
-        {"name": "b"},
-    ]
 
 
 @pytest.mark.parametrize(

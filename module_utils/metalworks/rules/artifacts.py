@@ -1,0 +1,16 @@
+"""Is what the inventory says over the catalogue right (`metalworks_artifacts`)?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..artifacts import rules as artifact_rules
+from .platform import Platform
+
+
+def artifact_overrides(platform: Platform) -> Iterator[str]:
+    """Refuse overrides with which an artifact cannot be had, or cannot be verified."""
+    yield from artifact_rules.problems(platform.entries, platform.values["metalworks_artifacts"])
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (artifact_overrides,)

@@ -1,0 +1,47 @@
+"""What is installed: the platform's name, where artifacts come from, and how the cluster is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..common.kubernetes_names import as_label, is_label
+from .inputs import is_on
+from .platform import Platform
+
+
+def platform_name(platform: Platform) -> Iterator[str]:
+    """Refuse a name that networks, machines and contexts cannot have."""
+    name = platform.values.get("metalworks_name")
+    if name is not None and not is_label(name):
+        yield (
+            f"metalworks_name is {name!r}: it becomes part of network and context names; write small "
+            f"letters, digits and '-', like {as_label(name) or 'my-lab'} (for a lab: METALWORKS_LAB, make's "
+            "LAB=)"
+        )
+
+
+def stand_ins(platform: Platform) -> Iterator[str]:
+    """Refuse the lab's stand-ins where people would take them for the real programs."""
+    if (
+        platform.source == "build"
+        and platform.kind != "lab"
+        and not is_on(platform.values["metalworks_rehearsal"])
+    ):
+        yield (
+            f"metalworks_artifact_source is build on {platform.kind}: what the lab builds is a stand-in for "
+            "k3s and its charts; write upstream. On what is thrown away afterwards, metalworks_rehearsal: "
+            "true allows it"
+        )
+
+
+def one_connection(platform: Platform) -> Iterator[str]:
+    """Refuse a connection for one role only: the applications would ask another cluster."""
+    for name, instead in INSTEAD.items():
+        if platform.gives(name):
+            yield f"{name} steers one role only, and all applications need the same: write {instead}"
+
+
+# Inputs of the role kubeconfig, whose defaults are the platform's.
+INSTEAD = {"kubeconfig_path": "metalworks_kubeconfig", "kubeconfig_context": "metalworks_context"}
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (platform_name, stand_ins, one_connection)

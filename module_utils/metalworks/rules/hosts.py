@@ -1,0 +1,138 @@
+"""Can these hosts become a cluster: their groups, their names as nodes, and their addresses?"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+
+from ..common.addresses import is_loopback, parse_address, unfit_for_a_node
+from ..common.kubernetes_names import as_subdomain, is_subdomain
+from .platform import REAL, Platform, listed
+
+# RFC 5737: these addresses belong to nobody. The examples of this repository have them.
+DOCUMENTATION = [ipaddress.ip_network(f"{start}.0/24") for start in ("192.0.2", "198.51.100", "203.0.113")]
+
+
+def hosts_of_an_existing_cluster(platform: Platform) -> Iterator[str]:
+    """Refuse hosts where the cluster is somebody else's: they would be changed."""
+    if platform.kind == "existing" and platform.hosts:
+        yield (
+            f"group k3s_cluster has hosts ({', '.join(sorted(platform.hosts))}), but metalworks_machines is "
+            "existing: no machine of a cluster that is already there is touched; take the hosts out, or "
+            "write metal"
+        )
+
+
+def number_of_servers(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster without a server, and an even number of servers that keep the data themselves."""
+    servers = list(platform.groups.get("k3s_server", ()))
+    if platform.kind == "existing":
+        return
+    if not servers:
+        yield (
+            "group k3s_server has no host: a cluster needs 1, 3 or 5 servers; list them under "
+            "k3s_cluster.children.k3s_server"
+        )
+    elif len(servers) % 2 == 0 and platform.cluster.datastore != "external":
+        yield (
+            f"group k3s_server has {len(servers)} hosts ({', '.join(servers)}): etcd needs an odd number to "
+            "survive the loss of one; make one of them an agent, or add a server"
+        )
+
+
+def groups_of_hosts(platform: Platform) -> Iterator[str]:
+    """Refuse a host that is server and agent, neither of them, or outside of the group of all machines."""
+    if platform.kind == "existing":
+        return
+    servers, agents, members = (
+        list(platform.groups.get(group, ())) for group in ("k3s_server", "k3s_agent", "k3s_cluster")
+    )
+    for name in sorted(set(servers) & set(agents)):
+        yield (
+            f"host {name} is in k3s_server and in k3s_agent: a server takes work too; take it out of "
+            "k3s_agent"
+        )
+    idle = [name for name in members if name not in servers and name not in agents]
+    if idle:
+        one = len(idle) == 1
+        yield (
+            f"{listed(idle)} {'is' if one else 'are'} in k3s_cluster, but in neither k3s_server nor "
+            f"k3s_agent: put {'it' if one else 'each'} into one of them"
+        )
+    outside = [name for name in dict.fromkeys([*servers, *agents]) if name not in members]
+    if outside:
+        yield (
+            f"{listed(outside)} {'is' if len(outside) == 1 else 'are'} not in k3s_cluster, the group of all "
+            "machines: make k3s_server and k3s_agent children of k3s_cluster"
+        )
+
+
+def node_names(platform: Platform) -> Iterator[str]:
+    """Refuse a host whose name no node can have, and two nodes of one name."""
+    for node in platform.nodes:
+        if not is_subdomain(node.name):
+            yield (
+                f"host {node.host}: {node.name!r} cannot be the name of a Kubernetes node (small letters, "
+                f"digits, - and .); write {as_subdomain(node.name) or 'node-1'} as "
+                f"k3s_{node.role}_node_name, or rename the host"
+            )
+    yield from _duplicates(
+        {node.host: node.name for node in platform.nodes},
+        "have the same node name {value}: give each a name of its own (k3s_server_node_name, "
+        "k3s_agent_node_name)",
+    )
+
+
+def node_addresses(platform: Platform) -> Iterator[str]:
+    """Refuse addresses that two nodes share, or at which other machines cannot reach a node."""
+    yield from _duplicates(
+        {node.host: node.address for node in platform.nodes},
+        "have the same address {value}: give each its own ansible_host",
+    )
+    for node in platform.nodes:
+        for text in node.addresses or [node.reached_at]:
+            address = parse_address(text)
+            unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None
+            if unfit:
+                where = (
+                    "its node-ip" if node.addresses else "ansible_host" if text != node.host else "its name"
+                )
+                yield (
+                    f"host {node.host}: {where} {text} is a {unfit} address, at which no other machine "
+                    "reaches the node: write an address that the machine has in its network as "
+                    f"k3s_{node.role}_node_ip, or as ansible_host"
+                )
+
+
+def example_addresses(platform: Platform) -> Iterator[str]:
+    """Refuse the example of inventories/metal that nobody filled in."""
+    left = [node for node in platform.nodes if _is_documentation(node.reached_at)]
+    if platform.kind in REAL and left:
+        yield (
+            f"{listed([node.host for node in left])} "
+            f"{'has an address' if len(left) == 1 else 'have addresses'} of documentation "
+            f"({', '.join(node.reached_at for node in left)}), so this inventory is not filled in: write the "
+            "machines' own as ansible_host (docs/how-to/bare-metal.md)"
+        )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    hosts_of_an_existing_cluster,
+    number_of_servers,
+    groups_of_hosts,
+    node_names,
+    node_addresses,
+    example_addresses,
+)
+
+
+def _is_documentation(text: str) -> bool:
+    address = parse_address(text)
+    return address is not None and any(address in network for network in DOCUMENTATION)
+
+
+def _duplicates(values: Mapping[str, str], sentence: str) -> Iterator[str]:
+    for value in dict.fromkeys(values.values()):
+        names = sorted(name for name, its in values.items() if its == value)
+        if len(names) > 1:
+            yield f"hosts {', '.join(names)} " + sentence.format(value=value)

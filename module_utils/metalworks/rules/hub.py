@@ -1,0 +1,112 @@
+"""Do the hub's own inputs fit what the hub, its chart and Kubernetes take?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..common.kubernetes_names import label_problem, subdomain_problem
+from ..jupyterhub.sizes import cpu_problem, memory_problem, storage_problem
+from .platform import Platform
+
+INPUTS: dict[str, Callable[[Any], str | None]] = {
+    "jupyterhub_mem_guarantee": memory_problem,
+    "jupyterhub_storage_capacity": storage_problem,
+}
+# The keys of the chart under which the same sizes can be written: values.schema.yaml of zero-to-jupyterhub.
+SIZES: dict[str, Callable[[Any], str | None]] = {
+    "singleuser.memory.limit": memory_problem,
+    "singleuser.memory.guarantee": memory_problem,
+    "singleuser.cpu.limit": cpu_problem,
+    "singleuser.cpu.guarantee": cpu_problem,
+    "singleuser.storage.capacity": storage_problem,
+    "hub.db.pvc.storage": storage_problem,
+}
+
+
+def hub_sizes(platform: Platform) -> Iterator[str]:
+    """Refuse sizes that are noticed at a user's first start otherwise."""
+    for name, problem in INPUTS.items():
+        if sentence := problem(platform.values[name]):
+            yield f"{name}: {sentence}"
+    for path, problem in SIZES.items():
+        value = at(platform.values["jupyterhub_values"], path)
+        if value is not None and (sentence := problem(value)):
+            yield f"jupyterhub_values, {path}: {sentence}"
+
+
+def hub_address(platform: Platform) -> Iterator[str]:
+    """Refuse a hub whose address would be a guess: nobody can say it but the operator."""
+    values = platform.values["jupyterhub_values"]
+    service = at(values, "proxy.service.type") or "NodePort"
+    if at(values, "proxy.service.nodePorts.http") is not None:
+        yield (
+            "jupyterhub_values sets proxy.service.nodePorts.http, and the hub's address would keep the "
+            "other port: write it as jupyterhub_node_port"
+        )
+    if platform.gives("jupyterhub_url"):
+        return
+    if service != "NodePort":
+        yield (
+            f"the hub has no node port (its service is a {service}), so its address is not known here: write "
+            "it into jupyterhub_url"
+        )
+    elif at(values, "proxy.https.enabled") is True:
+        yield (
+            "the hub speaks https (proxy.https.enabled), for a name that is not known here: write it into "
+            "jupyterhub_url"
+        )
+
+
+def hub_url(platform: Platform) -> Iterator[str]:
+    """Refuse an address that is none."""
+    if platform.gives("jupyterhub_url"):
+        url = str(platform.values["jupyterhub_url"])
+        if not re.match(r"https?://[^/:\s]", url):
+            yield f"jupyterhub_url is {url!r}: write it as people open it, like http://hub.example:30080"
+
+
+def hub_names(platform: Platform) -> Iterator[str]:
+    """Refuse names that Kubernetes cannot give."""
+    for name in ("jupyterhub_namespace", "jupyterhub_release_name"):
+        if problem := label_problem(platform.values[name], "jupyterhub"):
+            yield f"{name}: {problem}"
+    storage_class = platform.values["jupyterhub_storage_class"]
+    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
+        yield f"jupyterhub_storage_class: {problem}"
+
+
+def hub_secrets(platform: Platform) -> Iterator[str]:
+    """Refuse secrets that the hub would not start with."""
+    if not platform.gives("jupyterhub_secrets"):
+        return  # those that are made are right
+    secrets = platform.values["jupyterhub_secrets"]
+    for name in ("cookie_secret", "crypt_key"):
+        if not re.fullmatch(r"[0-9a-f]{64}", str(secrets.get(name, ""))):
+            yield (
+                f"jupyterhub_secrets, {name} is not 64 hexadecimal digits: make one with openssl rand -hex 32"
+            )
+    for name in ("proxy_token", "api_token"):
+        if not re.fullmatch(r"[0-9A-Za-z]{32,}", str(secrets.get(name, ""))):
+            yield (
+                f"jupyterhub_secrets, {name} is not 32 or more letters and digits: make one with openssl "
+                "rand -hex 32"
+            )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    hub_sizes,
+    hub_address,
+    hub_url,
+    hub_names,
+    hub_secrets,
+)
+PART = "jupyterhub"
+
+
+def at(values: Any, path: str) -> Any:
+    """Return what stands under a path of keys, `a.b.c`, or None."""
+    for key in path.split("."):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values

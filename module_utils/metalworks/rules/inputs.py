@@ -1,0 +1,252 @@
+"""Is each input known, there, of the right type, and written where those who need it can see it?
+
+The truth about inputs is each role's meta/argument_specs.yml. Ansible checks it when a role begins, which
+is late: the machines were changed by then. So the whole inventory is compared with all of them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..common.suggestions import did_you_mean
+from .platform import LOCALHOST, Platform, UnusableValue, listed
+
+Option = Mapping[str, Any]
+
+PLATFORM = "platform_defaults"
+# Other projects have variables that begin like the names of these roles.
+COMMON_WORDS = {"node", PLATFORM}
+# Machines need these, and the operator's computer does not.
+MACHINES_ONLY = {"k3s_token", "k3s_registries"}
+# What an inventory has to say of each application.
+NEEDED = {"jupyterhub": ("jupyterhub_users",)}
+# What other projects call it.
+FOREIGN = {"k3s_version": "write metalworks_artifacts: {k3s: {upstream: {version: ...}}}"}
+# What Ansible takes for true and for false (ansible.module_utils.parsing.convert_bool).
+ON = {"y", "yes", "on", "1", "true", "t", "1.0"}
+OFF = {"n", "no", "off", "0", "false", "f", "0.0"}
+# A value that one may expect, and why it is none.
+NOT_YET = {
+    (
+        "metalworks_artifact_source",
+        "bundle",
+    ): "bundles for closed networks cannot be made yet; write upstream, with "
+    "mirrors in metalworks_artifacts and k3s_registries (docs/how-to/artifacts.md)"
+}
+
+
+def options(platform: Platform) -> dict[str, Option]:
+    """Return all inputs of all roles by name."""
+    return {name: option for role in platform.specs.values() for name, option in role.items()}
+
+
+def is_on(value: Any) -> bool:
+    """Return what a flag means, also where the command line gave it as text."""
+    return str(value).lower() in ON
+
+
+# Each rule yields sentences: where it is, what is wrong, and what to write instead.
+
+
+def missing_inputs(platform: Platform) -> Iterator[str]:
+    """Refuse an inventory that leaves out what has no default."""
+    known = options(platform)
+    parts = platform.values["metalworks_parts"]
+    needed = ["metalworks_name", *(name for part in parts for name in NEEDED.get(str(part), ()))]
+    for name in needed:
+        if not platform.gives(name):
+            meaning = _first_sentence(known[name].get("description", ""))
+            yield f"{name} is missing: write it into group_vars/all. {meaning}"
+
+
+def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
+    """Refuse a value that is written for the machines only and that plays of the operator's computer need."""
+    here = platform.given[LOCALHOST]
+    for name in options(platform):
+        if name in MACHINES_ONLY or not name.startswith(("metalworks_", "jupyterhub_", "k3s_api_address")):
+            continue
+        said = {host: its[name] for host, its in platform.given.items() if name in its and host != LOCALHOST}
+        if said and name not in here:
+            yield (
+                f"{name} is written for {listed(list(said))} and not for localhost, where it is needed too: "
+                "write it into group_vars/all (in a file of one piece: below all.vars)"
+            )
+        elif other := [host for host, value in said.items() if value != here[name]]:
+            yield (
+                f"{name} is another one for {listed(other)} than for localhost, and the platform has only "
+                "one: write it into group_vars/all, and nowhere else"
+            )
+
+
+def unknown_inputs(platform: Platform) -> Iterator[str]:
+    """Refuse a variable that looks like an input and is none: nothing would read it."""
+    known = options(platform)
+    roles = [role for role in platform.specs if role not in COMMON_WORDS]
+    prefixes = ("metalworks_", "k3s_", *(f"{role}_" for role in roles))
+    names = {name for variables in platform.given.values() for name in variables}
+    for name in sorted(names - set(known)):
+        if name.startswith(prefixes):
+            hint = f": {FOREIGN[name]}" if name in FOREIGN else did_you_mean(name, known)
+            yield f"{name} is no input of this platform, so nothing would read it{hint or ': take it out'}"
+
+
+def types_of_inputs(platform: Platform) -> Iterator[str]:
+    """Refuse values that the roles cannot use as they are, because their type is another one."""
+    said: dict[str, list[str]] = {}
+    for host, names in wrong_types(platform).items():
+        for sentences in names.values():
+            for sentence in sentences:
+                said.setdefault(sentence, []).append(host)
+    for sentence, hosts in said.items():
+        everywhere = LOCALHOST in hosts or len(hosts) == len(platform.hosts)
+        yield sentence if everywhere else f"{listed(hosts)}: {sentence}"
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    missing_inputs,
+    inputs_out_of_sight,
+    unknown_inputs,
+    types_of_inputs,
+)
+
+
+def wrong_types(platform: Platform) -> dict[str, dict[str, list[str]]]:
+    """Return what is wrong with the types of what is given: {host: {variable: sentences}}."""
+    known = options(platform)
+    found: dict[str, dict[str, list[str]]] = {}
+    for host, variables in platform.given.items():
+        values = platform.values if host == LOCALHOST else platform.hosts[host]
+        for name in variables:
+            if name in known and (sentences := _judged(name, values, known[name])):
+                found.setdefault(host, {})[name] = sentences
+    return found
+
+
+def _judged(name: str, values: Mapping[str, Any], option: Option) -> list[str]:
+    try:
+        return list(_problems(name, values[name], option))
+    except UnusableValue as error:  # its template cannot be resolved
+        return [error.sentence] if error.sentence else []
+
+
+# One value and its option.
+
+
+def _problems(where: str, value: Any, option: Option) -> Iterator[str]:
+    if value is None:
+        if option.get("default", ...) is not None and (option.get("required") or "default" in option):
+            yield f"{where} has no value: write one, or take the line out"
+        return
+    kind = str(option.get("type", "str"))
+    wrong = TYPES[kind](value)
+    if wrong:
+        yield f"{where} is {wrong.format(found=_found(value, option))}"
+        return
+    yield from _choice_problems(where, value, option)
+    if kind == "list":
+        for number, item in enumerate(value, 1):
+            yield from _item_problems(f"{where}, entry {number}", item, option)
+    elif kind == "dict" and option.get("options"):
+        yield from _key_problems(where, value, option["options"])
+
+
+def _item_problems(where: str, item: Any, option: Option) -> Iterator[str]:
+    element = {"type": option.get("elements", "raw"), "options": option.get("options")}
+    yield from _problems(where, item, element)
+
+
+def _key_problems(where: str, value: Mapping[str, Any], known: Mapping[str, Option]) -> Iterator[str]:
+    for key in value:
+        if key not in known:
+            hint = did_you_mean(key, known, f"; known are {', '.join(sorted(known))}")
+            yield f"{where} has the unknown key {str(key)!r}{hint}"
+    for key, option in known.items():
+        if key in value:
+            yield from _problems(f"{where}, {key}", value[key], option)
+        elif option.get("required"):
+            yield f"{where} has no {key}: {_first_sentence(option.get('description', ''))}"
+
+
+def _choice_problems(where: str, value: Any, option: Option) -> Iterator[str]:
+    choices = [str(choice) for choice in option.get("choices") or ()]
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if choices and str(item) not in choices:
+            usual = f"write one of {', '.join(choices)}{did_you_mean(item, choices)}"
+            yield f"{where} is {item!r}: {NOT_YET.get((where, str(item)), usual)}"
+
+
+def _found(value: Any, option: Option) -> str:
+    """Return what stands there in words, and the value itself where it is no secret and holds none."""
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    kind = "a text"
+    if isinstance(value, bool):
+        kind = "true or false"
+    elif isinstance(value, (int, float)):
+        kind = "a number"
+    return kind if option.get("no_log") else f"{kind} ({value!r})"
+
+
+def _first_sentence(description: str | Sequence[str]) -> str:
+    text = description if isinstance(description, str) else " ".join(description)
+    return f"{' '.join(text.split()).partition('. ')[0].rstrip('.')}."
+
+
+# The types of argument_specs, as the roles use the values: Ansible's own check also accepts what it
+# converts for itself (a number for a text, a text with commas for a list), and the role then gets what was
+# written.
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return None
+    remedy = "write a text" if isinstance(value, (Mapping, list, tuple)) else "write it in quotes"
+    return f"no text but {{found}}: {remedy}"
+
+
+def _whole_number(value: Any) -> str | None:
+    # What is given on the command line (-e name=1) is always text.
+    digits = str(value).removeprefix("-")
+    right = not isinstance(value, (bool, float)) and digits.isascii() and digits.isdigit()
+    return None if right else "no whole number but {found}: write one, without quotes"
+
+
+def _number(value: Any) -> str | None:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return "no number but {found}: write one, without a unit and without quotes"
+    return "no number but {found}: write one" if isinstance(value, bool) else None
+
+
+def _flag(value: Any) -> str | None:
+    return None if str(value).lower() in ON | OFF else "neither true nor false but {found}: write one of them"
+
+
+def _list(value: Any) -> str | None:
+    return None if isinstance(value, (list, tuple)) else "no list but {found}: write each entry behind a dash"
+
+
+def _dictionary(value: Any) -> str | None:
+    return (
+        None if isinstance(value, Mapping) else "no dictionary but {found}: write keys, each with its value"
+    )
+
+
+def _anything(_value: Any) -> str | None:
+    return None
+
+
+TYPES: dict[str, Callable[[Any], str | None]] = {
+    "str": _text,
+    "path": _text,
+    "int": _whole_number,
+    "float": _number,
+    "bool": _flag,
+    "list": _list,
+    "dict": _dictionary,
+    "raw": _anything,
+}

@@ -1,0 +1,150 @@
+"""Will k3s start with what the roles write for each node, and do the parts around it fit?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..common.addresses import is_host, is_loopback, parse_address, parse_network, unfit_for_a_node
+from ..k3s import settings
+from ..k3s.types import as_list
+from ..k3s.wanted import WantedNode, peers
+from .platform import Platform
+
+SHORTEST_TOKEN = 16
+# What other rules judge and say better, for the inventory as a whole (rules/hosts.py).
+JUDGED_ELSEWHERE = {"node-name", "node-ip"}
+KEEPS_PODS_AWAY = ("NoSchedule", "NoExecute")
+
+
+def api_address(platform: Platform) -> Iterator[str]:
+    """Refuse what cannot stand in front of the servers."""
+    for hosts, given in platform.on_machines("k3s_api_address"):
+        text = str(given or "")
+        address = parse_address(text)
+        unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None
+        if text and not is_host(text):
+            yield (
+                f"k3s_api_address is {text!r}: write the address or the name of what stands in front of the "
+                "servers, without https:// and without a port, as in 192.0.2.10"
+            )
+        elif unfit and len(hosts) > 1:
+            yield (
+                f"k3s_api_address is {text}, a {unfit} address: each machine would ask itself; write one "
+                "that all reach"
+            )
+
+
+def configuration(platform: Platform) -> Iterator[str]:
+    """Refuse a configuration with which k3s would not start, and servers that do not agree."""
+    nowhere = not platform.cluster.servers or any(api_address(platform))
+    for node in platform.nodes:
+        where = f"host {node.host}, k3s_{node.role}_config"
+        yield from (f"{where}: {sentence}" for sentence in node.faults)
+        for sentence in settings.problems(node.role, _own(node), _version(platform), _peers(platform, node)):
+            if not (nowhere and sentence.startswith("server: ")):  # the cause is said once, elsewhere
+                yield f"{where}: {sentence}"
+
+
+def inner_networks(platform: Platform) -> Iterator[str]:
+    """Refuse a machine whose address lies in the pods' or the services' network: no pod would reach it."""
+    inner = {"cluster-cidr": platform.cluster.pod_networks, "service-cidr": platform.cluster.service_networks}
+    for key, networks in inner.items():
+        for text in networks:
+            network = parse_network(text)
+            for node in platform.nodes if network else ():
+                for said in node.addresses or [node.reached_at]:
+                    address = parse_address(said)
+                    if network and address and address in network:
+                        name = "ansible_host" if said == node.reached_at else "node-ip"
+                        yield (
+                            f"host {node.host}: {name} {address} lies in the cluster's own {key} {network}; "
+                            f"set {key} in k3s_server_config to a network that your machines do not use"
+                        )
+
+
+def token(platform: Platform) -> Iterator[str]:
+    """Refuse a token that can be guessed, or that k3s reads otherwise than it is written."""
+    if not platform.gives("k3s_token"):
+        return  # the one that is made is long and random
+    for _, given in platform.on_machines("k3s_token"):
+        text = str(given)
+        secret = text.rpartition(":")[2]
+        if len(secret) < SHORTEST_TOKEN or len(set(secret)) < SHORTEST_TOKEN // 2:
+            yield (
+                "the cluster's token (k3s_token) is weak: whoever guesses it joins the cluster; write at "
+                f"least {SHORTEST_TOKEN} random characters, or leave the variable out and one is made"
+            )
+        elif re.search(r"\s", text):
+            yield "the cluster's token (k3s_token) has a blank in it: write it without"
+
+
+def nodes_for_pods(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster none of whose nodes takes the applications' pods."""
+    away = {node.host: _taints(node.config) for node in platform.nodes}
+    if not away or not all(away.values()) or _has_tolerations(platform.values["jupyterhub_values"]):
+        return
+    said = "; ".join(f"{host}: {', '.join(taints)}" for host, taints in away.items())
+    yield (
+        f"no node takes the hub's pods, because each one has a taint ({said}): add an agent, or take the "
+        "taint out of the configuration of one node"
+    )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    api_address,
+    configuration,
+    inner_networks,
+    token,
+    nodes_for_pods,
+)
+
+
+def _version(platform: Platform) -> str:
+    """Return the version of k3s that the first machine gets."""
+    name = next((value for _, value in platform.on_machines("k3s_binary_artifact")), "k3s")
+    entry = platform.catalogue.get(str(name)) or {}
+    chosen = entry.get(platform.source) or entry.get("upstream") or {}
+    return str(chosen.get("version", ""))
+
+
+def _own(node: WantedNode) -> dict[str, Any]:
+    given = {**node.given, **node.unchecked}
+    return {
+        key: value
+        for key, value in node.config.items()
+        if key not in JUDGED_ELSEWHERE or (key in given and key != "node-name")
+    }
+
+
+def _peers(platform: Platform, node: WantedNode) -> list[dict[str, Any]]:
+    others = peers(platform.cluster, node.host) if node.role == "server" else []
+    return [
+        {
+            "name": other["name"],
+            "config": {key: value for key, value in other["config"].items() if key not in JUDGED_ELSEWHERE},
+        }
+        for other in others
+    ]
+
+
+def _taints(config: Mapping[str, Any]) -> list[str]:
+    """Return what keeps pods away from a node that has this configuration."""
+    kubelet = [str(each) for each in as_list(config.get("kubelet-arg") or [])]
+    registered = [
+        each.partition("=")[2] for each in kubelet if each.lstrip("-").startswith("register-with-taints=")
+    ]
+    written = [str(each) for each in as_list(config.get("node-taint") or [])]
+    every = [*written, *(taint for several in registered for taint in several.split(","))]
+    found = [taint for taint in every if taint.rpartition(":")[2] in KEEPS_PODS_AWAY]
+    return [*found, *(["disable-agent: true"] if config.get("disable-agent") is True else [])]
+
+
+def _has_tolerations(values: Any) -> bool:
+    """Tell whether the inventory says what the hub's pods tolerate (tolerations, extraTolerations)."""
+    if isinstance(values, Mapping):
+        return any(
+            str(key).endswith("olerations") or _has_tolerations(value) for key, value in values.items()
+        )
+    return isinstance(values, (list, tuple)) and any(_has_tolerations(value) for value in values)

@@ -1,0 +1,57 @@
+"""Is the lab's network free on this computer, and are its machines in it?"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+
+from ..common.addresses import Network, overlap, parse_address, parse_network
+from .platform import Platform
+
+
+def lab_subnet(platform: Platform) -> Iterator[str]:
+    """Refuse what is no network, and one to which this computer has a route already."""
+    text, subnet = _subnet(platform)
+    if text and subnet is None:
+        yield f"lab_machines_subnet is {text!r}: write a network like 172.30.7.0/24"
+    for route in platform.routes if subnet else ():
+        taken = ipaddress.ip_network(route)
+        # The lab's own network is a route too, once it exists.
+        if subnet and taken != subnet and taken.prefixlen > 0 and overlap(taken, subnet):
+            yield (
+                f"lab_machines_subnet {subnet} overlaps {taken}, to which this computer has a route already; "
+                "choose a network that is free (METALWORKS_LAB_SUBNET for the lab)"
+            )
+
+
+def lab_addresses(platform: Platform) -> Iterator[str]:
+    """Refuse addresses that the lab's network does not have."""
+    _, subnet = _subnet(platform)
+    for node in platform.nodes if subnet else ():
+        address = parse_address(node.reached_at)
+        if address is None:
+            yield (
+                f"host {node.host}: ansible_host {node.reached_at!r} is not an IP address; write one of "
+                f"{subnet}"
+            )
+        elif subnet and address not in subnet:
+            yield (
+                f"host {node.host}: ansible_host {address} is outside of lab_machines_subnet {subnet}; write "
+                "one of that network"
+            )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (lab_subnet, lab_addresses)
+
+
+def _subnet(platform: Platform) -> tuple[str, Network | None]:
+    """Return the lab's network as it is written and as one; neither outside of the lab."""
+    if platform.kind != "lab":
+        return "", None
+    said = [
+        variables["lab_machines_subnet"]
+        for variables in platform.hosts.values()
+        if "lab_machines_subnet" in variables
+    ]
+    text = str(said[0]) if said else ""
+    return text, parse_network(text)

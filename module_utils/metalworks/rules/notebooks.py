@@ -1,0 +1,150 @@
+"""What users may start: the choices of images, and how much of a node each may take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..common.kubernetes_names import is_label
+from ..common.suggestions import did_you_mean
+from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
+from .platform import Platform
+
+LISTS = ("metalworks_notebooks", "jupyterhub_profiles")
+MEMORY, PROCESSORS = ("mem_limit", "mem_guarantee"), ("cpu_limit", "cpu_guarantee")
+
+Choice = Mapping[str, Any]
+
+
+def choices(platform: Platform) -> Iterator[str]:
+    """Refuse choices that cannot be told apart, and more than one that is chosen beforehand."""
+    for variable, found in _choices(platform):
+        slugs = [choice.get("slug", "") for choice in found]
+        for slug, count in Counter(map(str, slugs)).items():
+            if not is_label(slug):
+                yield (
+                    f"{variable} has the slug {slug!r}: write small letters, digits and '-', as in "
+                    "'data-science'"
+                )
+            if count > 1:
+                yield f"{variable} lists the slug {slug!r} {count} times: give each choice one of its own"
+        chosen = [_name(variable, choice) for choice in found if choice.get("default")]
+        if len(chosen) > 1:
+            yield f"{variable} has {len(chosen)} defaults ({', '.join(chosen)}): keep default: true on one"
+
+
+def images(platform: Platform) -> Iterator[str]:
+    """Refuse images that have no origin or no version."""
+    artifacts = platform.catalogue
+    for variable, found in _choices(platform):
+        for choice in found:
+            where, image = f"{variable}, choice {_name(variable, choice)!r}", choice.get("image")
+            if variable == "jupyterhub_profiles":
+                yield from _version_problems(where, str(image))
+            else:
+                yield from _origin_problems(where, image, artifacts)
+
+
+def sizes(platform: Platform) -> Iterator[str]:
+    """Refuse memory and processors that the spawner would refuse at the first start of a user's server."""
+    for variable, found in _choices(platform):
+        for choice in found:
+            limits = {**choice, **(choice.get("overrides") or {})}
+            for key in (*MEMORY, *PROCESSORS):
+                value = limits.get(key)
+                problem = (
+                    (memory_problem if key in MEMORY else cpu_problem)(value) if value is not None else None
+                )
+                if problem:
+                    yield f"{variable}, choice {_name(variable, choice)!r}: {key} {problem}"
+
+
+def guarantees(platform: Platform) -> Iterator[str]:
+    """Refuse a choice whose guarantee is more than its limit: Kubernetes takes no such pod."""
+    for variable, found in _choices(platform):
+        for choice in found:
+            limits = {**choice, **(choice.get("overrides") or {})}
+            for kind, unit in (("mem", memory_bytes), ("cpu", _number)):
+                own, default = (
+                    limits.get(f"{kind}_guarantee"),
+                    platform.values[f"jupyterhub_{kind}_guarantee"],
+                )
+                least, most = unit(own or default), unit(limits.get(f"{kind}_limit"))
+                if least and most and least > most:
+                    whose = f"{kind}_guarantee {own}" if own else f"jupyterhub_{kind}_guarantee {default}"
+                    yield (
+                        f"{variable}, choice {_name(variable, choice)!r}: {whose} is more than {kind}_limit "
+                        f"{limits[f'{kind}_limit']}: write a {kind}_guarantee that is not above the limit"
+                    )
+
+
+def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
+    """Refuse images that are made here and have no way to a cluster whose nodes are not ours."""
+    if platform.kind != "existing" or platform.values["metalworks_registry"]:
+        return
+    offered = platform.values["metalworks_notebooks"]
+    built = [
+        _name(LISTS[0], choice)
+        for choice in offered
+        if platform.source == "build" or "context" in _image(choice)
+    ]
+    built += ["hub", "proxy"] if platform.source == "build" else []
+    if built:
+        yield (
+            f"images are built here ({', '.join(built)}), and only a registry brings them to this cluster: "
+            "name one in metalworks_registry, or let metalworks_notebooks name published images only"
+        )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    choices,
+    images,
+    sizes,
+    guarantees,
+    images_for_an_existing_cluster,
+)
+PART = "jupyterhub"
+
+
+def _choices(platform: Platform) -> Iterator[tuple[str, list[Choice]]]:
+    """Return the platform's offer and, where the inventory gives them, the role's own choices."""
+    for variable in LISTS:
+        if variable == LISTS[0] or platform.gives(variable):
+            yield variable, [choice for choice in platform.values[variable] if isinstance(choice, Mapping)]
+
+
+def _name(variable: str, choice: Choice) -> str:
+    """Return how an operator finds a choice: an artifact's by its slug, a role's by what people read."""
+    return str(choice.get("slug" if variable == LISTS[0] else "display_name", ""))
+
+
+def _image(choice: Choice) -> Mapping[str, Any]:
+    image = choice.get("image")
+    return image if isinstance(image, Mapping) else {}
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _version_problems(where: str, image: str) -> Iterator[str]:
+    if image.endswith(":latest") or ":" not in image.rpartition("/")[2]:
+        yield (
+            f"{where}: image {image} names no version, so tomorrow's server would be another one; write a tag"
+        )
+
+
+def _origin_problems(where: str, image: Any, artifacts: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(image, Mapping) or ("artifact" in image) == ("context" in image):
+        yield (
+            f"{where}: image needs either artifact (a name in artifacts.yml) or context (a folder with a "
+            "Dockerfile)"
+        )
+        return
+    for key in ("artifact", "base_artifact"):
+        if key in image and image[key] not in artifacts:
+            yield f"{where}: artifacts.yml has no {image[key]}{did_you_mean(image[key], artifacts)}"

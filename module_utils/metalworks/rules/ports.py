@@ -1,0 +1,41 @@
+"""The node ports at which the applications are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .hub import at
+from .platform import Platform
+
+ENDING = "_node_port"
+
+
+def node_ports(platform: Platform) -> Iterator[str]:
+    """Refuse a port that the cluster does not open, and one that two applications want."""
+    first, last = platform.cluster.node_ports
+    ports = _ports(platform)
+    for name, port in ports.items():
+        if not first <= port <= last:
+            usual = (first, last) == (30000, 32767)
+            why = "Kubernetes opens" if usual else "service-node-port-range of k3s_server_config opens"
+            yield f"{name} is {port}: {why} node ports {first} to {last} only; write one of these"
+    for port in dict.fromkeys(ports.values()):
+        names = [name for name, its in ports.items() if its == port]
+        if len(names) > 1:
+            yield f"{', '.join(names)} use the same port {port}: change one"
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (node_ports,)
+
+
+def _ports(platform: Platform) -> dict[str, int]:
+    """Return each application's node port, by the input that says it: those of parts that are installed."""
+    found = {}
+    for role, options in platform.specs.items():
+        name = f"{role}{ENDING}"
+        if name in options and platform.has_part(role):
+            found[name] = int(platform.values[name])
+    service = at(platform.values["jupyterhub_values"], "proxy.service.type") or "NodePort"
+    if service != "NodePort":
+        found.pop(f"jupyterhub{ENDING}", None)
+    return found

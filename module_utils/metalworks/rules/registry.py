@@ -1,0 +1,50 @@
+"""The registry for the platform's own images, and what nodes are told of registries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from ..common.addresses import parse_host_port
+from ..k3s import registries as k3s_registries
+from .platform import Platform
+
+REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
+
+
+def own_registry(platform: Platform) -> Iterator[str]:
+    """Refuse a registry to which no image could be pushed."""
+    registry = platform.values["metalworks_registry"]
+    if not registry:
+        return
+    address = registry.get("address") or ""
+    if parse_host_port(address) is None:
+        yield (
+            f"metalworks_registry, address is {address!r}: write a host, and a port where it is not 443, "
+            "without https:// and without a path, as in registry.example:5000"
+        )
+    repository = str(registry.get("repository", "metalworks"))
+    if not REPOSITORY.fullmatch(repository):
+        yield (
+            f"metalworks_registry, repository is {repository!r}: write small letters and digits, with '.', "
+            "'_' and '-' between them, and '/' between parts, as in team/metalworks"
+        )
+    if bool(registry.get("username")) != bool(registry.get("password")):
+        given, missing = ("username", "password") if registry.get("username") else ("password", "username")
+        yield f"metalworks_registry has a {given} and no {missing}: write both, or neither"
+    if registry.get("ca"):
+        yield from (f"metalworks_registry, ca {said}" for said in k3s_registries.ca_problems(registry["ca"]))
+
+
+def node_registries(platform: Platform) -> Iterator[str]:
+    """Refuse what k3s would not read, with the login to the platform's own registry merged into it."""
+    own = {} if any(own_registry(platform)) else platform.values["metalworks_registry"]
+    every = [value for _, value in platform.on_machines("k3s_registries")] or [
+        platform.values["k3s_registries"]
+    ]
+    for given in every:
+        merged = k3s_registries.with_own(given, own)
+        yield from (f"k3s_registries: {sentence}" for sentence in k3s_registries.problems(merged))
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (own_registry, node_registries)

@@ -1,0 +1,62 @@
+"""Who may log in to the hub, by which names and passwords."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..jupyterhub.users import user_name_problem
+from .platform import REAL, Platform
+
+SHORTEST_PASSWORD = 12
+# What the examples of this repository and of others use.
+WELL_KNOWN_PASSWORDS = {"user1", "user2", "admin", "password", "changeme", "jupyter", "jupyterhub"}
+
+
+def user_names(platform: Platform) -> Iterator[str]:
+    """Refuse names that the hub, its Secret or Kubernetes cannot use, and a name that stands there twice."""
+    names = [user["name"] for user in _users(platform)]
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"jupyterhub_users lists {name!r} {count} times: keep one"
+    for name in names:
+        if problem := user_name_problem(name):
+            yield f"jupyterhub_users, user {name!r}: {problem}"
+
+
+def passwords(platform: Platform) -> Iterator[str]:
+    """Refuse users without a password and, where others can reach the hub, passwords that can be guessed."""
+    for user in _users(platform):
+        yield from _password_problems(user, platform.kind)
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (user_names, passwords)
+PART = "jupyterhub"
+
+
+def _users(platform: Platform) -> list[Mapping[str, Any]]:
+    return list(platform.values.get("jupyterhub_users") or [])
+
+
+def _password_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
+    name = user["name"]
+    where = f"jupyterhub_users, user {name!r}"
+    if user.get("password_hash"):
+        return
+    password = user.get("password") or ""
+    if not password:
+        yield (
+            f"{where} has neither password nor password_hash: without one anybody could log in; write one of "
+            "them"
+        )
+    elif kind in REAL and password.lower() in {*WELL_KNOWN_PASSWORDS, name.lower()}:
+        yield (
+            f"{where} has a password that everybody knows: that is for the lab; write one of at least "
+            f"{SHORTEST_PASSWORD} characters"
+        )
+    elif kind in REAL and len(password) < SHORTEST_PASSWORD:
+        yield (
+            f"{where} has a password of {len(password)} characters: write one of at least "
+            f"{SHORTEST_PASSWORD}, or a password_hash"
+        )

@@ -1,0 +1,72 @@
+"""Inventories of one page, and what the rules of preflight see of them without Ansible."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform
+from plugins.action.preflight_inventory import read_entries, read_specs, read_yaml, role_files
+
+
+def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """The base with the change in it; null takes a key out."""
+    result = dict(base)
+    for key, value in change.items():
+        if value is None:
+            result.pop(key)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """The defaults of all roles; their templates stay as they are."""
+    found: dict[str, Any] = {}
+    for path in role_files("defaults/main.yml"):
+        found.update(read_yaml(path) or {})
+    return found
+
+
+@cache
+def specs() -> dict[str, dict[str, Any]]:
+    """The options of all roles."""
+    return read_specs()
+
+
+@cache
+def entries() -> dict[str, Any]:
+    """The entries of artifacts.yml."""
+    return read_entries()
+
+
+def platform(
+    hosts: dict[str, dict[str, Any]],
+    variables: dict[str, Any],
+    members: list[str] | None = None,
+    routes: list[str] | None = None,
+) -> Platform:
+    """The platform of an inventory: {group: {host: variables}}, and the variables of all hosts.
+
+    `members` are the hosts of k3s_cluster, by default all of them.
+    """
+    own: dict[str, dict[str, Any]] = {}
+    for group in hosts.values():
+        for host, its in group.items():
+            own.setdefault(host, {}).update(its or {})
+    machines = {host: {**variables, **its} for host, its in own.items()}
+    return Platform(
+        values={**defaults(), **variables},
+        hosts=machines,
+        groups={
+            **{group: list(each) for group, each in hosts.items()},
+            "k3s_cluster": list(own if members is None else members),
+        },
+        given={LOCALHOST: variables, **machines},
+        specs=specs(),
+        entries=entries(),
+        routes=routes or [],
+    )

@@ -1,0 +1,149 @@
+"""What is wrong with an inventory is said before a machine is touched (tests/refusals: through Ansible)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.metalworks.rules.judge import AREAS, RULES, judge
+from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform, UnusableValue
+from tests.support.inventories import merged, platform
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+REFUSALS = ROOT / "tests" / "refusals"
+HOSTS = {
+    "k3s_server": {"a": {"ansible_host": "198.18.0.1"}},
+    "k3s_agent": {"b": {"ansible_host": "198.18.0.2"}},
+}
+VARIABLES = {"metalworks_name": "mine", "jupyterhub_users": [{"name": "ada", "password": "correct-horse-9"}]}
+
+
+def read(path: Path) -> Any:
+    return yaml.load(path.read_text(), yaml.CSafeLoader)
+
+
+def tables() -> list[Any]:
+    """The cases of all tables, each named by its file and its sentence."""
+    return [
+        pytest.param(case, id=f"{path.stem}-{case['id']}")
+        for path in sorted(HERE.glob("*.yaml"))
+        for case in read(path)
+    ]
+
+
+def described(case: dict[str, Any]) -> Platform:
+    """The right inventory of this file with the case's changes in it."""
+    hosts, variables = merged(HOSTS, case.get("hosts", {})), merged(VARIABLES, case.get("vars", {}))
+    return platform(hosts, variables, members=case.get("members"), routes=case.get("routes"))
+
+
+@pytest.mark.parametrize("case", tables())
+def test_case(case: dict[str, Any]) -> None:
+    found = judge(described(case)).problems
+    expected = case.get("says", [])
+    assert len(found) == len(expected), found
+    for sentence, part in zip(found, expected, strict=True):
+        assert part in sentence
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case["id"]) for case in read(REFUSALS / "cases.yml")["inventory"]]
+)
+def test_what_is_refused_through_ansible_is_one_sentence(case: dict[str, Any]) -> None:
+    base = read(REFUSALS / "base.yml")
+    given = platform(merged(base["hosts"], case.get("hosts", {})), merged(base["vars"], case.get("vars", {})))
+    said = judge(given).problems
+    for part in case["says"]:
+        assert part in "\n".join(said)
+    assert len(said) == case.get("sentences", 1), said
+
+
+# The rules as a whole.
+
+
+def test_a_sentence_ends_with_the_name_of_its_rule() -> None:
+    (sentence,) = judge(platform(HOSTS, {**VARIABLES, "metalworks_name": "My Lab"})).problems
+    assert sentence.endswith(" [platform_name]")
+
+
+def test_a_rule_is_left_out_by_its_name() -> None:
+    judgement = judge(platform(HOSTS, {**VARIABLES, "metalworks_name": "My Lab"}), ["platform_name"])
+    assert (judgement.problems, judgement.skipped) == ([], ["platform_name"])
+
+
+def test_an_unknown_rule_is_not_left_out_silently() -> None:
+    (sentence,) = judge(platform(HOSTS, VARIABLES), ["platform_names"]).problems
+    assert sentence == "preflight_skip: no rule is called 'platform_names'; did you mean platform_name?"
+
+
+def test_each_rule_has_a_name_of_its_own_and_says_what_it_refuses() -> None:
+    every = [rule for area in AREAS for rule in area.RULES]
+    assert len(RULES) == len(every)
+    assert all((rule.__doc__ or "").startswith("Refuse ") for rule in every)
+
+
+def test_each_rule_has_a_case() -> None:
+    """A rule that no table of this folder sees at work is not tested."""
+    sentences = [
+        sentence for parameter in tables() for sentence in judge(described(parameter.values[0])).problems
+    ]
+    assert set(RULES) - {sentence.rpartition("[")[2].rstrip("]") for sentence in sentences} == set()
+
+
+def test_a_line_without_a_value_is_refused() -> None:
+    (sentence,) = judge(platform(HOSTS, {**VARIABLES, "metalworks_registry": None})).problems
+    assert sentence.startswith("metalworks_registry has no value: write one, or take the line out")
+
+
+def test_a_value_of_a_wrong_type_is_one_sentence_and_ends_no_rule_with_an_error() -> None:
+    """Every input of every role, in turn, gets a value that is not of its type."""
+    right = platform(HOSTS, VARIABLES)
+    known = {name: option for role in right.specs.values() for name, option in role.items()}
+    for name, option in known.items():
+        kind = option.get("type", "str")
+        if kind != "raw":
+            wrong: Any = "text" if kind in ("list", "dict", "int", "float", "bool") else {"a": 1}
+            problems = judge(platform(HOSTS, {**VARIABLES, name: wrong})).problems
+            about = [sentence for sentence in problems if sentence.endswith("[types_of_inputs]")]
+            assert len(about) == 1, (name, problems)
+            assert about[0].startswith((f"{name} is no ", f"{name} is neither ")), about
+
+
+def test_what_cannot_be_resolved_is_said_and_the_rest_is_judged() -> None:
+    class Broken(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            if name == "jupyterhub_users":
+                raise UnusableValue("jupyterhub_users cannot be resolved: 'x' is undefined")
+            return super().__getitem__(name)
+
+    right = platform(HOSTS, {**VARIABLES, "jupyterhub_node_port": 80})
+    given = Platform(**{**vars(right), "values": Broken(right.values)})
+    first, second = judge(given).problems
+    assert first == "jupyterhub_users cannot be resolved: 'x' is undefined [types_of_inputs]"
+    assert second.startswith("jupyterhub_node_port is 80")
+
+
+def test_an_application_that_is_left_out_is_not_judged() -> None:
+    variables = {"metalworks_name": "mine", "metalworks_parts": [], "jupyterhub_node_port": 80}
+    assert judge(platform(HOSTS, variables)).problems == []
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "says"),
+    [
+        ({}, {"jupyterhub_namespace": "hub"}, "is written for hosts a, b and not for localhost"),
+        ({"jupyterhub_namespace": "x"}, {"jupyterhub_namespace": "hub"}, "is another one for hosts a, b"),
+        ({}, {"k3s_registries": {}}, None),
+    ],
+    ids=["out_of_sight", "another_one", "for_machines_only"],
+)
+def test_a_value_of_another_group(here: dict[str, Any], there: dict[str, Any], says: str | None) -> None:
+    right = platform(HOSTS, {**VARIABLES, **here})
+    hosts = {host: {**its, **there} for host, its in right.hosts.items()}
+    given = {LOCALHOST: right.given[LOCALHOST], **hosts}
+    problems = judge(Platform(**{**vars(right), "given": given, "hosts": hosts})).problems
+    assert len(problems) == (1 if says else 0), problems
+    assert not says or says in problems[0]
