@@ -1,16 +1,16 @@
 #!/usr/bin/python
-"""Build a container image once per content."""
+"""Build a container image once for each content."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_build
-short_description: Build a container image once per content
+short_description: Build a container image once for each content
 description:
   - Builds a folder with a Dockerfile on the operator's computer and keeps the image as a record and
     compressed layers, ready for M(image_send).
-  - The image's name ends in the hash of what it is made from, so the same content is never built, named or
-    sent twice, and another content never has the same name.
+  - The image's name ends in a hash of everything that it is built from. So the same content is built and sent
+    once, and another content has another name.
   - Package mirrors, proxies and certificates of the computer are given to the build as secrets, and no
     layer holds them.
 author: Metalworks
@@ -24,15 +24,15 @@ options:
     type: str
     default: "1"
   context:
-    description: The folder with the Dockerfile. Relative paths are seen from the catalogue's folder.
+    description: The folder with the Dockerfile. A relative path starts at the folder of artifacts.yml.
     type: path
     required: true
   base:
-    description: The image that it is built on, given to the Dockerfile as C(BASE_IMAGE).
+    description: The image to build on. The Dockerfile gets it as the argument C(BASE_IMAGE).
     type: str
     default: ""
   arguments:
-    description: More build arguments. They are visible in the image; no secret belongs here.
+    description: More build arguments. They can be read in the image, so no secret belongs here.
     type: dict
     default: {}
 attributes:
@@ -43,7 +43,7 @@ attributes:
     description: Shows the new reference.
     support: full
   idempotent:
-    description: Builds once per content.
+    description: Builds once for each content.
     support: full
 """
 
@@ -97,7 +97,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def wanted_from(params: dict[str, Any]) -> Wanted:
-    """Return the image that is asked for; refuse a context without Dockerfile."""
+    """Return the wanted image of the module's parameters; CatalogueError if there is no Dockerfile."""
     context = Path(params["context"])
     if not context.is_absolute():
         context = find_catalogue(Path.cwd()).parent / context
@@ -108,7 +108,7 @@ def wanted_from(params: dict[str, Any]) -> Wanted:
 
 
 def ensure(wanted: Wanted, images: ImageCache, check: bool) -> dict[str, Any]:
-    """Have the image, or say in check mode whether it has to be built."""
+    """Build the image if need be (not in check mode), and return the module's result."""
     key = wanted.key
     reference = wanted.reference(key)
     start = time.monotonic()
@@ -127,7 +127,7 @@ def ensure(wanted: Wanted, images: ImageCache, check: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer which image it is."""
+    """Build the image if need be, and return its name and record."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         module.exit_json(**ensure(wanted_from(module.params), ImageCache(cache_root()), module.check_mode))

@@ -1,13 +1,13 @@
 #!/usr/bin/python
-"""Have images in a registry."""
+"""Push images to a registry."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_push
-short_description: Have images in a registry
+short_description: Push images to a registry
 description:
-  - Compares images of the operator's computer with what a registry has, and pushes those that it lacks.
+  - Compares images of the operator's computer with those of a registry, and pushes the missing ones.
     Layers that it has already are not sent again.
   - An image keeps its layers and its digest. C(metalworks.local/hub:1) becomes C(ADDRESS/REPOSITORY/hub:1).
   - Runs on the operator's computer, which needs C(skopeo) 1.6 or newer.
@@ -20,7 +20,7 @@ options:
     required: true
   address:
     description: >-
-      The registry's host and port. It is spoken to with TLS, unless it is this computer (V(localhost:5000)).
+      The registry's host and port. It must speak TLS, unless it is on this computer (V(localhost:5000)).
     type: str
     required: true
   repository:
@@ -28,7 +28,7 @@ options:
     type: str
     default: metalworks
   username:
-    description: Who pushes. Without it, nobody in particular does.
+    description: The name to log in with. Without it there is no login.
     type: str
     default: ""
   password:
@@ -44,10 +44,10 @@ attributes:
     description: Asks the registry what it has, and says which images would be pushed.
     support: full
   diff_mode:
-    description: Shows the images that come.
+    description: Shows the images that are pushed.
     support: full
   idempotent:
-    description: Pushes no image that is there.
+    description: Pushes no image that the registry has.
     support: full
 """
 
@@ -105,7 +105,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def load(paths: list[str], store: BlobStore, check: bool) -> list[Record]:
-    """Read the records. In check mode an image that is yet to be built has none."""
+    """Return the image records. In check mode an image that is not built yet has none."""
     records = [Record.load(Path(path)) for path in paths if not check or Path(path).exists()]
     for record in records:
         if not store.has(record.blobs):
@@ -116,10 +116,10 @@ def load(paths: list[str], store: BlobStore, check: bool) -> list[Record]:
 
 
 def read(registry: Registry, names: list[str], check: bool) -> dict[str, str]:
-    """Ask which manifest each name means.
+    """Return the digest of the manifest of each name that the registry has.
 
-    Some registries let nobody look at what is yet to be pushed, so the push itself has to show whether a
-    login is refused. In check mode there is none, and the refusal counts.
+    Some registries refuse questions about images that they do not have. So a refusal counts only in check
+    mode; otherwise the push itself shows whether the login is accepted.
     """
     found = {}
     for name in names:
@@ -132,7 +132,7 @@ def read(registry: Registry, names: list[str], check: bool) -> dict[str, str]:
 
 
 def answer(wanted: list[tuple[str, Record]], pushed: list[tuple[str, Record]]) -> dict[str, Any]:
-    """Return what is said about the images; a layer of several counts once."""
+    """Return the module's result; the bytes of a shared layer count once."""
     blobs = {blob for _, record in pushed for blob in record.blobs}
     names = [name for name, _ in pushed]
     return {
@@ -147,7 +147,7 @@ def answer(wanted: list[tuple[str, Record]], pushed: list[tuple[str, Record]]) -
 
 
 def main() -> None:
-    """Say which images the registry lacks, and push them."""
+    """Find the images that the registry lacks, and push them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params, store, start = module.params, BlobStore(cache_root() / "blobs"), time.monotonic()
     try:
@@ -162,10 +162,10 @@ def main() -> None:
                 registry.push(name, record, store)
     except (RegistryError, FileNotFoundError) as error:
         module.fail_json(msg=str(error))
-    told = answer(wanted, pushed)
-    coming = len(records) < len(params["images"])
+    result = answer(wanted, pushed)
+    unbuilt = len(records) < len(params["images"])
     seconds = round(time.monotonic() - start, 1)
-    module.exit_json(**{**told, "changed": told["changed"] or coming, "seconds": seconds})
+    module.exit_json(**{**result, "changed": result["changed"] or unbuilt, "seconds": seconds})
 
 
 if __name__ == "__main__":

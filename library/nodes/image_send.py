@@ -1,16 +1,16 @@
 #!/usr/bin/python
-"""Have images on a k3s node: sent by what it lacks, and kept."""
+"""Bring images to a k3s node: only missing layers are sent, and the images are pinned."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_send
-short_description: Have images on a k3s node
+short_description: Bring images to a k3s node
 description:
   - Compares images with what the node's containerd has, sends the layers that it lacks in one archive over
     Ansible's own connection, and imports them. A layer that several images share is sent once.
-  - Pins the images, so that the kubelet's garbage collection leaves them alone; without a registry they could
-    not come back.
+  - Pins the images, so that the kubelet's garbage collection keeps them. Without a registry they could not be
+    pulled again.
   - An action plugin reads the records and the layers on the operator's computer; the module runs on the node.
 author: Metalworks
 options:
@@ -29,22 +29,22 @@ options:
     type: dict
     default: {}
   archive:
-    description: What was sent, on the node. Filled in by the action plugin.
+    description: The archive of missing layers on the node. Filled in by the action plugin.
     type: path
 attributes:
   check_mode:
     description: Says what would be sent, also on a node without k3s.
     support: full
   diff_mode:
-    description: Shows the images that come.
+    description: Shows the images that are sent.
     support: full
   idempotent:
-    description: Sends nothing that is there.
+    description: Sends no layer that the node has.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Have the notebook images on the node
+- name: Bring the notebook images to the node
   image_send:
     images:
       - "{{ minimal.record }}"
@@ -69,7 +69,7 @@ lacking:
   elements: str
   returned: always
 bytes:
-  description: What was sent, or would be in check mode.
+  description: How many bytes were sent, or would be sent in check mode.
   type: int
   returned: always
 seconds:
@@ -96,7 +96,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def read(run: Run, check: bool) -> Found:
-    """Return what the node has; a node that is yet to get k3s has nothing."""
+    """Return what the node has. In check mode a node without k3s has nothing."""
     try:
         return node_images.read(run)
     except NodeError:
@@ -105,21 +105,21 @@ def read(run: Run, check: bool) -> Found:
         raise
 
 
-def answer(records: list[Record], found: Found, what: Plan) -> dict[str, Any]:
-    """Return what is said about the images before anything is done."""
-    names = [record.reference for record in what.deliver]
+def answer(records: list[Record], found: Found, steps: Plan) -> dict[str, Any]:
+    """Return the module's result as it is known before anything is done."""
+    names = [record.reference for record in steps.deliver]
     return {
-        "changed": what.changed,
-        "images": node_images.report(records, found, what),
-        "lacking": [blob.digest for blob in what.lacking],
-        "bytes": what.bytes,
+        "changed": steps.changed,
+        "images": node_images.report(records, found, steps),
+        "lacking": [blob.digest for blob in steps.lacking],
+        "bytes": steps.bytes,
         "seconds": 0.0,
         "diff": {"before": "", "after": "".join(f"{name}\n" for name in names)},
     }
 
 
 def main() -> None:
-    """Say what the node lacks; with an archive, import it."""
+    """Return what the node lacks; if an archive was sent, import it."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     records = [Record.from_fields(fields) for fields in module.params["records"]]
     if len(records) != len(module.params["images"]):
@@ -128,16 +128,16 @@ def main() -> None:
     try:
         node_images.refuse_foreign(module.params["architectures"], platform.machine())
         found = read(run, module.check_mode)
-        what = node_images.plan(records, found)
-        told = answer(records, found, what)
-        if not module.check_mode and (archive or not what.deliver):
-            node_images.apply(run, what, archive)
+        steps = node_images.plan(records, found)
+        result = answer(records, found, steps)
+        if not module.check_mode and (archive or not steps.deliver):
+            node_images.apply(run, steps, archive)
             left = node_images.plan(records, node_images.read(run))
             if left.changed:
                 raise NodeError(f"containerd imported the images, and still lacks {left.lacking or left.pin}")
     except NodeError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**told)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

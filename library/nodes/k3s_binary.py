@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Select which k3s a node runs, and say which of its files are yet to be sent."""
+"""Select the version of k3s that a node runs, and find out which of its files have to be sent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ short_description: Select the k3s binary of a node
 description:
   - Compares the node's k3s files with those wanted, by sha256, and returns those that are missing. They are
     sent by another task; then this module is called again.
-  - With all files there, makes C(k3s) a link to C(k3s-<version>) and C(kubectl) a link to C(k3s). A
-    C(kubectl) that is a file of its own is left alone.
+  - If no file is missing, makes C(k3s) a link to C(k3s-<version>) and C(kubectl) a link to C(k3s). A
+    C(kubectl) that is not a link is not changed.
   - Refuses an older version than the installed one, and one that skips a minor version.
   - Restarts nothing.
 author: Metalworks
@@ -106,7 +106,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def read_installed(run: Run, link: Path) -> str | None:
-    """The selected version: from the link, or from the program when somebody else put it there."""
+    """Return the selected version: from the link, or from the program if somebody else installed it."""
     version = installed_version(link)
     if version or not link.exists():
         return str(version) if version else None
@@ -116,7 +116,7 @@ def read_installed(run: Run, link: Path) -> str | None:
 
 
 def read_links(folder: Path) -> dict[str, str | None]:
-    """What the links point at; an empty text stands for a file that is no link."""
+    """Return the targets of the links. A file that is no link gives an empty text, a missing one None."""
     found: dict[str, str | None] = {}
     for name in ("k3s", "kubectl"):
         link = folder / name
@@ -125,7 +125,7 @@ def read_links(folder: Path) -> dict[str, str | None]:
 
 
 def plan(version: str, found: dict[str, str | None]) -> dict[str, str]:
-    """The links to make."""
+    """Return the links to make, with their targets."""
     wanted = {"k3s": f"k3s-{version}"}
     if found["kubectl"] != "":
         wanted["kubectl"] = "k3s"
@@ -133,15 +133,16 @@ def plan(version: str, found: dict[str, str | None]) -> dict[str, str]:
 
 
 def apply(folder: Path, links: dict[str, str]) -> None:
-    """Replace each link in one step, so that there is a k3s at every moment."""
+    """Replace each link in one step, so that the link exists at every moment."""
     for name, target in links.items():
         new = folder / f".{name}.new"
         new.unlink(missing_ok=True)
         new.symlink_to(target)
-        os.replace(new, folder / name)  # noqa: PTH105 -- Path.replace says the same
+        os.replace(new, folder / name)  # noqa: PTH105
 
 
 def main() -> None:
+    """Compare the files, select the version if none is missing, and return the missing ones."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     folder, version = Path(module.params["folder"]), module.params["version"]
     installed = read_installed(runner(module), folder / "k3s")
@@ -165,6 +166,7 @@ def main() -> None:
 
 
 def describe(links: dict[str, str | None]) -> str:
+    """Return one side of the diff: each link with its target."""
     shown = {None: "absent", "": "a file of its own"}
     return "".join(f"{name} -> {shown.get(target, target)}\n" for name, target in sorted(links.items()))
 

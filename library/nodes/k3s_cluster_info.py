@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Read the state of k3s on a node and of its cluster; wait for it, and explain when it does not come."""
+"""Read the state of k3s on a node and of its cluster, or wait for it and explain a failure."""
 
 from __future__ import annotations
 
@@ -161,12 +161,12 @@ ARGUMENTS: dict[str, Any] = {
     "data": {"type": "path", "default": "/var/lib/rancher/k3s"},
 }
 POLL_SECONDS = 1.0
-CRASHES = 3  # restarts by systemd after which waiting on is no use
+CRASHES = 3  # after so many restarts by systemd, waiting longer is useless
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one poll saw, and what is still waited for, as a sentence."""
+    """The result of one poll. `lack` says what is still missing; None means that the wait is over."""
 
     unit: Unit | None
     lack: str | None
@@ -175,23 +175,25 @@ class Look:
 
 
 class Patience:
-    """Ends when the service dies again and again: more waiting changes nothing."""
+    """Count the crashes of a service during a wait."""
 
     def __init__(self) -> None:
+        """Begin without a crash."""
         self.restarts: int | None = None
         self.failed = 0
 
     def ended(self, unit: Unit | None) -> bool:
+        """Return whether the service has crashed too often to wait longer."""
         if unit is None:
             return False
-        # What was counted before this wait, and before a restart that is only queued, does not count.
+        # Only restarts during this wait count. systemd sets the counter back when a queued restart begins.
         self.restarts = unit.restarts if self.restarts is None else min(self.restarts, unit.restarts)
         self.failed = self.failed + 1 if unit.active == "failed" else 0
         return unit.restarts - self.restarts >= CRASHES or self.failed > CRASHES
 
 
 def look(run: Run, paths: Paths, wanted: dict[str, Any]) -> Look:
-    """One poll."""
+    """Ask once for the unit, the API and the nodes."""
     unit = read_unit(run, wanted["unit"]) if wanted["unit"] else None
     settled = unit is None or (unit.running and unit.invocation != wanted["not_instance"])
     if not settled or not wanted["nodes"]:
@@ -204,7 +206,7 @@ def look(run: Run, paths: Paths, wanted: dict[str, Any]) -> Look:
 
 
 def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Node]]:
-    """Poll until all is there and return the nodes; fail with the likely cause."""
+    """Poll until nothing is missing. Return the seconds and the nodes, or fail with the likely cause."""
     wanted = module.params["wait_for"]
     begun = time.monotonic()
     patience = Patience()
@@ -222,6 +224,7 @@ def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Nod
 
 
 def main() -> None:
+    """Read the state of k3s and its cluster once, or wait for it."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     paths = Paths(*(Path(module.params[name]) for name in ("binary", "config", "data")))
     run = runner(module)

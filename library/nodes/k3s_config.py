@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Check and write the configuration of k3s, and say whether the running k3s is to be restarted for it."""
+"""Check and write the configuration of k3s, and find out whether k3s has to be restarted for it."""
 
 from __future__ import annotations
 
@@ -182,11 +182,11 @@ ARGUMENTS: dict[str, Any] = {
 }
 UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
 UNIT_FOLDER = Path("/etc/systemd/system")
-NEWEST = "v1.999.0+k3s1"  # no binary yet, none named: nothing is too new
+NEWEST = "v1.999.0+k3s1"  # used if neither a binary nor an option names a version: every key is known to it
 
 
 class File(NamedTuple):
-    """A file's content and rights, as they are or as they are to be; without text there is none."""
+    """A file's text and mode, found or wanted. Without a text the file does not exist."""
 
     text: str | None
     mode: int | None
@@ -196,7 +196,10 @@ ABSENT = File(None, None)
 
 
 def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
-    """All that belongs on the machine. The unit is no secret and systemd complains of one that is."""
+    """Return all wanted files.
+
+    The unit is readable by all: it is no secret, and systemd warns if it is not.
+    """
     files = {Path(params["path"]): File(render(params["config"]), 0o600)}
     if params["token"]:
         files[Path(params["config"]["token-file"])] = File(params["token"] + "\n", 0o600)
@@ -208,7 +211,7 @@ def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
 
 
 def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]:
-    """What belongs into registries.yaml and beside it, and what does no longer."""
+    """Return registries.yaml and the files of its CAs, with those that have to be removed."""
     file, authorities = folder / "registries.yaml", folder / "registries.d"
     text, certificates = k3s_registries.render(registries, authorities)
     files = dict.fromkeys(authorities.glob("*.crt"), ABSENT)
@@ -221,16 +224,18 @@ def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]
 
 
 def plan(wanted: dict[Path, File], found: dict[Path, File]) -> dict[Path, File]:
-    """The files to write or remove: those whose text or rights differ."""
+    """Return the files to write or remove: those whose text or mode differs."""
     return {path: file for path, file in wanted.items() if found[path] != file}
 
 
 def read(path: Path) -> File:
+    """Return a file's text and mode as they are."""
     text = read_text(path)
     return ABSENT if text is None else File(text, path.stat().st_mode & 0o777)
 
 
 def diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:
+    """Return one entry of the module's diff, without secrets."""
     return {
         "before_header": str(path),
         "after_header": str(path),
@@ -240,7 +245,7 @@ def diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:
 
 
 def shown(path: Path, text: str | None) -> str:
-    """A text without its secrets. Where others keep theirs in a file of registries is not known."""
+    """Return a text without its secrets. A registries.yaml that others wrote is not shown at all."""
     if path.name != "registries.yaml":
         return str(mask(text or ""))
     if text and not text.startswith(HEADER):
@@ -249,7 +254,7 @@ def shown(path: Path, text: str | None) -> str:
 
 
 def check(module: AnsibleModule, version: str) -> None:
-    """Refuse a wrong configuration, with all that is wrong with it."""
+    """Fail with everything that is wrong with the configuration."""
     params = module.params
     network = read_machine_network(runner(module), params["config"].get("node-ip"))
     found = problems(params["role"], params["config"], version, params["peers"], network)
@@ -266,16 +271,17 @@ def check(module: AnsibleModule, version: str) -> None:
 
 
 def shown_files(wanted: dict[Path, File], path: Path) -> list[Path]:
-    """The files whose change a person wants to see."""
+    """Return the files whose changes are shown in the diff."""
     return [each for each in wanted if each in (path, path.parent / "registries.yaml")]
 
 
 def secrets(*configs: dict[str, Any]) -> set[str]:
-    """Values that must not be shown, also not among the parameters that a verbose run prints."""
+    """Return the secret values, which a verbose run must not print either."""
     return {str(config[name]) for config in configs for name in SECRETS & set(config) if config[name]}
 
 
 def write(files: dict[Path, File]) -> None:
+    """Write or remove files; folders are made with mode 0755."""
     for path, file in files.items():
         if file.text is None or file.mode is None:
             path.unlink(missing_ok=True)
@@ -285,6 +291,7 @@ def write(files: dict[Path, File]) -> None:
 
 
 def main() -> None:
+    """Check the configuration, write what differs, and return whether a restart is due."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     module.no_log_values.update(secrets(params["config"], *(peer["config"] for peer in params["peers"])))

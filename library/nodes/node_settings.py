@@ -8,13 +8,13 @@ module: node_settings
 short_description: Prepare a machine to be a node
 description:
   - Loads kernel modules and sets kernel parameters, now and at boot; turns swap off on demand; makes the
-    machine's own host name resolvable. One call does it all, because a round trip costs more than the work.
-  - In a container it leaves alone what belongs to the computer's kernel.
+    machine's own host name resolvable. One call does all of it, because each call takes longer than the work.
+  - In a container it does not change settings of the computer's kernel.
   - Warns when the clock is not synchronised.
 author: Metalworks
 options:
   sysctls:
-    description: Kernel parameters. For limits (C(fs.)) a higher value that is there stays.
+    description: Kernel parameters. A limit (C(fs.)) that is already higher stays.
     type: dict
     default: {}
   modules:
@@ -23,7 +23,7 @@ options:
     elements: str
     default: []
   swap:
-    description: V(keep) leaves swap alone; V(off) turns it off and takes it out of C(/etc/fstab).
+    description: V(keep) leaves swap alone; V(off) turns it off and comments it out in C(/etc/fstab).
     type: str
     default: keep
     choices: [keep, 'off']
@@ -35,7 +35,7 @@ attributes:
     description: Shows the sentences of what is done.
     support: full
   idempotent:
-    description: Does only what is not done yet.
+    description: Changes only what differs.
     support: full
 """
 
@@ -76,6 +76,7 @@ ROOT = Path("/")
 
 
 def main() -> None:
+    """Prepare the machine, and report the steps that were done or planned."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run = runner(module)
     sysctls = {name: " ".join(str(value).split()) for name, value in module.params["sysctls"].items()}

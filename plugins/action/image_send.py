@@ -1,4 +1,7 @@
-"""The half of image_send that runs on the operator's computer: reads the records, sends what a node lacks."""
+"""The part of image_send that runs on the operator's computer.
+
+It reads image records and sends missing layers.
+"""
 
 from __future__ import annotations
 
@@ -12,48 +15,51 @@ import ansible.module_utils
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-# Ansible finds a project's module_utils for what it sends to a node; this half runs here and shares them.
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
 from ansible.module_utils.metalworks.images.oci import BlobStore, write_archive
 from ansible.module_utils.metalworks.images.record import Record
 
-# Beside the records: big, and not for the computer's memory-backed /tmp.
+# Archives are written beside the records: they are large, and /tmp may be in memory.
 ARCHIVES = "images"
 
 
 class ActionModule(ActionBase):
-    """Asks the node what it lacks, sends that, and has it imported."""
+    """Ask the node what it lacks, send it, and import it.
+
+    The methods are those of Ansible's action plugins.
+    """
 
     TRANSFERS_FILES = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Carry the images to the node."""
+        """Run the module on the node twice: to learn what is missing, and to import what was sent."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         paths = [Path(path) for path in self._task.args.get("images", [])]
-        # In check mode an image that is yet to be built has no record: all of it will be sent.
-        coming = [path for path in paths if self._task.check_mode and not path.exists()]
-        paths = [path for path in paths if path not in coming]
+        # In check mode an image that is not built yet has no record. It would be sent as a whole.
+        unbuilt = [path for path in paths if self._task.check_mode and not path.exists()]
+        paths = [path for path in paths if path not in unbuilt]
         records = [self._load(path) for path in paths]
-        told_paths = [str(path) for path in paths]
+        names = [str(path) for path in paths]
         content = [asdict(record) for record in records]
         architectures = {record.reference: self._store.architecture(record) for record in records}
-        told_of = {"images": told_paths, "records": content, "architectures": architectures}
-        arguments = {**self._task.args, **told_of}
-        told: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-        arriving = [image["reference"] for image in told.get("images", []) if image["sent"]]
-        if told.get("failed") or self._task.check_mode or not arriving:
-            return {**result, **_public(told), "changed": told.get("changed", False) or bool(coming)}
+        filled_in = {"images": names, "records": content, "architectures": architectures}
+        arguments = {**self._task.args, **filled_in}
+        answer: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        arriving = [image["reference"] for image in answer.get("images", []) if image["sent"]]
+        if answer.get("failed") or self._task.check_mode or not arriving:
+            return {**result, **_public(answer), "changed": answer.get("changed", False) or bool(unbuilt)}
         start = time.monotonic()
         sending = [record for record in records if record.reference in arriving]
-        done = self._deliver(sending, set(told["lacking"]), arguments, task_vars)
+        done = self._deliver(sending, set(answer["lacking"]), arguments, task_vars)
         if done.get("failed"):
             return {**result, **_public(done)}
-        return {**result, **_public(told), "seconds": round(time.monotonic() - start, 1)}
+        return {**result, **_public(answer), "seconds": round(time.monotonic() - start, 1)}
 
     def _load(self, path: Path) -> Record:
-        """Read a record whose layers are all there."""
+        """Return a record; fail if it, or one of its layers, is missing."""
         try:
             record: Record = Record.load(path)
         except FileNotFoundError as error:
@@ -78,7 +84,7 @@ class ActionModule(ActionBase):
         arguments: dict[str, Any],
         task_vars: dict[str, Any] | None,
     ) -> dict[str, Any]:
-        """Send one archive with the lacking layers and have it imported."""
+        """Send one archive with the missing layers, and import it."""
         made_here = not self._connection._shell.tmpdir
         if made_here:
             self._make_tmp_path()
@@ -96,6 +102,6 @@ class ActionModule(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
 
-def _public(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what the module said, without the records that it was handed."""
-    return {key: value for key, value in told.items() if key not in ("invocation", "ansible_facts")}
+def _public(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the module's result without its parameters, which are large."""
+    return {key: value for key, value in result.items() if key not in ("invocation", "ansible_facts")}

@@ -40,4 +40,5 @@ class FilterModule:
     """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
         return {"architecture": architecture, "artifact_catalogue": artifact_catalogue}

@@ -1,4 +1,4 @@
-"""Builds an image once per content: the same files on the same base are never built or named twice."""
+"""Build an image once for each content: its name holds a hash of its files, base image and arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .names import PLACEHOLDER_HOST, is_made_here
 from .oci import BlobStore, import_docker_archive
 from .record import Record
 
-# In a context, but in no image: a change of these is no reason to build.
+# Files of a context that are in no image: a change of them needs no build.
 NOT_IN_IMAGE = ("README.md", "requirements.in")
 
 Run = Callable[[Sequence[str], Mapping[str, str]], None]
@@ -22,7 +22,7 @@ Run = Callable[[Sequence[str], Mapping[str, str]], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """An image as it is asked for."""
+    """A wanted image."""
 
     name: str
     version: str
@@ -31,35 +31,35 @@ class Wanted:
     arguments: dict[str, str] = field(default_factory=dict)
 
     def fingerprint(self, found: Fingerprint) -> Fingerprint:
-        """Add all that the image is made from."""
+        """Add everything that the image is built from."""
         files = files_below(self.context, unless=lambda path: path.name in NOT_IN_IMAGE)
         found.text("base", self.base).text("arguments", repr(sorted(self.arguments.items())))
         return found.files(self.context, files)
 
     @property
     def key(self) -> str:
-        """The content of the image, before it is built."""
+        """Return a hash of everything that the image is built from."""
         return self.fingerprint(Fingerprint()).hex
 
     def reference(self, key: str) -> str:
-        """Return the name that pods use; another content has another name."""
+        """Return the name that pods use. It ends in the beginning of the key."""
         return f"{PLACEHOLDER_HOST}/{self.name}:{self.version}-{key[:8]}"
 
 
 class ImageCache:
-    """The images that were built, as records and blobs."""
+    """The built images in the cache, as records and blobs."""
 
     def __init__(self, root: Path) -> None:
-        """Use the cache at this place."""
+        """Use the cache in this folder."""
         self.root = root
         self.store = BlobStore(root / "blobs")
 
     def record_path(self, name: str, key: str) -> Path:
-        """Return where an image's record lies, or would lie."""
+        """Return the path of an image's record, which may not exist yet."""
         return self.root / "images" / f"{name}-{key}.json"
 
     def find(self, name: str, key: str) -> Record | None:
-        """Return an image that is there with all its blobs."""
+        """Return the record of an image whose blobs are all in the cache, or None."""
         try:
             record = Record.load(self.record_path(name, key))
         except FileNotFoundError:
@@ -67,7 +67,7 @@ class ImageCache:
         return record if self.store.has(record.blobs) else None
 
     def ensure(self, wanted: Wanted, run: Run, key: str = "") -> tuple[Record, bool]:
-        """Return an image, and whether it had to be built."""
+        """Return the record of an image, and whether it had to be built just now."""
         key = key or wanted.key
         with locked(self.root / "locks" / f"image-{wanted.name}.lock"):
             record = self.find(wanted.name, key)
@@ -79,7 +79,7 @@ class ImageCache:
             return self._export(wanted, key), True
 
     def _check_base(self, wanted: Wanted) -> None:
-        """Refuse a base that would have to come from a registry nobody has."""
+        """Refuse a base image of the lab that Docker does not have: no registry has it."""
         if is_made_here(wanted.base) and not has_image(wanted.base):
             raise DockerError(
                 f"{wanted.name} is built on {wanted.base}, which Docker does not have here: "
@@ -93,7 +93,7 @@ class ImageCache:
             run(build_command(wanted.context, reference, arguments, Path(secrets)), build_environment())
 
     def _export(self, wanted: Wanted, key: str) -> Record:
-        """Take the image out of Docker; layers that other images brought are not compressed again."""
+        """Copy the image from Docker into the cache. Layers that the cache has are not compressed again."""
         reference = wanted.reference(key)
         path = self.record_path(wanted.name, key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class ImageCache:
 
 
 def run_quietly(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run a build; when it fails, the end of what it said is the message."""
+    """Run a build; DockerError holds the last 40 lines of its output."""
     done = subprocess.run(
         command,
         env=dict(environment),

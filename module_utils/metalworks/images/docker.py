@@ -1,4 +1,4 @@
-"""The operator's Docker: which client can build, what is there, and how an image is built."""
+"""Use the Docker of the operator's computer: find a client that can build, look for images, build them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 
 class DockerError(RuntimeError):
-    """Docker could not do it; the message says what to do."""
+    """Docker failed or is missing; the message says what to do."""
 
 
 def docker(*arguments: str, client: str = "docker") -> str:
-    """Run docker and return what it prints."""
+    """Run docker and return its output; DockerError if it fails."""
     try:
         done = subprocess.run([client, *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
@@ -27,7 +27,7 @@ def docker(*arguments: str, client: str = "docker") -> str:
 
 
 def has_image(reference: str) -> bool:
-    """Tell whether Docker has an image under this name."""
+    """Return whether Docker has an image of this name."""
     try:
         docker("image", "inspect", "--format", "{{.Id}}", reference)
     except DockerError as error:
@@ -41,8 +41,8 @@ def has_image(reference: str) -> bool:
 def building_client() -> str:
     """Return the docker client that can build with BuildKit.
 
-    Since version 23 the client needs the buildx component for that, which not every package brings along;
-    an older client beside it does without.
+    Since version 23 a client needs the buildx component for that, which some packages lack. Older clients
+    do not need it, so all clients on PATH are tried.
     """
     clients = [str(Path(folder) / "docker") for folder in os.get_exec_path()]
     for client in dict.fromkeys(path for path in clients if shutil.which(path)):
@@ -55,7 +55,7 @@ def building_client() -> str:
 
 
 def _can_build(client: str) -> bool:
-    """Tell whether this client builds: an old one always does, a new one with buildx."""
+    """Return whether a client can build with BuildKit: before version 23 always, later with buildx."""
     version = subprocess.run([client, "--version"], capture_output=True, text=True, check=False).stdout
     major = re.search(r"version (\d+)", version)
     if major and int(major[1]) < 23:
@@ -64,15 +64,18 @@ def _can_build(client: str) -> bool:
 
 
 def build_environment() -> dict[str, str]:
-    """Return the environment of a build; the proxies in it are passed on by name only."""
+    """Return the environment of a build.
+
+    It holds the values of the proxies, whose names the command passes.
+    """
     return {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
 
 
 def build_command(context: Path, reference: str, arguments: dict[str, str], secrets: Path) -> list[str]:
     """Return the command that builds a context.
 
-    The computer's own settings travel as build secrets: they are there while a step runs and in no layer.
-    Each file of the folder `secrets` is one, named after it.
+    The computer's own settings are build secrets: a step of the build can read them, and no layer holds them.
+    Each file of the folder `secrets` becomes a secret of its name.
     """
     command = [building_client(), "build", "--network", "host", "--tag", reference]
     for name, value in sorted(arguments.items()):
@@ -92,7 +95,7 @@ CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundl
 
 
 def write_secrets(folder: Path) -> None:
-    """Write the computer's CA bundle, pip and npm settings for a build, readable by nobody else."""
+    """Write the computer's CA bundle and settings of pip and npm; only this user can read the files."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     bundles = (os.environ.get("SSL_CERT_FILE", ""), *CA_BUNDLES)
     ca_bundle = next((Path(path) for path in bundles if Path(path).is_file()), None)
@@ -130,6 +133,6 @@ def npm_settings() -> list[str]:
     for path in (Path("/etc/npmrc"), Path.home() / ".npmrc"):
         if path.is_file():
             found += [line for line in path.read_text().splitlines() if NPM_KEYS.match(line)]
-    # npm takes its settings from the environment in any case.
+    # npm reads this variable in small and in capital letters.
     registry = {name.upper(): value for name, value in os.environ.items()}.get("NPM_CONFIG_REGISTRY")
     return [*found, f"registry={registry}"] if registry else found

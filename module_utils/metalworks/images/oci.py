@@ -25,32 +25,32 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_ZSTD = f"{LAYER}+zstd"
 INDEX = "application/vnd.oci.image.index.v1+json"
-LEVEL = 3  # zstd: beyond it, time grows faster than layers shrink
+LEVEL = 3  # of zstd: higher levels take much more time and save little
 KEPT_OF_CONFIG = ("architecture", "os", "variant", "created", "config", "rootfs", "history")
 
 
 class BlobStore:
-    """Blobs in a folder, each named by the digest of its content."""
+    """A folder of blobs, each named by the digest of its content."""
 
     def __init__(self, root: Path) -> None:
-        """Use a folder; it need not exist yet."""
+        """Use a folder, which need not exist yet."""
         self.root = root
 
     def path(self, digest: str) -> Path:
-        """Return where a blob lies, or would lie."""
+        """Return the path of a blob, which may not exist yet."""
         algorithm, _, hexadecimal = digest.partition(":")
         return self.root / algorithm / hexadecimal
 
     def has(self, blobs: Iterable[Blob]) -> bool:
-        """Tell whether every blob is there whole."""
+        """Return whether all blobs exist with their full sizes."""
         return all(self._size(blob.digest) == blob.size for blob in blobs)
 
     def architecture(self, record: Record) -> str:
-        """Return what kind of machine an image runs on: amd64, arm64."""
+        """Return the architecture that an image is built for, such as amd64."""
         return str(json.loads(self.path(record.config_digest).read_text()).get("architecture", ""))
 
     def put(self, content: bytes, media_type: str) -> Blob:
-        """Keep some bytes."""
+        """Store some bytes, and return their blob."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if self._size(digest) != len(content):
             path = self.path(digest)
@@ -59,7 +59,10 @@ class BlobStore:
         return Blob(digest, len(content), media_type)
 
     def put_layer(self, diff_id: str, layer: IO[bytes]) -> Blob:
-        """Keep a layer compressed; one that came before, with whatever image, is not compressed again."""
+        """Compress and store a layer.
+
+        One that was stored before, even for another image, is not compressed again.
+        """
         known = self.root / "layers" / diff_id.partition(":")[2]
         if known.exists():
             blob = Blob(**json.loads(known.read_text()))
@@ -71,7 +74,7 @@ class BlobStore:
         return blob
 
     def _compress(self, diff_id: str, layer: IO[bytes]) -> Blob:
-        """Compress a layer, checking on the way that it is the one it is said to be."""
+        """Compress a layer, and check that its content has the announced digest."""
         import zstandard
 
         parent = self.root / "sha256"
@@ -120,7 +123,7 @@ class _Hashing:
 
 
 def import_docker_archive(store: BlobStore, archive: Path, name: str, reference: str, key: str) -> Record:
-    """Take an image out of what `docker save` wrote and keep it as blobs."""
+    """Store the image of an archive of `docker save` as blobs, and return its record."""
     with tarfile.open(archive) as tar:
         listed = json.loads(_member(tar, "manifest.json").read())[0]
         config = json.loads(_member(tar, listed["Config"]).read())
@@ -142,7 +145,7 @@ def _member(tar: tarfile.TarFile, path: str) -> IO[bytes]:
 def store_image(
     store: BlobStore, name: str, reference: str, key: str, config: dict[str, Any], layers: list[Blob]
 ) -> Record:
-    """Keep an image's configuration and manifest, and return its record."""
+    """Store an image's configuration and manifest, and return its record."""
     config_blob = store.put(_canonical(config), CONFIG)
     manifest = {
         "schemaVersion": 2,
@@ -159,7 +162,7 @@ def store_image(
 def single_program_image(
     store: BlobStore, name: str, reference: str, files: dict[str, Path | str], config: dict[str, Any]
 ) -> Record:
-    """Make an image of a few files and nothing else; a text instead of a path is a symbolic link."""
+    """Store an image of a few files. A text instead of a path becomes a symbolic link."""
     layer = files_layer(files)
     blob = store.put(layer, LAYER)
     whole = {
@@ -172,7 +175,7 @@ def single_program_image(
 
 
 def files_layer(files: dict[str, Path | str]) -> bytes:
-    """Return a layer that depends on nothing but the files' names and contents."""
+    """Return a layer (tar) that depends only on the files' names, contents and modes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         folders = {str(parent) for name in files for parent in Path(name).parents if str(parent) != "."}
@@ -229,13 +232,13 @@ def write_layout(store: BlobStore, record: Record, folder: Path) -> None:
 
 
 def index_of(records: list[Record]) -> dict[str, Any]:
-    """Return the table of contents of an archive: which manifest has which name."""
+    """Return the index of an archive: the manifest of each name."""
     manifests = [{**asdict(record.manifest), "annotations": _names(record.reference)} for record in records]
     return {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
 
 
 def _names(reference: str) -> dict[str, str]:
-    """Return what containerd, and what others, read an image's name from."""
+    """Return the annotations from which containerd and other programs read an image's name."""
     tag = reference.rpartition(":")[2]
     return {"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": tag}
 

@@ -1,7 +1,7 @@
-"""Where a node's containerd pulls images from: k3s's registries.yaml, checked and rendered.
+"""Check and write k3s's registries.yaml, which says where a node's containerd pulls images from.
 
-The format is k3s's own (docs.k3s.io/installation/private-registry), and one key more: `tls.ca`, the text of a
-CA's certificate. It is written beside the file and becomes `ca_file`.
+The format is k3s's own (docs.k3s.io/installation/private-registry) with one more key: `tls.ca` holds the
+text of a CA's certificate. It is written into a file of its own, whose path becomes `ca_file`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CERTIFICATE = "a certificate begins with -----BEGIN CERTIFICATE-----"
 
 
 def problems(registries: Any) -> list[str]:
-    """All that is wrong, as sentences that begin with the place and tell no secret; none when it is right."""
+    """Return everything that is wrong, as sentences that begin with the place and show no secret."""
     return list(_sections(registries, {"mirrors": _mirror, "configs": _config}))
 
 
@@ -128,7 +128,7 @@ def _tls(place: str, tls: Any) -> Iterator[str]:
 
 
 def ca_problems(text: Any) -> Iterator[str]:
-    """What is wrong with the PEM text of a CA, as sentences that follow its name."""
+    """Yield what is wrong with the PEM text of a CA, as sentences that follow its name."""
     if not isinstance(text, str) or "-----BEGIN CERTIFICATE-----" not in text:
         hint = "a file's text is lookup('ansible.builtin.file', PATH)"
         yield f"is not the text of a certificate: {CERTIFICATE}; {hint}"
@@ -158,14 +158,14 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _kind(value: Any) -> str:
-    """A value of the wrong type may be a secret: its type is enough."""
+    """Return the name of a value's type. The value itself may be a secret."""
     return {"str": "a text", "list": "a list", "NoneType": "nothing"}.get(type(value).__name__, "this")
 
 
 def with_own(registries: Any, own: Any) -> Any:
-    """What nodes are told: `registries`, over login and CA of the operator's registry.
+    """Return `registries` merged over the login and CA of the operator's registry (metalworks_registry).
 
-    That one is metalworks_registry. What has another shape comes back as it is, for problems() to name it.
+    A value of a wrong type is returned as it is, and problems() names it.
     """
     configs = _mapping(registries).get("configs") or {}
     host = str(_mapping(own).get("address", ""))
@@ -181,13 +181,14 @@ def with_own(registries: Any, own: Any) -> Any:
     return {**registries, "configs": {**configs, host: config}}
 
 
-# The files.
+# Writing.
 
 
 def render(registries: Registries, folder: Path) -> tuple[str, dict[Path, str]]:
-    """The text of registries.yaml, and the CAs below `folder` that it names.
+    """Return the text of registries.yaml, and the texts of its CAs by their paths in `folder`.
 
-    A CA's name tells its content: another CA changes the file, and for that k3s is restarted.
+    The name of a CA's file holds a hash of its content. So another CA changes registries.yaml, which makes a
+    restart of k3s due.
     """
     authorities: dict[Path, str] = {}
     configs = {}
@@ -204,12 +205,13 @@ def render(registries: Registries, folder: Path) -> tuple[str, dict[Path, str]]:
 
 
 def ca_name(host: str, text: str) -> str:
+    """Return the name of a CA's file: the host, and the beginning of a hash of the text."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9.-]', '_', host)}-{digest[:8]}.crt"
 
 
 def _lines(mapping: Mapping[str, Any], depth: int) -> Iterator[str]:
-    """Block YAML; keys and values are JSON, which needs no YAML library to be written."""
+    """Yield lines of YAML. Keys and values are written as JSON, which needs no YAML library."""
     for key, value in sorted(mapping.items()):
         if isinstance(value, Mapping) and value:
             yield f"{'  ' * depth}{json.dumps(key)}:\n"
@@ -219,12 +221,12 @@ def _lines(mapping: Mapping[str, Any], depth: int) -> Iterator[str]:
 
 
 def mask(text: str) -> str:
-    """The rendered text without its secrets, for a diff."""
+    """Return the text of registries.yaml without its secrets, for a diff."""
     return re.sub(rf'^( *"({"|".join(SECRETS)})": ).+$', rf'\1"{MASK}"', text, flags=re.MULTILINE)
 
 
 def secrets(registries: Any) -> set[str]:
-    """The values that must not be shown."""
+    """Return the secret values, which must not be shown."""
     logins = [
         _mapping(_mapping(config).get("auth"))
         for config in _mapping(_mapping(registries).get("configs")).values()

@@ -1,4 +1,4 @@
-"""Which images a node has, which it lacks, and how it gets them: by digest, layer by layer."""
+"""Compare the images of a node with wanted ones by their digests, and import what is missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..common.run import NOT_FOUND, Run
 from ..images.record import Blob, Record
 
 CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
-PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection leaves such an image alone
+PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection keeps such images
 
 
 class NodeError(RuntimeError):
@@ -19,9 +19,9 @@ class NodeError(RuntimeError):
 
 @dataclass(frozen=True)
 class Found:
-    """What a node's containerd has."""
+    """The images and blobs in a node's containerd."""
 
-    digests: frozenset[str]  # every blob
+    digests: frozenset[str]  # of all blobs
     images: dict[str, str]  # name -> digest of the manifest
     pinned: frozenset[str]
 
@@ -31,50 +31,50 @@ NOTHING = Found(frozenset(), {}, frozenset())
 
 @dataclass(frozen=True)
 class Plan:
-    """What has to be done on a node."""
+    """The steps on a node: images to import, names to pin, blobs to send."""
 
     deliver: tuple[Record, ...]
     pin: tuple[str, ...]
-    lacking: tuple[Blob, ...]  # each once, whatever number of images it belongs to
+    lacking: tuple[Blob, ...]  # each blob once, even if several images share it
 
     @property
     def changed(self) -> bool:
-        """Whether there is anything to do."""
+        """Return whether there is anything to do."""
         return bool(self.deliver or self.pin)
 
     @property
     def bytes(self) -> int:
-        """What has to be sent."""
+        """Return how many bytes have to be sent."""
         return sum(blob.size for blob in self.lacking)
 
 
 def refuse_foreign(architectures: Mapping[str, str], machine: str) -> None:
-    """Refuse images that this node cannot run."""
-    here = architecture(machine)
-    foreign = [f"{reference} ({kind})" for reference, kind in architectures.items() if kind not in ("", here)]
+    """Raise NodeError for images of another architecture. `machine` is the name in `uname -m`."""
+    own = architecture(machine)
+    foreign = [f"{reference} ({kind})" for reference, kind in architectures.items() if kind not in ("", own)]
     if foreign:
         raise NodeError(
-            f"this node is {here}, and {', '.join(foreign)} cannot run on it: images are built for the kind "
-            f"of computer that Ansible runs on. Run it on one that is {here}, or let metalworks_notebooks "
+            f"this node is {own}, and {', '.join(foreign)} cannot run on it: images are built for the kind "
+            f"of computer that Ansible runs on. Run it on one that is {own}, or let metalworks_notebooks "
             "name images that are published for both"
         )
 
 
 def read(run: Run) -> Found:
-    """Ask containerd what it has."""
+    """Return what containerd has; NodeError if it cannot be asked."""
     blobs = ctr(run, "content", "ls", "--quiet")
     return parse(blobs, ctr(run, "images", "ls"))
 
 
 def parse(blobs: str, images: str) -> Found:
-    """Understand containerd's two lists."""
+    """Return what the outputs of `ctr content ls` and `ctr images ls` say."""
     rows = [line.split() for line in images.splitlines()[1:] if line.strip()]
     pinned = frozenset(row[0] for row in rows if PINNED in row[-1].split(","))
     return Found(frozenset(blobs.split()), {row[0]: row[2] for row in rows}, pinned)
 
 
 def plan(wanted: Iterable[Record], found: Found) -> Plan:
-    """Compare: an image is there when its name means the wanted manifest and every blob is there."""
+    """Return the steps. An image is complete if its name has the wanted manifest and no blob is missing."""
     records = list(wanted)
     deliver = tuple(record for record in records if not is_there(record, found))
     blobs = {blob.digest: blob for record in deliver for blob in record.blobs}
@@ -86,22 +86,22 @@ def plan(wanted: Iterable[Record], found: Found) -> Plan:
 
 
 def is_there(record: Record, found: Found) -> bool:
-    """Tell whether a node has an image whole."""
+    """Return whether a node has an image with all its blobs."""
     return found.images.get(record.reference) == record.manifest_digest and all(
         blob.digest in found.digests for blob in record.blobs
     )
 
 
-def apply(run: Run, what: Plan, archive: str) -> None:
-    """Import what was sent, and pin it. containerd checks each blob against its digest as it takes it in."""
-    if what.deliver:
+def apply(run: Run, steps: Plan, archive: str) -> None:
+    """Import the archive and pin the images. containerd verifies the digest of each blob it imports."""
+    if steps.deliver:
         ctr(run, "images", "import", archive)
-    for reference in what.pin:
+    for reference in steps.pin:
         ctr(run, "images", "label", reference, PINNED)
 
 
 def ctr(run: Run, *arguments: str) -> str:
-    """Run k3s's containerd client."""
+    """Run k3s's containerd client and return its output; NodeError explains a failure."""
     code, out, err = run([*CTR, *arguments])
     if code == NOT_FOUND:
         raise NodeError("k3s is not installed on this node: run playbooks/cluster.yml first")
@@ -116,15 +116,15 @@ def ctr(run: Run, *arguments: str) -> str:
     return out
 
 
-def report(records: Iterable[Record], found: Found, what: Plan) -> list[dict[str, object]]:
-    """Return one entry per image; a shared layer counts for the first that brings it."""
-    left = {blob.digest: blob.size for blob in what.lacking}
+def report(records: Iterable[Record], found: Found, steps: Plan) -> list[dict[str, object]]:
+    """Return an entry for each image. The bytes of a shared layer count for the first image that has it."""
+    left = {blob.digest: blob.size for blob in steps.lacking}
     return [
         {
             "reference": record.reference,
             "digest": record.manifest_digest,
             "present": is_there(record, found),
-            "sent": record in what.deliver,
+            "sent": record in steps.deliver,
             "bytes": sum(left.pop(blob.digest, 0) for blob in record.blobs),
         }
         for record in records

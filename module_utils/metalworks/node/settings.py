@@ -1,4 +1,4 @@
-"""What a machine's kernel and files must be set to before it can be a node: found, planned, applied."""
+"""Set a machine's kernel parameters, modules, swap and host name so that it can be a node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SWAP_LINE = re.compile(r"^(?!\s*#)\s*\S+\s+\S+\s+swap\s", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the role asks for."""
+    """The wanted settings."""
 
     sysctls: Mapping[str, str]
     modules: Sequence[str]
@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What the machine has."""
+    """The settings that the machine has. None stands for a file or parameter that does not exist."""
 
     in_container: bool
     sysctls: Mapping[str, str | None]
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: write a file, set a parameter, or run a program."""
+    """One step: write a file, set a parameter, or run a program."""
 
     sentence: str
     file: str = ""
@@ -52,7 +52,7 @@ class Step:
 
 
 def read(run: Run, wanted: Wanted, root: Path) -> Found:
-    """Look at the machine below `root`."""
+    """Return the machine's settings. `root` is / but in tests."""
     names = (SYSCTL_FILE, MODULES_FILE, "etc/fstab", "etc/hosts", "proc/swaps", "proc/modules")
     files = {name: read_text(root / name) for name in names}
     hostname = socket.gethostname()
@@ -79,12 +79,12 @@ def plan(wanted: Wanted, found: Found) -> list[Step]:
 
 
 def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
-    """Do the steps; the first that fails ends it."""
+    """Do the steps; RuntimeError or OSError if one fails."""
     for step in steps:
         if step.file:
             path = root / step.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            # /etc/hosts may be a mount of its own, which cannot be replaced, only written.
+            # In a container /etc/hosts may be a mount, which can be written but not replaced.
             if step.file == "etc/hosts":
                 path.write_text(step.text)
             else:
@@ -99,7 +99,7 @@ def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
 
 
 def warnings(wanted: Wanted, found: Found) -> list[str]:
-    """What the role does not change and the operator should know."""
+    """Return what the operator should know and the role does not change."""
     if found.in_container:
         return list(_shared_limits(wanted, found))
     if found.time_synchronised:
@@ -110,7 +110,7 @@ def warnings(wanted: Wanted, found: Found) -> list[str]:
 
 
 def _shared_limits(wanted: Wanted, found: Found) -> Iterator[str]:
-    """Limits that all containers of a computer share: too low, and the kubelet does not start."""
+    """Yield the limits that all containers of a computer share and that are too low for a kubelet."""
     for name, value in wanted.sysctls.items():
         if name.startswith("fs.") and not _suffices(name, found.sysctls[name], value):
             yield (
@@ -129,7 +129,7 @@ def _module_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
 
 
 def _sysctl_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
-    # A container shares the kernel: only what its network namespace has of its own may be set.
+    # A container shares the kernel. Only parameters of its own network namespace may be set.
     ours = {
         name: value
         for name, value in sorted(wanted.sysctls.items())
@@ -144,7 +144,7 @@ def _sysctl_steps(wanted: Wanted, found: Found) -> Iterator[Step]:
 
 
 def _suffices(name: str, found: str | None, wanted: str) -> bool:
-    """A limit may be higher than wanted; anything else must be equal."""
+    """Return whether a parameter is as wanted; a limit (fs.) may also be higher."""
     if found is not None and name.startswith("fs.") and found.isdigit() and wanted.isdigit():
         return int(found) >= int(wanted)
     return found == wanted
@@ -176,7 +176,7 @@ def _read_sysctl(root: Path, name: str) -> str | None:
 
 
 def _loaded(root: Path, modules: str, wanted: Sequence[str]) -> frozenset[str]:
-    """Loaded or built in: a module that is built in shows only under /sys/module."""
+    """Return the wanted modules that are loaded, or built in: those are listed only in /sys/module."""
     names = {line.split()[0] for line in modules.splitlines() if line}
     return frozenset(name for name in wanted if name in names or (root / "sys/module" / name).exists())
 
