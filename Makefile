@@ -65,7 +65,7 @@ test-refusals: artifacts ## What must be refused, each with its message
 	@pytest tests/refusals
 
 test-molecule: artifacts ## One scenario per role; one alone: make test-molecule SCENARIOS=k3s_server
-	@tests/molecule.sh $(SCENARIOS)
+	@python tests/scenarios.py $(SCENARIOS)
 
 test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then the browser
 	@molecule test --scenario-name default
