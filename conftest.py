@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import testinfra
 import testinfra.backend.ssh
 import testinfra.utils.ansible_runner
 from ansible import constants as C
@@ -33,13 +34,16 @@ from testinfra.backend.ssh import SshBackend
 ROOT = Path(__file__).resolve().parent
 DEFAULTS = ROOT / "roles" / "platform_defaults" / "defaults" / "main.yml"
 
-# The commands that a person would run first after a failure.
+# The commands that a person would run first after a failure. Only a server has a kubeconfig.
+KUBECTL = "test ! -e /etc/rancher/k3s/k3s.yaml || /usr/local/bin/k3s kubectl get --all-namespaces"
 EXPLANATIONS = {
-    "units": "systemctl --failed --no-legend",
+    "failed units": "systemctl --failed --no-legend",
     "journal of k3s": "journalctl --no-pager --lines 60 --unit 'k3s*'",
-    "events": "test -S /run/k3s/containerd/containerd.sock"
-    " && /usr/local/bin/k3s kubectl get events --all-namespaces --sort-by .lastTimestamp | tail -n 30",
+    "pods": f"{KUBECTL} pods --output wide",
+    "events": f"{KUBECTL} events --sort-by .lastTimestamp | tail -n 30",
 }
+# The tests that need running machines, whether or not they ask one themselves.
+NEED_MACHINES = ("molecule", "tests/browser", "tests/contract", "tests/platform")
 
 # The passwords of sudo by the machine's address.
 PASSWORD = {"ansible_host", "ansible_become_password"}
@@ -127,24 +131,40 @@ def pytest_configure(config: pytest.Config) -> None:
     testinfra.backend.ssh.SshBackend = Ssh
 
 
-def explanation(host: Any, command: str) -> str:
-    """Return a command's output on a machine, or why the machine cannot be reached."""
-    try:
-        answer = host.run(command)
-    except RuntimeError as error:
-        return str(error)
-    return str(answer.stdout + answer.stderr).strip()
+def explanations(host: Any) -> Iterator[tuple[str, str]]:
+    """Yield each command's title and output on a machine, or why the machine cannot be reached."""
+    for title, command in EXPLANATIONS.items():
+        try:
+            with host.sudo():
+                answer = host.run(command)
+        except RuntimeError as error:
+            yield title, str(error)
+            return
+        if text := str(answer.stdout + answer.stderr).strip():
+            yield title, text
+
+
+def machines_of(item: pytest.Item) -> list[Any]:
+    """The machines that may explain a failure: the test's own, else those of the inventory that is asked."""
+    host = getattr(item, "funcargs", {}).get("host")
+    if host is not None:
+        return [host]
+    if not item.nodeid.startswith(NEED_MACHINES):
+        return []
+    inventory = item.config.option.ansible_inventory
+    return list(testinfra.get_hosts(["ansible://k3s_cluster"], ansible_inventory=inventory))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add to a failure what a person would look at first."""
     outcome: Any = yield
     report = outcome.get_result()
-    host = getattr(item, "funcargs", {}).get("host")
-    if report.failed and host is not None:
-        for title, command in EXPLANATIONS.items():
-            if text := explanation(host, command):
-                report.sections.append((f"{title} ({host.backend.get_pytest_id()})", text))
+    if not report.failed:
+        return
+    for host in machines_of(item):
+        for title, text in explanations(host):
+            report.sections.append((f"{title} ({host.backend.get_pytest_id()})", text))
 
 
 @pytest.fixture(scope="session")

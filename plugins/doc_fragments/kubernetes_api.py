@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Ansible reads DOCUMENTATION of this class."""
+    """Ansible's way to find it."""
 
     DOCUMENTATION = r"""
 options:

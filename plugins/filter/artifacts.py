@@ -1,4 +1,4 @@
-"""Filters that read the catalogue without fetching anything."""
+"""Filters that read the catalogue as the module artifact does, where nothing is to be fetched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import ansible.module_utils
 
-# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 import yaml
@@ -29,7 +29,7 @@ def published() -> Mapping[str, Any]:
 def artifact_catalogue(overrides: Any = None) -> dict[str, Any]:
     """Return artifacts.yml with an inventory's `metalworks_artifacts` merged over it.
 
-    Overrides that cannot be merged are left out, so that preflight can run and report them.
+    Overrides whose shape preflight refuses are left out, so that preflight can say what is wrong with them.
     """
     entries, given = published(), overrides or {}
     found: dict[str, Any] = merged(entries, {} if any(shape_problems(entries, given)) else given)
@@ -37,7 +37,7 @@ def artifact_catalogue(overrides: Any = None) -> dict[str, Any]:
 
 
 class FilterModule:
-    """Ansible calls filters() of this class."""
+    """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""

@@ -10,7 +10,7 @@ from typing import Any
 import ansible.module_utils
 from ansible.errors import AnsibleFilterError
 
-# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.k3s.registries import with_own
@@ -47,7 +47,7 @@ def k3s_server_order(servers: Sequence[str], hostvars: Mapping[str, Any], name: 
 
 
 class FilterModule:
-    """Ansible calls filters() of this class."""
+    """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
         """The filters by the names that playbooks use."""

@@ -1,4 +1,4 @@
-"""Turn the results of the module preflight_machine into sentences."""
+"""Filters that carry data to and from the checks of roles/preflight."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Patterns for Ansible's error when no module could run on a machine; the first that fits counts. A pattern
-# is a part of a message and never a single word, because tracebacks and paths contain words like python.
+# The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and
+# paths are full of words like python: so a pattern is a piece of a message, never a lone word.
 REASONS = (
     (
         r"Host key verification failed",
@@ -59,7 +59,7 @@ REASONS = (
 
 
 def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
-    """Return the sentences about all machines, from the module's result or Ansible's error for each."""
+    """All sentences about all machines, from what the module returned for each."""
     return [
         *(sentence for host, result in results.items() for sentence in _of_one(host, result, hostvars[host])),
         *_shared(results, "hostname", "call themselves {value}: set a name of its own on each (hostnamectl)"),
@@ -97,10 +97,9 @@ def _shared(results: Mapping[str, Mapping[str, Any]], fact: str, sentence: str) 
 
 
 class FilterModule:
-    """Ansible calls filters() of this class."""
+    """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by the names that templates use."""
         return {
             "preflight_problems": preflight_problems,
         }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.waiting import wait_for
 from visitor import User, Visitor
 
 CUSTOM_IMAGE = "datascience"
@@ -109,8 +109,8 @@ def delete_pod(core: Any, namespace: str, user: User) -> str:
     """Delete the user's pod without the hub, and wait until it is gone."""
     uid: str = core.read_namespaced_pod(user.pod, namespace).metadata.uid
     core.delete_namespaced_pod(user.pod, namespace, grace_period_seconds=1)
-    deadline = time.monotonic() + 60
-    while any(pod.metadata.name == user.pod for pod in core.list_namespaced_pod(namespace).items):
-        assert time.monotonic() < deadline, f"pod {user.pod} does not go away"
-        time.sleep(0.5)
+    wait_for(
+        lambda: user.pod not in {pod.metadata.name for pod in core.list_namespaced_pod(namespace).items},
+        f"pod {user.pod} does not go away",
+    )
     return uid

@@ -8,24 +8,16 @@ from __future__ import annotations
 import base64
 import json
 import shlex
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import testinfra
 import yaml
+from tests.support.waiting import wait_for
 
 WAIT_SECONDS = 90
-
-
-def wait_for(holds: Callable[[], bool], told: str, seconds: float = WAIT_SECONDS) -> None:
-    """Return as soon as a condition holds; say what was missed when it does not."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"{told} (waited {seconds:.0f} s)"
-        time.sleep(0.5)
 
 
 class Machine:

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.support.waiting import wait_for
 
-from .conftest import Cluster, Machine, wait_for
+from .conftest import Cluster, Machine
 
 FRIEND = {"podSelector": {"matchLabels": {"friend": "yes"}}}
 

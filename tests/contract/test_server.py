@@ -8,8 +8,9 @@ import re
 
 import pytest
 import yaml
+from tests.support.waiting import wait_for
 
-from .conftest import Cluster, Machine, wait_for
+from .conftest import Cluster, Machine
 
 SERVER = "/var/lib/rancher/k3s/server"
 

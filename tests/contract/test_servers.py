@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.support.waiting import wait_for
 
-from .conftest import Machine, wait_for
+from .conftest import Machine
 
 
 @pytest.fixture(scope="module")

@@ -4,50 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import requests
 from running import LAB, ROOT, make, play
+from tests.support.hub import Hub
+from tests.support.waiting import wait_for
 
 STATE = ROOT / "inventories" / "lab" / ".state" / LAB
 MACHINES = [f"{LAB}-metal-1", f"{LAB}-metal-2"]
 USER = "user1"
-
-
-class Hub:
-    """The hub's REST API with the platform's own token."""
-
-    def __init__(self) -> None:
-        self.url = json.loads((STATE / "platform.json").read_text())["hub_url"].rstrip("/") + "/hub/api"
-        token = (STATE / "secrets" / "hub_api_token").read_text().split()[0]
-        self.headers = {"Authorization": f"token {token}"}
-
-    def user(self) -> dict[str, Any]:
-        answer = requests.get(f"{self.url}/users/{USER}", headers=self.headers, timeout=10)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def start(self) -> None:
-        body = {"profile": "minimal"}
-        requests.post(f"{self.url}/users/{USER}/server", headers=self.headers, json=body, timeout=30)
-        wait_for(lambda: self.user()["servers"].get("", {}).get("ready"), "the server does not start")
-
-    def answers(self) -> bool:
-        try:
-            return bool(self.user())
-        except requests.RequestException:
-            return False
-
-
-def wait_for(holds: Callable[[], Any], otherwise: str, seconds: int = 180) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"{otherwise} (waited {seconds} s)"
-        time.sleep(1)
 
 
 def kubectl(*arguments: str) -> str:
@@ -58,31 +24,30 @@ def kubectl(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     make("up")
-    hub = Hub()
-    # The hub knows a user from the first login on.
-    requests.post(f"{hub.url}/users/{USER}", headers=hub.headers, timeout=30)
+    url = json.loads((STATE / "platform.json").read_text())["hub_url"]
+    hub = Hub(url, (STATE / "secrets" / "hub_api_token").read_text().split()[0])
+    hub.ask("POST", f"/users/{USER}")  # the hub knows a user from the first login on
     yield hub
     make("down")
 
 
 def test_idle_server_is_culled_and_its_home_kept(hub: Hub) -> None:
-    hub.start()
+    hub.start(USER, "minimal")
     kubectl("exec", f"jupyter-{USER}", "--", "sh", "-c", "echo kept > /home/jovyan/mark")
     soon = {"jupyterhub_cull_timeout_seconds": 15, "jupyterhub_cull_every_seconds": 5}
     play("playbooks/jupyterhub.yml", "--extra-vars", json.dumps(soon))
-    wait_for(lambda: hub.answers() and not hub.user()["servers"], "the idle server is not culled")
+    wait_for(lambda: hub.answers() and not hub.servers(USER), "the idle server is not culled", 300)
     play("playbooks/jupyterhub.yml")
-    hub.start()
+    hub.start(USER, "minimal")
     assert kubectl("exec", f"jupyter-{USER}", "--", "cat", "/home/jovyan/mark").strip() == "kept"
 
 
 def test_home_and_hub_outlive_a_restart_of_all_machines(hub: Hub) -> None:
-    hub.start()
+    hub.start(USER, "minimal")
     kubectl("exec", f"jupyter-{USER}", "--", "sh", "-c", "echo again > /home/jovyan/mark")
     subprocess.run(["docker", "restart", *MACHINES], check=True, capture_output=True)
     make("up")
-    wait_for(hub.answers, "the hub does not come back")
-    requests.delete(f"{hub.url}/users/{USER}/server", headers=hub.headers, timeout=60)
-    wait_for(lambda: not hub.user()["servers"], "the old server is not forgotten")
-    hub.start()
+    wait_for(hub.answers, "the hub does not come back", 300)
+    hub.stop(USER)
+    hub.start(USER, "minimal")
     assert kubectl("exec", f"jupyter-{USER}", "--", "cat", "/home/jovyan/mark").strip() == "again"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
+from tests.support.waiting import wait_for
 
 from kubernetes import client
-
-WAIT_SECONDS = 120
 
 
 class Sandbox:
@@ -122,22 +118,12 @@ class Sandbox:
         )
         return output
 
-    def fetch(self, name: str, host: str, port: int = 8000, path: str = "/") -> str:
+    def fetch(self, name: str, host: str, port: int = 8000, path: str = "/", *, seconds: int = 10) -> str:
         """GET http://host:port/path from inside a pod; the body, or the exception's name."""
         program = (
             "import urllib.request as u,sys\n"
-            f"try: print(u.urlopen('http://{host}:{port}{path}', timeout=3).read().decode().strip())\n"
-            "except Exception as e: print(type(e).__name__, e)"
+            f"try: answer = u.urlopen('http://{host}:{port}{path}', timeout={seconds})\n"
+            "except Exception as e: print(type(e).__name__, e)\n"
+            "else: print(answer.read().decode().strip())"
         )
         return self.run(name, "python3", "-c", program).strip()
-
-
-def wait_for(
-    condition: Callable[[], bool], why: str | Callable[[], str], seconds: int = WAIT_SECONDS
-) -> None:
-    """Poll a condition each half second; fail with the reason when it does not come true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(why if isinstance(why, str) else why())
-        time.sleep(0.5)

@@ -8,7 +8,8 @@ import urllib.request
 from typing import Any
 
 import pytest
-from sandbox import Sandbox, wait_for
+from sandbox import Sandbox
+from tests.support.waiting import wait_for
 
 from kubernetes import client
 
@@ -181,10 +182,12 @@ def test_network_policy_blocks_and_allows(sandbox: Sandbox, nodes: list[Any]) ->
         },
     )
     began = time.monotonic()
-    wait_for(lambda: sandbox.fetch("stranger-0", target) != "target", "the policy is not enforced", 30)
+    wait_for(
+        lambda: sandbox.fetch("stranger-0", target, seconds=5) != "target", "the policy is not enforced", 30
+    )
     print(f"enforced within {time.monotonic() - began:.1f} s")
     assert [sandbox.fetch(f"friend-{n}", target) for n in numbers] == ["target"] * len(nodes)
-    assert all(sandbox.fetch(f"stranger-{n}", target) != "target" for n in numbers)
+    assert all(sandbox.fetch(f"stranger-{n}", target, seconds=5) != "target" for n in numbers)
     sandbox.networking.delete_namespaced_network_policy("only-friends", sandbox.namespace)
     wait_for(
         lambda: sandbox.fetch("stranger-0", target) == "target", "the policy's removal has no effect", 30

@@ -9,7 +9,8 @@ import urllib.request
 from typing import Any
 
 import pytest
-from sandbox import Sandbox, wait_for
+from sandbox import Sandbox
+from tests.support.waiting import wait_for
 
 from kubernetes import client
 
@@ -88,10 +89,10 @@ def test_user_pod_reaches_the_hub_and_little_else(
     sandbox, name = like_a_user
     assert "version" in sandbox.fetch(name, "hub", 8081, "/hub/api/")
     proxy_api = core.read_namespaced_service("proxy-api", namespace).spec.cluster_ip
-    blocked = sandbox.fetch(name, proxy_api, 8001, "/api/routes")
+    blocked = sandbox.fetch(name, proxy_api, 8001, "/api/routes", seconds=5)
     assert "URLError" in blocked or "timeout" in blocked.lower(), blocked
     node = next(iter(platform["nodes"].values()))
-    blocked = sandbox.fetch(name, node, 10250)
+    blocked = sandbox.fetch(name, node, 10250, seconds=5)
     assert "timed out" in blocked or "timeout" in blocked.lower(), f"a private address was reached: {blocked}"
 
 
@@ -100,7 +101,10 @@ def test_user_pod_is_not_reached_by_its_neighbours(like_a_user: Any, sandbox: Sa
     address = hub_sandbox.core.read_namespaced_pod(name, hub_sandbox.namespace).status.pod_ip
     sandbox.pod("neighbour")
     wait_for(
-        lambda: "refused" in (found := sandbox.fetch("neighbour", address).lower()) or "timed out" in found,
+        lambda: (
+            "refused" in (found := sandbox.fetch("neighbour", address, seconds=5).lower())
+            or "timed out" in found
+        ),
         "a pod of another namespace reaches a user's pod",
         20,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests.support import playbooks
+from tests.support.playbooks import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "molecule" / "shared"
@@ -19,35 +19,12 @@ ENVIRONMENT = {
     "METALWORKS_MOLECULE": NAME,
     "METALWORKS_MOLECULE_NETWORK": os.environ.get("METALWORKS_NEGATIVE_NETWORK", "172.30.10"),
     "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-    "ANSIBLE_FORCE_COLOR": "0",
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a playbook ended, and what it said, with its line breaks taken out."""
-
-    code: int
-    said: str
-
-    @property
-    def changed_nothing(self) -> bool:
-        return "changed=0" in self.said and not any(f"changed={n}" in self.said for n in range(1, 10))
-
-
 def play(playbook: Path, inventory: Path, **variables: Any) -> Outcome:
-    extra = (
-        ["--extra-vars", yaml.safe_dump(variables, default_flow_style=True, width=10**6)] if variables else []
-    )
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", inventory, playbook, *extra],
-        env=ENVIRONMENT,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return Outcome(done.returncode, " ".join((done.stdout + done.stderr).split()))
+    """Run a playbook with the environment of these tests, which a test may change."""
+    return playbooks.play(playbook, inventory, environment=ENVIRONMENT, **variables)
 
 
 class Machine:

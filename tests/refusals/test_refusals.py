@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from playing import ROOT, Machine, play
+from tests.support.waiting import wait_for
 
 HERE = Path(__file__).parent
 CASES = yaml.safe_load((HERE / "cases.yml").read_text())
@@ -138,8 +138,12 @@ def in_state(machine: Machine, case: dict[str, Any], k3s: Path | None) -> Iterat
         machine.install(k3s)
     if "before" in case:
         machine.run(case["before"])
-    while "ready" in case and not machine.run(f"{case['ready']} && echo yes || true"):
-        time.sleep(0.1)
+    if "ready" in case:
+        wait_for(
+            lambda: machine.run(f"{case['ready']} && echo yes || true"),
+            f"the machine is not in the state of {case['id']}",
+            every=0.1,
+        )
     machine.run("touch /run/marker")
     try:
         yield

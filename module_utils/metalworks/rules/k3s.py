@@ -1,4 +1,4 @@
-"""Rules for k3s: the configuration that the roles would write, networks, token, and room for pods."""
+"""Will k3s start with what the roles write for each node, and do the parts around it fit?"""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..k3s.wanted import WantedNode, peers
 from .platform import Platform
 
 SHORTEST_TOKEN = 16
-# Problems that rules of hosts.py name already, for the inventory as a whole.
+# What other rules judge and say better, for the inventory as a whole (rules/hosts.py).
 JUDGED_ELSEWHERE = {"node-name", "node-ip"}
 KEEPS_PODS_AWAY = ("NoSchedule", "NoExecute")
 
 
 def api_address(platform: Platform) -> Iterator[str]:
-    """Refuse a `k3s_api_address` that is no address or name of a load balancer in front of the servers."""
+    """Refuse what cannot stand in front of the servers."""
     for hosts, given in platform.on_machines("k3s_api_address"):
         text = str(given or "")
         address = parse_address(text)
@@ -37,18 +37,18 @@ def api_address(platform: Platform) -> Iterator[str]:
 
 
 def configuration(platform: Platform) -> Iterator[str]:
-    """Refuse a configuration with which k3s would not start, and servers that differ but must agree."""
+    """Refuse a configuration with which k3s would not start, and servers that do not agree."""
     nowhere = not platform.cluster.servers or any(api_address(platform))
     for node in platform.nodes:
         where = f"host {node.host}, k3s_{node.role}_config"
         yield from (f"{where}: {sentence}" for sentence in node.faults)
         for sentence in settings.problems(node.role, _own(node), _version(platform), _peers(platform, node)):
-            if not (nowhere and sentence.startswith("server: ")):  # another rule names the cause
+            if not (nowhere and sentence.startswith("server: ")):  # the cause is said once, elsewhere
                 yield f"{where}: {sentence}"
 
 
 def inner_networks(platform: Platform) -> Iterator[str]:
-    """Refuse a machine whose address lies in the network of pods or services: no pod could reach it."""
+    """Refuse a machine whose address lies in the pods' or the services' network: no pod would reach it."""
     inner = {"cluster-cidr": platform.cluster.pod_networks, "service-cidr": platform.cluster.service_networks}
     for key, networks in inner.items():
         for text in networks:
@@ -65,9 +65,9 @@ def inner_networks(platform: Platform) -> Iterator[str]:
 
 
 def token(platform: Platform) -> Iterator[str]:
-    """Refuse a token that can be guessed, or that k3s would read differently."""
+    """Refuse a token that can be guessed, or that k3s reads otherwise than it is written."""
     if not platform.gives("k3s_token"):
-        return  # a generated token is long and random
+        return  # the one that is made is long and random
     for _, given in platform.on_machines("k3s_token"):
         text = str(given)
         secret = text.rpartition(":")[2]
@@ -81,7 +81,7 @@ def token(platform: Platform) -> Iterator[str]:
 
 
 def nodes_for_pods(platform: Platform) -> Iterator[str]:
-    """Refuse a cluster in which taints keep the applications' pods away from all nodes."""
+    """Refuse a cluster none of whose nodes takes the applications' pods."""
     away = {node.host: _taints(node.config) for node in platform.nodes}
     if not away or not all(away.values()) or _has_tolerations(platform.values["jupyterhub_values"]):
         return
@@ -130,7 +130,7 @@ def _peers(platform: Platform, node: WantedNode) -> list[dict[str, Any]]:
 
 
 def _taints(config: Mapping[str, Any]) -> list[str]:
-    """Return the taints with which a node of this configuration keeps pods away."""
+    """Return what keeps pods away from a node that has this configuration."""
     kubelet = [str(each) for each in as_list(config.get("kubelet-arg") or [])]
     registered = [
         each.partition("=")[2] for each in kubelet if each.lstrip("-").startswith("register-with-taints=")
@@ -142,7 +142,7 @@ def _taints(config: Mapping[str, Any]) -> list[str]:
 
 
 def _has_tolerations(values: Any) -> bool:
-    """Return whether the inventory sets tolerations of the hub's pods (tolerations, extraTolerations)."""
+    """Tell whether the inventory says what the hub's pods tolerate (tolerations, extraTolerations)."""
     if isinstance(values, Mapping):
         return any(
             str(key).endswith("olerations") or _has_tolerations(value) for key, value in values.items()

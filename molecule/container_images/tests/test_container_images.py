@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
 from typing import Any
 
 import pytest
+import testinfra
+from tests.support.scenario import run_pod
 
 NODES = ("server-1", "agent-1")
+NAMESPACE = "container-images"
 IMAGES = ("metalworks.local/proxy:5.3.0-", "metalworks.local/greeter:2-")
 
 
@@ -42,27 +43,29 @@ def test_nothing_of_the_delivery_is_left_behind(host: Any) -> None:
     assert host.check_output("sudo find /home /root -path '*/.ansible/*' -name '*.tar'") == ""
 
 
-@pytest.mark.parametrize("node", NODES)
-def test_a_pod_runs_from_the_image_without_a_pull(request: pytest.FixtureRequest, node: str) -> None:
-    import testinfra
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Any:
+    """The server, with a namespace for pods."""
+    inventory = request.config.option.ansible_inventory
+    found = testinfra.get_host("ansible://server-1", ansible_inventory=inventory)
+    if found.run(f"sudo k3s kubectl get namespace {NAMESPACE}").rc:
+        found.check_output(f"sudo k3s kubectl create namespace {NAMESPACE}")
+    return found
 
-    server = testinfra.get_host(
-        "ansible://server-1", ansible_inventory=request.config.option.ansible_inventory
-    )
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_pod_runs_from_the_image_without_a_pull(server: Any, node: str) -> None:
     pod = f"greeter-{node}"
     container = {"name": "main", "image": named(server, IMAGES[1]), "imagePullPolicy": "Never"}
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": pod},
-        "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
-    }
-    server.run(f"sudo k3s kubectl delete pod {pod} --ignore-not-found --now")
-    server.check_output(f"echo '{json.dumps(manifest)}' | sudo k3s kubectl create --filename -")
-    until = time.monotonic() + 60
-    phase = ""
-    while phase != "Running" and time.monotonic() < until:
-        time.sleep(1)
-        phase = server.check_output(f"sudo k3s kubectl get pod {pod} --output jsonpath={{.status.phase}}")
-    assert phase == "Running", server.run(f"sudo k3s kubectl describe pod {pod}").stdout
-    assert server.check_output(f"sudo k3s kubectl exec {pod} -- cat /greeting.txt") == "The image is here."
+    run_pod(
+        server,
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": pod},
+            "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
+        },
+        NAMESPACE,
+    )
+    said = server.check_output(f"sudo k3s kubectl exec --namespace {NAMESPACE} {pod} -- cat /greeting.txt")
+    assert said == "The image is here."

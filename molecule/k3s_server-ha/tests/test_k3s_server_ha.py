@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from typing import Any
 
+from tests.support.scenario import kubectl
+
 SERVERS = ["server-1", "server-2", "server-3"]
-
-
-def kubectl(host: Any, arguments: str) -> Any:
-    return json.loads(host.check_output(f"sudo k3s kubectl {arguments} --output json"))
 
 
 def test_every_server_sees_three_ready_servers(host: Any) -> None:

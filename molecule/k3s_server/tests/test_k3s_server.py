@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
+from pathlib import Path
 from typing import Any
 
+from tests.support.scenario import converge_again, invocation, kubectl
+from tests.support.waiting import wait_for
+
+SCENARIO = Path(__file__).parents[1]
 TOKEN = "correct-horse-battery-staple"
-
-
-def kubectl(host: Any, arguments: str) -> Any:
-    return json.loads(host.check_output(f"sudo k3s kubectl {arguments} --output json"))
-
-
-def invocation(host: Any) -> str:
-    return str(host.check_output("systemctl show --property InvocationID --value k3s"))
 
 
 def test_the_node_is_ready_and_labelled(host: Any) -> None:
@@ -26,13 +21,14 @@ def test_the_node_is_ready_and_labelled(host: Any) -> None:
 
 
 def test_a_pod_of_the_cluster_runs(host: Any) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        pods = kubectl(host, "get pods --namespace kube-system --selector k8s-app=kube-dns")["items"]
-        if pods and all(each["status"]["phase"] == "Running" for each in pods):
-            return
-        time.sleep(1)
-    raise AssertionError(f"CoreDNS does not run: {[pod['status'] for pod in pods]}")
+    def pods() -> list[Any]:
+        found = kubectl(host, "get pods --namespace kube-system --selector k8s-app=kube-dns")
+        return [each["status"] for each in found["items"]]
+
+    wait_for(
+        lambda: (found := pods()) and all(status["phase"] == "Running" for status in found),
+        lambda: f"CoreDNS does not run: {pods()}",
+    )
 
 
 def test_the_service_starts_at_boot(host: Any) -> None:
@@ -73,16 +69,10 @@ def test_the_record_of_the_start_matches_the_files(host: Any) -> None:
         assert host.run(f"echo '{sums}' | sha256sum --check --quiet").rc == 0
 
 
-def test_a_second_converge_left_the_process_alone(host: Any) -> None:
-    """Idempotence has run before: besides the restarts of the test below k3s was started once."""
-    with host.sudo():
-        restarts = host.run(
-            "journalctl --no-pager --output cat | grep -c 'COMMAND=[^ ]*systemctl restart k3s$'"
-        ).stdout
-        starts = host.check_output(
-            "journalctl --no-pager --output cat --unit k3s | grep -c '^Started k3s.service'"
-        )
-    assert int(starts) == 1 + int(restarts)
+def test_the_same_again_restarts_nothing(host: Any) -> None:
+    before = invocation(host)
+    assert converge_again(SCENARIO, "one_machine.yml").changed_nothing
+    assert invocation(host) == before
     assert host.check_output("systemctl show --property NRestarts --value k3s") == "0"
 
 
@@ -90,9 +80,10 @@ def test_a_pod_outlives_a_restart_of_k3s(host: Any) -> None:
     before = {pod["metadata"]["uid"]: pod for pod in kubectl(host, "get pods --all-namespaces")["items"]}
     first = invocation(host)
     host.check_output("sudo systemctl restart k3s")
-    until = time.monotonic() + 90
-    while host.run("sudo k3s kubectl get --raw /readyz").rc and time.monotonic() < until:
-        time.sleep(1)
+    wait_for(
+        lambda: host.run("sudo k3s kubectl get --raw /readyz").rc == 0,
+        "the API does not answer after a restart of k3s",
+    )
     after = {pod["metadata"]["uid"]: pod for pod in kubectl(host, "get pods --all-namespaces")["items"]}
     assert invocation(host) != first
     assert set(before) <= set(after)

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra
+from tests.support.playbooks import Outcome, play
+from tests.support.scenario import INVENTORIES, LAB, NETWORK, STATE
 
-SHARED = Path(__file__).parents[2] / "shared"
-LAB = os.environ.get("METALWORKS_MOLECULE", "molecule")
-NETWORK = os.environ.get("METALWORKS_MOLECULE_NETWORK", "172.30.8")
+SHARED = INVENTORIES.parent
 computer = testinfra.get_host("local://")
 
 
-def play(playbook: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def run(playbook: str, **variables: Any) -> Outcome:
     """Run a shared playbook as a person would."""
-    inventory = SHARED / "inventory" / "two_machines.yml"
-    return subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", inventory, SHARED / playbook),
-            *("--extra-vars", json.dumps(variables)),
-        ],
-        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return play(SHARED / playbook, INVENTORIES / "two_machines.yml", **variables)
 
 
 def machines(*filters: str) -> set[str]:
@@ -58,7 +46,7 @@ def test_machine_has_its_own_identity(host: Any) -> None:
     others = {
         other.check_output("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub")
         for other in testinfra.get_hosts(
-            ["ansible://k3s_cluster"], ansible_inventory=str(SHARED / "inventory" / "two_machines.yml")
+            ["ansible://k3s_cluster"], ansible_inventory=str(INVENTORIES / "two_machines.yml")
         )
     }
     assert len(others) == 2
@@ -69,7 +57,7 @@ def test_machine_keeps_its_data_on_a_volume(host: Any) -> None:
 
 
 def test_person_gets_in_with_the_ssh_config(host: Any) -> None:
-    config = SHARED / "inventory" / ".state" / LAB / "ssh" / "config"
+    config = STATE / "ssh" / "config"
     name = host.check_output("hostname")
     assert computer.check_output(f"ssh -F {config} {name} hostname") == name
 
@@ -80,19 +68,17 @@ class TestLife:
     def test_stopped_machine_is_started_again(self) -> None:
         computer.check_output(f"docker stop {LAB}-agent-1")
         assert machines("status=running") == {f"{LAB}-server-1"}
-        done = play("create.yml")
-        assert done.returncode == 0, done.stdout
+        run("create.yml").check()
         assert machines("status=running") == {f"{LAB}-server-1", f"{LAB}-agent-1"}
 
     def test_machine_that_differs_is_refused_by_name_and_left_alone(self) -> None:
         before = computer.check_output(
             f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1"
         )
-        refused = play("create.yml", lab_machines_outdated="refuse", lab_machines_memory="1g")
-        assert refused.returncode == 2
-        said = " ".join(refused.stdout.split())
-        assert f"server-1 (container {LAB}-server-1) was made with another memory." in said
-        assert "lab_machines_outdated=replace" in said
+        refused = run("create.yml", lab_machines_outdated="refuse", lab_machines_memory="1g")
+        assert refused.code == 2
+        assert f"server-1 (container {LAB}-server-1) was made with another memory." in refused.said
+        assert "lab_machines_outdated=replace" in refused.said
         after = computer.check_output(
             f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {LAB}-server-1"
         )
@@ -107,13 +93,12 @@ class TestLife:
 
         before = state()
         other = tmp_path / "other checkout"
-        refused = play(playbook, lab_machines_outdated="refuse", lab_machines_state_dir=str(other))
-        assert refused.returncode == 2
-        said = " ".join(refused.stdout.split())
-        made_by = (SHARED / "inventory" / ".state" / LAB).resolve()
-        assert f"another checkout made: its folder is {made_by}" in said
-        assert "LAB=" in said
-        assert "lab_machines_outdated=replace" in said
+        refused = run(playbook, lab_machines_outdated="refuse", lab_machines_state_dir=str(other))
+        assert refused.code == 2
+        made_by = STATE.resolve()
+        assert f"another checkout made: its folder is {made_by}" in refused.said
+        assert "LAB=" in refused.said
+        assert "lab_machines_outdated=replace" in refused.said
         assert not other.exists()
         assert state() == before
 
@@ -121,8 +106,7 @@ class TestLife:
         third = NETWORK.split(".")[2]
         further = {"name": f"a-{LAB}", "subnet": f"198.18.{third}.0/24", "isolated": True}
         address = {"address": "{{ ansible_host | replace('" + NETWORK + ".', '198.18." + third + ".') }}"}
-        done = play("create.yml", lab_machines_networks=[further | address])
-        assert done.returncode == 0, done.stdout
+        run("create.yml", lab_machines_networks=[further | address]).check()
         inside = f"docker exec {LAB}-server-1"
         assert f"default via 198.18.{third}.1 " in computer.check_output(f"{inside} ip route")
         own, other = (
@@ -131,24 +115,23 @@ class TestLife:
         )
         assert len(own) == len(other) == 2
         answers = [
-            computer.run(f"{inside} timeout 3 bash -c 'exec 3<>/dev/tcp/{it}/22'").rc == 0 for it in other
+            computer.run(f"{inside} timeout 5 bash -c 'exec 3<>/dev/tcp/{it}/22'").rc == 0 for it in other
         ]
         assert answers == [it.startswith(f"{NETWORK}.") for it in other]
 
     def test_docker_that_does_not_answer_is_named_with_the_remedy(self) -> None:
         os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
         try:
-            refused = play("create.yml")
+            refused = run("create.yml")
         finally:
             del os.environ["DOCKER_HOST"]
-        assert refused.returncode == 2
-        assert "Docker does not answer on this computer" in refused.stdout
-        assert "`make setup`" in refused.stdout
+        assert refused.code == 2
+        assert "Docker does not answer on this computer" in refused.output
+        assert "`make setup`" in refused.output
 
     def test_removed_lab_leaves_nothing_behind(self) -> None:
-        done = play("destroy.yml")
-        assert done.returncode == 0, done.stdout
+        run("destroy.yml").check()
         assert machines() == set()
         for kind in ("volume", "network"):
             assert computer.check_output(f"docker {kind} ls --quiet --filter label=metalworks={LAB}") == ""
-        assert not (SHARED / "inventory" / ".state" / LAB / "ssh").exists()
+        assert not (STATE / "ssh").exists()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,33 +10,12 @@ from typing import Any
 import pytest
 import requests
 import testinfra
+from tests.support.scenario import LAB, NETWORK, STATE, converge_again
 
 SCENARIO = Path(__file__).parents[1]
-INVENTORY = SCENARIO.parent / "shared" / "inventory"
-LAB = os.environ.get("METALWORKS_MOLECULE", "molecule")
-PREFIX = os.environ.get("METALWORKS_MOLECULE_NETWORK", "172.30.8")
-URL = f"https://{PREFIX}.250:5000"
-FOLDER = INVENTORY / ".state" / LAB / "registry"
+URL = f"https://{NETWORK}.250:5000"
+FOLDER = STATE / "registry"
 computer = testinfra.get_host("local://")
-
-
-def play(*arguments: str) -> str:
-    """Run the role again as a person would; what it said."""
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            "--inventory",
-            INVENTORY / "one_machine.yml",
-            *arguments,
-            SCENARIO / "converge.yml",
-        ],
-        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 @pytest.fixture
@@ -99,12 +76,12 @@ class TestLife:
         assert session.put(upload, params={"digest": digest}, data=blob).status_code == 201
         before = (FOLDER / "tls.crt").read_text()
         (FOLDER / "tls.crt").unlink()
-        play()
+        converge_again(SCENARIO, "one_machine.yml")
         assert (FOLDER / "tls.crt").read_text() != before
         assert session.get(f"{URL}/v2/kept/blobs/{digest}").content == blob
 
     def test_removed_it_leaves_nothing_behind(self) -> None:
-        play("--extra-vars", "lab_registry_state=absent")
+        converge_again(SCENARIO, "one_machine.yml", lab_registry_state="absent")
         assert computer.check_output(f"docker ps --all --quiet --filter name={LAB}-registry") == ""
         assert computer.check_output(f"docker volume ls --quiet --filter name={LAB}-registry") == ""
         assert not FOLDER.exists()

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import testinfra
 from lab.multipass import machines, records
+from tests.support.playbooks import Outcome, play
 
 SCENARIO = Path(__file__).parents[1]
 STATE = SCENARIO / "inventory" / ".state" / "molecule"
 computer = testinfra.get_host("local://")
 
 
-def play(
-    playbook: str, *options: str, inventory: str = "inventory", **variables: Any
-) -> subprocess.CompletedProcess[str]:
+def run(playbook: str, *options: str, inventory: str = "inventory", **variables: Any) -> Outcome:
     """Run a playbook of the scenario as a person would."""
-    return subprocess.run(
-        [
-            *("ansible-playbook", "--inventory", SCENARIO / inventory, SCENARIO / playbook),
-            *("--extra-vars", json.dumps(variables), *options),
-        ],
-        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    return " ".join(done.stdout.split())
+    return play(SCENARIO / playbook, SCENARIO / inventory, *options, **variables)
 
 
 def states() -> dict[str, str]:
@@ -82,90 +67,86 @@ class TestLife:
 
     def test_stopped_machine_is_started_again(self) -> None:
         computer.check_output("multipass stop vm-2")
-        done = play("converge.yml")
-        assert done.returncode == 0, done.stdout
+        run("converge.yml").check()
         assert states() == {"vm-1": "Running", "vm-2": "Running"}
 
     def test_machine_that_comes_back_with_another_address_is_followed(self) -> None:
         computer.check_output("multipass stop vm-2")
         give_another_address("vm-2")
-        done = play("converge.yml")
-        assert done.returncode == 0, done.stdout
+        run("converge.yml").check()
         assert computer.check_output(f"ssh -F {STATE}/ssh/config vm-2 hostname") == "vm-2"
 
     def test_machine_whose_address_nobody_tells_is_refused(self) -> None:
-        refused = play("converge.yml", inventory="inventory/hosts.yml")  # without the plugin's file
-        assert refused.returncode == 2
-        assert "vm-1 runs, but the inventory has no address for vm-1" in told(refused)
-        assert "address_in" in told(refused)
+        refused = run("converge.yml", inventory="inventory/hosts.yml")  # without the plugin's file
+        assert refused.code == 2
+        assert "vm-1 runs, but the inventory has no address for vm-1" in refused.said
+        assert "address_in" in refused.said
 
     def test_running_machine_of_another_size_is_refused_and_left_alone(self) -> None:
-        refused = play("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
-        assert refused.returncode == 2
-        assert "give vm-2 2 cpus instead of 1" in told(refused)
+        refused = run("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
+        assert refused.code == 2
+        assert "give vm-2 2 cpus instead of 1" in refused.said
         assert computer.check_output("multipass get local.vm-2.cpus") == "1"
 
     def test_machine_is_resized_when_it_may_restart(self) -> None:
-        done = play(
+        run(
             "converge.yml",
             "--limit",
             "vm-2",
             multipass_machines_cpus=2,
             multipass_machines_resize="restart",
-        )
-        assert done.returncode == 0, done.stdout
+        ).check()
         assert computer.check_output("multipass get local.vm-2.cpus") == "2"
         assert states()["vm-2"] == "Running"
 
     def test_smaller_disk_is_refused(self) -> None:
-        refused = play(
+        refused = run(
             "converge.yml", "--limit", "vm-2", multipass_machines_disk="2G", multipass_machines_cpus=2
         )
-        assert refused.returncode == 2
-        assert "multipass can only make a disk larger" in told(refused)
+        assert refused.code == 2
+        assert "multipass can only make a disk larger" in refused.said
 
     def test_machine_in_the_bin_is_refused_then_recovered(self) -> None:
         computer.check_output("multipass delete vm-2")
-        refused = play("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
-        assert refused.returncode == 2
-        assert "deleted but not purged" in told(refused)
-        done = play(
+        refused = run("converge.yml", "--limit", "vm-2", multipass_machines_cpus=2)
+        assert refused.code == 2
+        assert "deleted but not purged" in refused.said
+        run(
             "converge.yml",
             "--limit",
             "vm-2",
             multipass_machines_cpus=2,
             multipass_machines_deleted="recover",
-        )
-        assert done.returncode == 0, done.stdout
+        ).check()
         assert states()["vm-2"] == "Running"
 
     def test_instance_of_somebody_else_is_refused_and_never_removed(self) -> None:
         record = STATE / "instances" / "vm-2"
         kept = record.read_text()
         record.unlink()
-        refused = play("converge.yml", "--limit", "vm-2")
-        assert refused.returncode == 2
-        assert "multipass already has an instance vm-2 (running)" in told(refused)
-        assert play("destroy.yml", "--limit", "vm-2").returncode == 0
+        refused = run("converge.yml", "--limit", "vm-2")
+        assert refused.code == 2
+        assert "multipass already has an instance vm-2 (running)" in refused.said
+        assert run("destroy.yml", "--limit", "vm-2").code == 0
         assert states()["vm-2"] == "Running"
         record.write_text(kept)
 
     def test_instance_that_took_the_name_of_ours_is_refused_and_stays(self) -> None:
         computer.check_output("multipass delete --purge vm-2")
         computer.check_output("multipass launch --name vm-2 --cpus 1 --memory 1G --disk 5G 24.04")
-        refused = play("converge.yml", "--limit", "vm-2")
-        assert refused.returncode == 2
-        assert "multipass already has an instance vm-2 (running)" in told(refused)
-        assert play("destroy.yml", "--limit", "vm-2").returncode == 0
+        refused = run("converge.yml", "--limit", "vm-2")
+        assert refused.code == 2
+        assert "multipass already has an instance vm-2 (running)" in refused.said
+        assert run("destroy.yml", "--limit", "vm-2").code == 0
         assert states()["vm-2"] == "Running"
         assert not (STATE / "instances" / "vm-2").exists()
 
     def test_adopted_machine_lets_the_operator_in_and_is_never_removed(self) -> None:
         adopted = {"multipass_machines_adopt": True}
-        refused = play("converge.yml", "--limit", "vm-2", **adopted)
-        assert refused.returncode == 2
-        assert "vm-2 (" in told(refused)
-        assert "does not let operator in with the key" in told(refused)
+        refused = run("converge.yml", "--limit", "vm-2", **adopted)
+        assert refused.code == 2
+        assert "vm-2 (" in refused.said
+        assert "does not let operator in with the key" in refused.said
         key = (STATE / "ssh" / "id_ed25519.pub").read_text().strip()
         account = (
             "getent group operator || groupadd operator; "
@@ -173,33 +154,32 @@ class TestLife:
             f"cd ~operator && mkdir -p .ssh && echo '{key}' > .ssh/authorized_keys && chown -R operator .ssh"
         )
         computer.check_output("multipass exec vm-2 -- sudo bash -c %s", account)
-        used = play("converge.yml", "--limit", "vm-2", **adopted)
-        assert used.returncode == 0, used.stdout
-        assert play("destroy.yml", "--limit", "vm-2", **adopted).returncode == 0
+        used = run("converge.yml", "--limit", "vm-2", **adopted)
+        assert used.code == 0, used.output
+        assert run("destroy.yml", "--limit", "vm-2", **adopted).code == 0
         assert states()["vm-2"] == "Running"
         computer.check_output("multipass delete --purge vm-2")
 
     def test_service_that_does_not_answer_is_named_with_the_remedy(self) -> None:
         os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
         try:
-            refused = play("converge.yml")
+            refused = run("converge.yml")
         finally:
             del os.environ["DOCKER_HOST"]
-        assert refused.returncode == 2
-        assert "multipass's service does not answer" in told(refused)
-        assert "sudo snap restart multipass" in told(refused)
+        assert refused.code == 2
+        assert "multipass's service does not answer" in refused.said
+        assert "sudo snap restart multipass" in refused.said
 
     def test_machine_in_the_bin_does_not_tell_which_it_is_and_stays(self) -> None:
         computer.check_output("multipass delete vm-1")
-        refused = play("destroy.yml")
-        assert refused.returncode == 2
-        assert "vm-1 is deleted but not purged" in told(refused)
+        refused = run("destroy.yml")
+        assert refused.code == 2
+        assert "vm-1 is deleted but not purged" in refused.said
         assert states()["vm-1"] == "Deleted"
         computer.check_output("multipass recover vm-1")  # stopped now
 
     def test_removed_machines_leave_nothing_behind(self) -> None:
-        done = play("destroy.yml")
-        assert done.returncode == 0, done.stdout
+        run("destroy.yml").check()
         assert states() == {}
         assert not (STATE / "ssh").exists()
         assert not (STATE / "instances").exists()
