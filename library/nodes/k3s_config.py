@@ -47,12 +47,17 @@ options:
     description: The link to the binary that the unit starts.
     type: path
     default: /usr/local/bin/k3s
-  unit:
-    description: The systemd unit. Without it V(k3s.service) for a server, V(k3s-agent.service) for an agent.
-    type: str
-  unit_text:
-    description: The content of the unit. Without it the unit is installed by others.
-    type: str
+  unchecked:
+    description: The keys of O(config) that are neither judged by their names nor by their values.
+    type: list
+    elements: str
+    default: []
+  environment:
+    description:
+      - Variables of k3s's environment, such as C(HTTPS_PROXY) and C(NO_PROXY). They are written where
+        k3s's own install.sh keeps them, readable by root only.
+    type: dict
+    default: {}
   data:
     description: The folder that holds k3s's data. A server whose cluster has another token is refused.
     type: path
@@ -143,20 +148,24 @@ from ansible.module_utils.metalworks.common.files import read_text, write_atomic
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
 from ansible.module_utils.metalworks.k3s import registries as k3s_registries
+from ansible.module_utils.metalworks.k3s import unit as k3s_unit
+from ansible.module_utils.metalworks.k3s.cluster import read_datastore
 from ansible.module_utils.metalworks.k3s.config import (
-    HEADER,
+    change_problems,
     installed_version,
     mask,
     read_machine_network,
     read_record,
+    read_scalar,
     read_wanted,
     reasons,
     render,
     token_problem,
-    watched_files,
 )
-from ansible.module_utils.metalworks.k3s.keys import SECRETS
-from ansible.module_utils.metalworks.k3s.settings import problems
+from ansible.module_utils.metalworks.k3s.keys import KEYS, SECRETS
+from ansible.module_utils.metalworks.k3s.settings import problems, warnings
+from ansible.module_utils.metalworks.k3s.types import split
+from ansible.module_utils.metalworks.k3s.unit import HEADER
 
 ARGUMENTS: dict[str, Any] = {
     "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
@@ -167,8 +176,8 @@ ARGUMENTS: dict[str, Any] = {
     "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
     "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
     "data": {"type": "path", "default": "/var/lib/rancher/k3s"},
-    "unit": {"type": "str"},
-    "unit_text": {"type": "str"},
+    "unchecked": {"type": "list", "elements": "str", "default": []},
+    "environment": {"type": "dict", "default": {}},
     "peers": {
         "type": "list",
         "elements": "dict",
@@ -180,8 +189,6 @@ ARGUMENTS: dict[str, Any] = {
     },
     "started": {"type": "path"},
 }
-UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
-UNIT_FOLDER = Path("/etc/systemd/system")
 NEWEST = "v1.999.0+k3s1"  # used if neither a binary nor an option names a version: every key is known to it
 
 
@@ -200,14 +207,25 @@ def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
 
     The unit is readable by all: it is no secret, and systemd warns if it is not.
     """
-    files = {Path(params["path"]): File(render(params["config"]), 0o600)}
+    path = Path(params["path"])
+    environment = k3s_unit.environment_file(unit)
+    files = {
+        path: File(render(params["config"]), 0o600),
+        k3s_unit.FOLDER / unit: File(k3s_unit.render(params["role"], unit, path, params["config"]), 0o644),
+        **own_file(environment, k3s_unit.render_environment(params["environment"])),
+    }
     if params["token"]:
         files[Path(params["config"]["token-file"])] = File(params["token"] + "\n", 0o600)
-    if params["unit_text"]:
-        files[UNIT_FOLDER / unit] = File(params["unit_text"], 0o644)
     if params["registries"] is not None:
-        files.update(registry_files(params["registries"], Path(params["path"]).parent))
+        files.update(registry_files(params["registries"], path.parent))
     return files
+
+
+def own_file(path: Path, text: str) -> dict[Path, File]:
+    """The file with this text; without text there is none, unless it is somebody else's."""
+    if text:
+        return {path: File(text, 0o600)}
+    return {path: ABSENT} if (read_text(path) or "").startswith(HEADER) else {}
 
 
 def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]:
@@ -216,10 +234,7 @@ def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]
     text, certificates = k3s_registries.render(registries, authorities)
     files = dict.fromkeys(authorities.glob("*.crt"), ABSENT)
     files.update({path: File(certificate, 0o600) for path, certificate in certificates.items()})
-    if text:
-        files[file] = File(HEADER + text, 0o600)
-    elif (read_text(file) or "").startswith(HEADER):
-        files[file] = ABSENT
+    files.update(own_file(file, HEADER + text if text else ""))
     return files
 
 
@@ -234,20 +249,20 @@ def read(path: Path) -> File:
     return ABSENT if text is None else File(text, path.stat().st_mode & 0o777)
 
 
-def diff(path: Path, before: str | None, after: str | None) -> dict[str, str]:
+def diff(path: Path, before: str | None, after: str | None, unknown: list[str]) -> dict[str, str]:
     """Return one entry of the module's diff, without secrets."""
     return {
         "before_header": str(path),
         "after_header": str(path),
-        "before": shown(path, before),
-        "after": shown(path, after),
+        "before": shown(path, before, unknown),
+        "after": shown(path, after, unknown),
     }
 
 
-def shown(path: Path, text: str | None) -> str:
+def shown(path: Path, text: str | None, unknown: list[str]) -> str:
     """Return a text without its secrets. A registries.yaml that others wrote is not shown at all."""
     if path.name != "registries.yaml":
-        return str(mask(text or ""))
+        return str(mask(text or "", unknown))
     if text and not text.startswith(HEADER):
         return "(written by others; it may hold logins)\n"
     return str(k3s_registries.mask(text or ""))
@@ -256,18 +271,30 @@ def shown(path: Path, text: str | None) -> str:
 def check(module: AnsibleModule, version: str) -> None:
     """Fail with everything that is wrong with the configuration."""
     params = module.params
-    network = read_machine_network(runner(module), params["config"].get("node-ip"))
-    found = problems(params["role"], params["config"], version, params["peers"], network)
-    if params["token"] and "token-file" not in params["config"]:
+    role, config, unchecked = params["role"], params["config"], params["unchecked"]
+    address = split(config.get("node-ip", ""))[0] or None
+    network = read_machine_network(runner(module), address)
+    found = problems(role, config, version, params["peers"], network, unchecked)
+    if params["token"] and "token-file" not in config:
         found.append("token-file: a token is given, but not the file that it belongs into")
-    if params["role"] == "server":
-        other = token_problem(params["token"], read_text(Path(params["data"]) / "server" / "token"))
-        found += [other] if other else []
+    if role == "server" and not found:
+        found += data_problems(params)
+    found += [f"environment: {each}" for each in k3s_unit.environment_problems(params["environment"])]
     found += [f"registries: {sentence}" for sentence in k3s_registries.problems(params["registries"] or {})]
     if found:
-        module.fail_json(
-            msg=f"The configuration of k3s ({params['role']}) is wrong:\n- " + "\n- ".join(found)
-        )
+        module.fail_json(msg=f"The configuration of k3s ({role}) is wrong:\n- " + "\n- ".join(found))
+    for sentence in warnings(config, params["peers"], unchecked):
+        module.warn(f"The configuration of k3s ({role}): {sentence}.")
+
+
+def data_problems(params: dict[str, Any]) -> list[str]:
+    """What speaks against a server's settings and token once it has data."""
+    data, before = Path(params["data"]), read_text(Path(params["path"]))
+    former = read_scalar(before or "", "data-dir") or KEYS["data-dir"].default
+    config = {name: value for name, value in params["config"].items() if name not in params["unchecked"]}
+    has_data, had_data = (read_datastore(folder) != "none" for folder in (data, Path(str(former))))
+    token = token_problem(params["token"], read_text(data / "server" / "token"))
+    return [*change_problems(before, config, has_data, had_data), *([token] if token else [])]
 
 
 def shown_files(wanted: dict[Path, File], path: Path) -> list[Path]:
@@ -278,6 +305,11 @@ def shown_files(wanted: dict[Path, File], path: Path) -> list[Path]:
 def secrets(*configs: dict[str, Any]) -> set[str]:
     """Return the secret values, which a verbose run must not print either."""
     return {str(config[name]) for config in configs for name in SECRETS & set(config) if config[name]}
+
+
+def logins(environment: dict[str, Any]) -> set[str]:
+    """The values of the environment that hold a login, as a proxy's address may."""
+    return {str(value) for value in environment.values() if "@" in str(value)}
 
 
 def write(files: dict[Path, File]) -> None:
@@ -295,20 +327,21 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     module.no_log_values.update(secrets(params["config"], *(peer["config"] for peer in params["peers"])))
-    module.no_log_values.update(k3s_registries.secrets(params["registries"]))
+    module.no_log_values.update(k3s_registries.secrets(params["registries"]) | logins(params["environment"]))
     binary, path = Path(params["binary"]), Path(params["path"])
     version = params["version"] or installed_version(binary) or NEWEST
     check(module, version)
 
-    unit = read_unit(runner(module), params["unit"] or UNITS[params["role"]])
+    unit = read_unit(runner(module), k3s_unit.UNITS[params["role"]])
     wanted = wanted_files(params, unit.name)
     found = {each: read(each) for each in wanted}
     steps = plan(wanted, found)
 
     started = read_record(Path(params["started"] or f"/run/metalworks/{unit.name}.started"))
-    watched = watched_files(path, params["config"].get("token-file"), UNIT_FOLDER / unit.name)
+    watched = [*k3s_unit.watched_files(path, params["config"], unit.name), *k3s_unit.drop_ins(path)]
     texts = {each: file.text for each, file in steps.items()}
     due = reasons(unit, started, read_wanted(binary, watched, texts))
+    unknown = sorted(set(params["config"]) - set(KEYS))
     if not module.check_mode:
         write(steps)
     module.exit_json(
@@ -319,7 +352,7 @@ def main() -> None:
         instance=unit.invocation,
         unit_installed=unit.load == "loaded",
         version=version,
-        diff=[diff(each, found[each].text, wanted[each].text) for each in shown_files(wanted, path)],
+        diff=[diff(each, found[each].text, wanted[each].text, unknown) for each in shown_files(wanted, path)],
     )
 
 

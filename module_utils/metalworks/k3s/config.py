@@ -1,7 +1,7 @@
 """The configuration file of k3s, and whether the running k3s was started with what is wanted.
 
-The unit records at each start what it starts with, in a file under /run: a reboot clears it, as it ends the
-process. Its lines are `binary <path> <size>-<mtime>` and, as sha256sum prints them, `<sha256>  <path>`.
+The unit records at each start what it starts with (unit.py). The record's lines are
+`binary <path> <size>-<mtime>` and, as sha256sum prints them, `<sha256>  <path>`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from typing import Any
 from ansible.module_utils.metalworks.common.files import read_text, sha256
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit
-from ansible.module_utils.metalworks.k3s.keys import SECRETS
+from ansible.module_utils.metalworks.k3s.keys import KEYS, SECRETS
+from ansible.module_utils.metalworks.k3s.unit import BINARY, HEADER
 
-HEADER = "# Written by Ansible: a change made here is undone by the next run.\n"
 MASK = "********"
 
 
@@ -45,10 +45,11 @@ def render(config: Mapping[str, Any]) -> str:
     return "".join(lines)
 
 
-def mask(text: str) -> str:
-    """The file's text without its secrets, for a diff."""
-    names = "|".join(sorted(SECRETS | {"token", "agent-token", "vpn-auth"}))
-    return re.sub(rf"^({names}):[^\n]*", rf"\1: {MASK}", text, flags=re.MULTILINE)
+def mask(text: str, unknown: Collection[str] = ()) -> str:
+    """The file's text without its secrets, for a diff. A setting that is unknown may be one."""
+    names = sorted({*SECRETS, "token", "agent-token", "vpn-auth", *unknown})
+    pattern = "|".join(map(re.escape, names))
+    return re.sub(rf"^({pattern}):[^\n]*(\n  - [^\n]*)*", rf"\1: {MASK}", text, flags=re.MULTILINE)
 
 
 def read_scalar(text: str, name: str) -> Any:
@@ -141,27 +142,53 @@ def read_machine_network(run: Run, address: str | None) -> str | None:
     return None
 
 
-def watched_files(config_file: Path, token_file: str | None, unit_file: Path) -> list[Path]:
-    """All that k3s reads once, at its start."""
-    folder = config_file.parent
-    drop_ins = sorted(folder.joinpath(f"{config_file.name}.d").glob("*.yaml"))
-    tokens = [Path(token_file)] if token_file else []
-    return [config_file, *drop_ins, folder / "registries.yaml", *tokens, unit_file]
-
-
 def token_problem(token: str | None, used: str | None) -> str | None:
     """Why this token cannot be the server's: its cluster was made with another one."""
     if not token or not used or _secret(token) == _secret(used):
         return None
     return (
         "token: this server's cluster was made with another token, and k3s would not start with a new one. "
-        "Write the former token, or change it in the cluster first: k3s token rotate"
+        "Write the former token, or change it in the cluster first: "
+        f"{BINARY} token rotate"
     )
 
 
 def _secret(token: str) -> str:
     """The secret of a plain token or of one that names its cluster: K10<hash>::server:<secret>."""
     return token.strip().rpartition(":")[2] if token.startswith("K10") else token.strip()
+
+
+def change_problems(
+    before: str | None, config: Mapping[str, Any], has_data: bool, had_data: bool
+) -> list[str]:
+    """Why a server's settings cannot change from those of its configuration file, `before`, to these.
+
+    `has_data` and `had_data` tell whether it has a datastore in the data-dir of these and of those settings.
+    """
+    found: list[str] = []
+    if before is None:
+        return found
+
+    def former(name: str) -> Any:
+        value = read_scalar(before or "", name)
+        return KEYS[name].default if value is None else value
+
+    if had_data and not has_data:
+        found.append(
+            f"data-dir: the server's data is in {former('data-dir')}, and with another folder it would begin "
+            "anew: stop k3s and move the folder first, or write the former one"
+        )
+    for name in ("secrets-encryption", "secrets-encryption-provider") if has_data else ():
+        wanted = config.get(name, KEYS[name].default)
+        in_use = name == "secrets-encryption" or former("secrets-encryption") is True
+        if in_use and former(name) != wanted:
+            found.append(
+                f"{name}: the cluster's data was written with {json.dumps(former(name))}, and servers that "
+                "change it one at a time come up with different keys (k3s-io/k3s#7195): write the former "
+                "value, or change the data first (docs.k3s.io/cli/secrets-encrypt) and write this one into "
+                "k3s_server_unchecked_config"
+            )
+    return found
 
 
 def read_record(path: Path) -> Start | None:

@@ -16,6 +16,7 @@ from ansible.module_utils.metalworks.common.addresses import HostPort, parse_add
 from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
 from ansible.module_utils.metalworks.k3s.types import as_list, split
+from ansible.module_utils.metalworks.k3s.unit import environment_problems
 
 Variables = Mapping[str, Any]
 
@@ -36,6 +37,7 @@ class WantedNode:
     token_file: str
     flannel_interface: str  # empty where k3s chooses
     api_address: str  # the address in front of all servers; empty where none is
+    environment: dict[str, Any]  # of the k3s process
     faults: list[str]  # why the configuration cannot be written as it is, as sentences
 
     @property
@@ -141,6 +143,9 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         for name in ("config", "unchecked_config")
     )
     said = {**given, **unchecked}
+    source = f"k3s_{role}_environment"
+    source = source if read(source) is not None else "k3s_environment"
+    environment = _mapping(source, read(source), faults)
     faults += [f"{key}: {DERIVED[role][key]}" for key in said if key in DERIVED[role]]
     for key in ("node-name", "node-ip"):
         variable = f"k3s_{role}_{key.replace('-', '_')}"
@@ -174,6 +179,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         token_file=str(config["token-file"]),
         flannel_interface=str(config.get("flannel-iface") or ""),
         api_address=str(read(f"k3s_{role}_api_address") or read("k3s_api_address") or ""),
+        environment=environment,
         faults=faults,
     )
 
@@ -193,7 +199,8 @@ def _mapping(name: str, value: Any, faults: list[str]) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        faults.append(f"{name} is {value!r}: write a mapping of k3s's settings, like {{disable: [traefik]}}")
+        example = "HTTPS_PROXY: http://proxy:3128" if "environment" in name else "disable: [traefik]"
+        faults.append(f"{name} is no mapping; write one like {{{example}}}")
         return {}
     return {str(key): _plain(item) for key, item in value.items()}
 
@@ -230,6 +237,9 @@ def _complete(
                 )
             joins = {} if external else membership(host, servers, states, urls)
             node.config["tls-san"] = _names(node)
+        others = [each.address for each in nodes.values() if each is not node]
+        proxies = environment_problems(node.environment, [*filter(None, [node.api_address]), *others])
+        node.faults.extend(f"environment: {sentence}" for sentence in proxies)
         if "server" in joins:
             node.config.pop("cluster-init", None)
         node.config.update(joins)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from ansible.module_utils.metalworks.common.systemd import Unit
 from ansible.module_utils.metalworks.k3s.config import (
     Start,
+    change_problems,
     installed_version,
     mask,
     parse_record,
@@ -18,7 +20,6 @@ from ansible.module_utils.metalworks.k3s.config import (
     read_wanted,
     reasons,
     render,
-    watched_files,
 )
 
 RUNNING = Unit("k3s.service", load="loaded", active="active", sub="running", enabled=True, invocation="7")
@@ -162,18 +163,51 @@ def test_the_version_is_read_from_the_name_of_the_binary(tmp_path: Path) -> None
     assert installed_version(tmp_path / "nothing") is None
 
 
-def test_drop_ins_are_watched(tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
-    (tmp_path / "config.yaml.d").mkdir()
-    (tmp_path / "config.yaml.d" / "10-more.yaml").touch()
-    watched = watched_files(config, "/etc/rancher/k3s/token", Path("/etc/systemd/system/k3s.service"))
-    assert [path.name for path in watched] == [
-        "config.yaml",
-        "10-more.yaml",
-        "registries.yaml",
-        "token",
-        "k3s.service",
-    ]
+@pytest.mark.parametrize(
+    ("before", "config", "has_data", "had_data", "says"),
+    [
+        (None, {"secrets-encryption": True}, True, True, []),  # nothing is known of how it was
+        ("debug: true\n", {}, True, True, []),
+        ("debug: true\n", {"secrets-encryption": False}, True, True, []),
+        ("debug: true\n", {"secrets-encryption": True}, False, False, []),  # before its first start
+        (
+            "debug: true\n",
+            {"secrets-encryption": True},
+            True,
+            True,
+            ["secrets-encryption: the cluster"],
+        ),
+        (
+            "secrets-encryption: true\n",
+            {},
+            True,
+            True,
+            ["secrets-encryption: the cluster's data"],
+        ),
+        (
+            "secrets-encryption: true\n",
+            {"secrets-encryption": True, "secrets-encryption-provider": "secretbox"},
+            True,
+            True,
+            ['secrets-encryption-provider: the cluster\'s data was written with "aescbc"'],
+        ),
+        ("debug: true\n", {"secrets-encryption-provider": "secretbox"}, True, True, []),
+        (
+            "debug: true\n",
+            {"data-dir": "/x"},
+            False,
+            True,
+            ["data-dir: the server's data is in /var/lib"],
+        ),
+        ("debug: true\n", {"data-dir": "/x"}, True, True, []),
+    ],
+)
+def test_what_a_server_with_data_cannot_change(
+    before: str | None, config: dict[str, Any], has_data: bool, had_data: bool, says: list[str]
+) -> None:
+    found = change_problems(before, config, has_data, had_data)
+    assert len(found) == len(says)
+    assert all(part in sentence for part, sentence in zip(says, found, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,30 @@ from typing import Any
 
 import library.nodes.k3s_config as module
 import pytest
+from ansible.module_utils.metalworks.k3s import unit
 from tests.support.modules import cases, run_module
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> dict[str, Any]:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Parameters that keep the module inside a folder; the machine runs no k3s."""
+    monkeypatch.setattr(unit, "FOLDER", tmp_path / "systemd")
     return {
         "role": "server",
         "version": "v1.34.4+k3s1",
         "path": str(tmp_path / "rancher" / "config.yaml"),
         "binary": str(tmp_path / "k3s"),
-        "unit": "metalworks-unit-test.service",
+        "data": str(tmp_path / "data"),
         "started": str(tmp_path / "started"),
     }
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the module warns of."""
+    found: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _, text: found.append(text))
+    return found
 
 
 @pytest.mark.parametrize("case", cases(__file__))
@@ -32,6 +42,11 @@ def test_k3s_config(case: dict[str, Any], machine: dict[str, Any], capsys: Any, 
         config_file.write_text(case["found"])
         config_file.chmod(int(case.get("found_mode", "600"), 8))
     params = {**machine, **json.loads(json.dumps(case["input"]).replace("{folder}", str(tmp_path)))}
+    # The unit is there already: these cases are about the configuration.
+    written = tmp_path / "systemd" / unit.UNITS[params["role"]]
+    written.parent.mkdir()
+    written.write_text(unit.render(params["role"], written.name, config_file, params["config"]))
+    written.chmod(0o644)
     answer = run_module("k3s_config", params, capsys, check=case.get("check", False))
     expected = case["output"]
     assert {key: answer.get(key) for key in expected} == expected
@@ -53,24 +68,74 @@ def test_the_token_is_written_for_root_only(machine: dict[str, Any], capsys: Any
     assert not run_module("k3s_config", params, capsys)["changed"]
 
 
-def test_the_unit_is_written_for_all_to_read(
-    machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path / "systemd")
-    params = {**machine, "config": {}, "unit_text": "[Unit]\n"}
+def test_the_unit_is_written_for_all_to_read(machine: dict[str, Any], capsys: Any, tmp_path: Path) -> None:
+    params = {**machine, "config": {"token-file": "/etc/rancher/k3s/token"}}
     assert run_module("k3s_config", params, capsys)["changed"]
-    unit = tmp_path / "systemd" / machine["unit"]
-    assert (unit.read_text(), unit.stat().st_mode & 0o777) == ("[Unit]\n", 0o644)
+    written = tmp_path / "systemd" / "k3s.service"
+    assert "ExecStart=/usr/local/bin/k3s server\n" in written.read_text()
+    assert written.stat().st_mode & 0o777 == 0o644
     assert not run_module("k3s_config", params, capsys)["changed"]
 
 
 def test_a_wrong_configuration_leaves_the_unit_alone(
-    machine: dict[str, Any], capsys: Any, monkeypatch: Any, tmp_path: Path
+    machine: dict[str, Any], capsys: Any, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "UNIT_FOLDER", tmp_path)
-    params = {**machine, "config": {"docker": True}, "unit_text": "[Unit]\n"}
-    assert run_module("k3s_config", params, capsys)["failed"]
-    assert list(tmp_path.iterdir()) == []
+    assert run_module("k3s_config", {**machine, "config": {"docker": True}}, capsys)["failed"]
+    assert not (tmp_path / "systemd").exists()
+
+
+def test_an_unknown_setting_is_written_and_not_shown(
+    machine: dict[str, Any], capsys: Any, warned: list[str]
+) -> None:
+    answer = run_module("k3s_config", {**machine, "config": {"vault-key": "hunter2hunter2"}}, capsys)
+    assert 'vault-key: "hunter2hunter2"' in Path(machine["path"]).read_text()
+    assert "hunter2hunter2" not in json.dumps(answer["diff"])
+    assert len(warned) == 1
+    assert "vault-key: this project does not know this setting" in warned[0]
+
+
+def test_a_setting_that_is_insisted_on_is_not_judged(
+    machine: dict[str, Any], capsys: Any, warned: list[str]
+) -> None:
+    config = {"docker": True, "cluser-cidr": "x"}
+    params = {**machine, "config": config, "unchecked": list(config)}
+    assert not run_module("k3s_config", params, capsys)["failed"]
+    assert warned == []
+
+
+def test_the_environment_is_kept_from_others_and_watched(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path
+) -> None:
+    environment = {"HTTPS_PROXY": "http://me:pa55word@proxy:3128", "NO_PROXY": 'a"b\\'}
+    answer = run_module("k3s_config", {**machine, "config": {}, "environment": environment}, capsys)
+    written = tmp_path / "systemd" / "k3s.service.env"
+    lines = written.read_text().splitlines()[1:]
+    assert lines == ['HTTPS_PROXY="http://me:pa55word@proxy:3128"', 'NO_PROXY="a\\"b\\\\"']
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert "pa55word" not in json.dumps(answer)
+    run_module("k3s_config", {**machine, "config": {}}, capsys)
+    assert not written.exists()
+
+
+def test_an_environment_of_others_is_left_alone(machine: dict[str, Any], capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "systemd").mkdir()
+    (tmp_path / "systemd" / "k3s.service.env").write_text("A=b\n")
+    run_module("k3s_config", {**machine, "config": {}}, capsys)
+    assert (tmp_path / "systemd" / "k3s.service.env").read_text() == "A=b\n"
+
+
+def test_a_server_with_data_is_not_given_another_folder(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path
+) -> None:
+    Path(machine["path"]).parent.mkdir()
+    Path(machine["path"]).write_text(f"data-dir: {tmp_path}/old\n")
+    (tmp_path / "old" / "server" / "db").mkdir(parents=True)
+    (tmp_path / "old" / "server" / "db" / "state.db").touch()
+    params = {**machine, "config": {"data-dir": machine["data"]}}
+    refused = run_module("k3s_config", params, capsys)
+    assert f"data-dir: the server's data is in {tmp_path}/old" in refused["msg"]
+    (tmp_path / "old").rename(tmp_path / "data")
+    assert not run_module("k3s_config", params, capsys)["failed"]
 
 
 @pytest.mark.parametrize("used", ["former-secret\n", "K10abc::server:former-secret\n"])

@@ -1,0 +1,126 @@
+"""The systemd unit that runs k3s, the files that k3s reads at its start, and its environment.
+
+The unit records at each start what it starts with, in a file under /run: a reboot clears it, as it ends the
+process. Both the record and the module k3s_config look at the files that are listed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.metalworks.common.addresses import parse_address, parse_network
+from ansible.module_utils.metalworks.k3s.keys import FILES
+from ansible.module_utils.metalworks.k3s.types import FILE
+
+HEADER = "# Written by Ansible: a change made here is undone by the next run.\n"
+BINARY = "/usr/local/bin/k3s"
+FOLDER = Path("/etc/systemd/system")
+UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
+# k3s takes all of these from config.yaml.d, in any case of letters (pkg/configfilearg).
+DROP_INS = ("*.[yY][aA][mM][lL]", "*.[yY][mM][lL]")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
+
+# As k3s's own install.sh writes it, with a record of what is started and an end of the wait for a start.
+TEXT = """\
+[Unit]
+Description=k3s {role} (Metalworks)
+Documentation=https://docs.k3s.io
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-/etc/sysconfig/%N
+EnvironmentFile=-{environment}
+# A pod outlives a restart of k3s: only the main process is stopped, and it manages the groups of its own.
+KillMode=process
+Delegate=yes
+User=root
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+# Joining may wait for other nodes; without an end it would wait for ever and nobody would be told.
+TimeoutStartSec=15min
+Restart=always
+RestartSec=5s
+# What this process is started with: a restart is due when something else is wanted (module k3s_config).
+ExecStartPre=/bin/sh -c 'umask 077; mkdir -p /run/metalworks; \\
+    {{ stat -L -c "binary $$(readlink -f {binary}) %%s-%%Y" {binary}; \\
+    sha256sum {watched} 2>/dev/null; }} > /run/metalworks/%n.started; true'
+ExecStart={binary} {role}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def render(role: str, unit: str, config_file: Path, config: Mapping[str, Any]) -> str:
+    """The text of the unit of a `server` or an `agent`."""
+    drop_ins = [f"{config_file}.d/{pattern}" for pattern in DROP_INS]
+    watched = " ".join([*map(str, watched_files(config_file, config, unit)), *drop_ins])
+    text = TEXT.format(role=role, binary=BINARY, environment=environment_file(unit), watched=watched)
+    return HEADER + text
+
+
+def watched_files(config_file: Path, config: Mapping[str, Any], unit: str) -> list[Path]:
+    """All that k3s reads once, at its start, beside the drop-ins: also the files that its settings name."""
+    name = unit.rpartition(".")[0]
+    named = [Path(config[key]) for key in FILES if FILE.match(str(config.get(key, "")))]
+    environments = [Path("/etc/default") / name, Path("/etc/sysconfig") / name, environment_file(unit)]
+    return [config_file, config_file.parent / "registries.yaml", *named, *environments, FOLDER / unit]
+
+
+def drop_ins(config_file: Path) -> list[Path]:
+    """The files whose settings k3s adds to those of its configuration file."""
+    folder = config_file.parent / f"{config_file.name}.d"
+    return sorted({path for pattern in DROP_INS for path in folder.glob(pattern)})
+
+
+# The environment of the process: proxies, above all.
+
+
+def environment_file(unit: str) -> Path:
+    """Where install.sh keeps the unit's environment."""
+    return FOLDER / f"{unit}.env"
+
+
+def render_environment(environment: Mapping[str, Any]) -> str:
+    """The file's text, in the form of systemd.exec's EnvironmentFile; nothing where no variable is set."""
+    values = {name: re.sub(r'(["\\])', r"\\\1", str(value)) for name, value in sorted(environment.items())}
+    return HEADER + "".join(f'{name}="{value}"\n' for name, value in values.items()) if values else ""
+
+
+def environment_problems(environment: Mapping[str, Any], hosts: Sequence[str] = ()) -> Iterator[str]:
+    """What is wrong with the environment, without its values. `hosts` is where other nodes are reached."""
+    for name, value in environment.items():
+        if not VARIABLE.match(str(name)):
+            yield f"{name!r} is not the name of a variable of the environment"
+        if not isinstance(value, (str, int)) or "\n" in str(value):
+            yield f"{name} is not one line of text; write it in quotes"
+    upper = {str(name).upper(): str(value) for name, value in environment.items()}
+    if not any(upper.get(name) for name in PROXIES):
+        return
+    # k3s adds the networks of pods and services and the cluster's domain itself (docs.k3s.io/advanced).
+    around = [entry.strip() for entry in upper.get("NO_PROXY", "").split(",") if entry.strip()]
+    asked = [host for host in dict.fromkeys(hosts) if not any(_covers(entry, host) for entry in around)]
+    if asked:
+        yield (
+            f"NO_PROXY does not name {', '.join(asked)}, so k3s would ask the proxy for its own nodes; write "
+            "the nodes' network, like 192.168.1.0/24, or their addresses and names, into NO_PROXY"
+        )
+
+
+def _covers(entry: str, host: str) -> bool:
+    """Whether an entry of NO_PROXY is about a host, as Go's httpproxy reads it."""
+    network, address = parse_network(entry), parse_address(host)
+    if entry == "*" or entry == host:
+        return True
+    if network or address:
+        return bool(network and address and address in network)
+    return host.endswith(f".{entry.lstrip('.')}")
