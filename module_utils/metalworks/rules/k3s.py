@@ -42,7 +42,13 @@ def configuration(platform: Platform) -> Iterator[str]:
     for node in platform.nodes:
         where = f"host {node.host}, k3s_{node.role}_config"
         yield from (f"{where}: {sentence}" for sentence in node.faults)
-        for sentence in settings.problems(node.role, _own(node), _version(platform), _peers(platform, node)):
+        for sentence in settings.problems(
+            node.role,
+            _own(node),
+            _version(platform),
+            _peers(platform, node),
+            unchecked=node.unchecked,
+        ):
             if not (nowhere and sentence.startswith("server: ")):  # the cause is said once, elsewhere
                 yield f"{where}: {sentence}"
 
