@@ -162,7 +162,7 @@ def test_playbook_alone_on_a_machine_that_does_not_run(
     assert outcome.code == 2, outcome.said
     assert "vm-1 cannot be reached: multipass's instance somebody is stopped" in outcome.said
     assert "vm-2 cannot be reached: multipass's instance vm-2 is absent" in outcome.said
-    assert "ansible-playbook playbooks/machines.yml" in outcome.said
+    assert "run playbooks/machines.yml with this inventory" in outcome.said
     assert outcome.changed_nothing
 
 

@@ -295,3 +295,16 @@ def test_every_place_to_run_is_listed_with_its_proof() -> None:
         r'^    Target\(\s*"(\w+)"', (ROOT / "tests/targets/run.py").read_text(), re.MULTILINE
     ):
         assert f"targets: {target}" in text, target
+
+
+def test_every_task_that_is_interrupted_exists() -> None:
+    """tests/destructive kills runs in the middle of tasks, which it knows by their names."""
+    text = (ROOT / "tests/destructive/test_interrupted.py").read_text()
+    named = re.findall(r'^    \("(\w+) : (.+)", [\d.]+\),$', text, re.MULTILINE)
+    assert named
+    for role, pattern in named:
+        files = [
+            path for rooms in ("roles", "lab/roles") for path in ROOT.glob(f"{rooms}/{role}/tasks/*.yml")
+        ]
+        names = re.findall(r"- name: (.+)", "\n".join(path.read_text() for path in files))
+        assert any(re.match(pattern, name) for name in names), f"{role} : {pattern}"
