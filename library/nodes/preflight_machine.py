@@ -10,6 +10,8 @@ description:
   - Looks at processor, memory, disk, clock, kernel, network, ports and the installed k3s in one round trip.
   - Changes nothing, and does not fail on what it finds. The caller shows the sentences of all machines at
     once.
+  - With O(listen_seconds) it leaves a process behind that listens for so long at the node's ports that are
+    free, for the other machines to try (M(preflight_reach)).
 author: Metalworks
 extends_documentation_fragment: [reads_only]
 options:
@@ -32,9 +34,18 @@ options:
     elements: str
     default: []
   memory_mib:
-    description: The least memory. A limit of the machine's cgroup counts, where it is lower.
+    description: The least memory; 0 stands for what k3s's documentation asks for the role. A limit of the
+      machine's cgroup counts, where it is lower.
     type: int
-    default: 1024
+    default: 0
+  cpus:
+    description: The least processors; 0 stands for what k3s's documentation asks for the role.
+    type: int
+    default: 0
+  data_dir:
+    description: The folder of k3s's data (C(data-dir)), whose disk needs the space.
+    type: str
+    default: /var/lib/rancher/k3s
   disk_gib:
     description: The least free space for k3s's data, where k3s is not installed yet.
     type: float
@@ -43,27 +54,39 @@ options:
     description: Whether this server keeps the data in etcd, which needs two more ports.
     type: bool
     default: false
+  api_port:
+    description: The port of the API on the servers (C(https-listen-port)).
+    type: int
+    default: 6443
+  embedded_registry:
+    description: Whether nodes hand images to each other (C(embedded-registry)), which needs a port.
+    type: bool
+    default: false
   flannel_interface:
     description: The interface that pods' traffic takes (C(flannel-iface)). Empty leaves the choice to k3s.
     type: str
     default: ''
   flannel_backend:
-    description: How pods' traffic travels (C(flannel-backend)). V(vxlan) needs a port of its own.
+    description: How pods' traffic travels (C(flannel-backend)), by which ports and kernel modules differ.
     type: str
     default: vxlan
-  peers:
-    description: The addresses of the other nodes. The machine's firewall must let them in.
+  kubelet_args:
+    description: The kubelet's arguments (C(kubelet-arg)), of which some are about the machine.
     type: list
     elements: str
     default: []
-  pod_network:
-    description: The network of the pods (C(cluster-cidr)). The machine's firewall must let it in.
+  swap:
+    description: What the role node does about swap, V(keep) or V(off).
     type: str
-    default: 10.42.0.0/16
-  swap_refused:
-    description: Whether the kubelet is told not to start while swap is on (C(fail-swap-on)).
-    type: bool
-    default: false
+    default: keep
+  resolv_conf:
+    description: The file with the pods' resolvers (C(resolv-conf)). Empty leaves the choice to k3s.
+    type: str
+    default: ''
+  listen_seconds:
+    description: How long to listen for the other machines at most; 0 does not listen.
+    type: float
+    default: 0.0
   operator_time:
     description: The operator's clock, in seconds since 1970.
     type: float
@@ -101,9 +124,15 @@ facts:
   type: dict
   returned: always
   sample: {hostname: metal-1, architecture: x86_64, memory_mib: 7950}
+reach:
+  description: Where the node must be reached (C(spots)), the key to end the process that listens there
+    (C(key), empty where nothing was free), its C(role), and the C(firewall) that is known to be on.
+  type: dict
+  returned: always
 """
 
 import dataclasses
+import ipaddress
 import json
 import os
 import platform
@@ -111,15 +140,21 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.node.firewall import Firewall, Packet, closed_by_nftables, closed_by_ufw
-from ansible.module_utils.metalworks.node.machine_rules import Facts, Wanted, notes, problems
+from ansible.module_utils.metalworks.common.run import Run, runner
+from ansible.module_utils.metalworks.node import reach
+from ansible.module_utils.metalworks.node.machine_rules import (
+    FALLBACK_RESOLVER,
+    Facts,
+    Wanted,
+    notes,
+    problems,
+)
 
-DATA = Path("/var/lib/rancher/k3s")
 K3S = "/usr/local/bin/k3s"
 LISTENING = "0A"
 UNITS = ("/k3s.service", "/k3s-agent.service", "/kubepods")
@@ -129,17 +164,24 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "architecture": {"type": "str", "default": ""},
     "k3s_version": {"type": "str", "required": True},
     "node_addresses": {"type": "list", "elements": "str", "default": []},
-    "memory_mib": {"type": "int", "default": 1024},
+    "memory_mib": {"type": "int", "default": 0},
+    "cpus": {"type": "int", "default": 0},
+    "data_dir": {"type": "str", "default": "/var/lib/rancher/k3s"},
     "disk_gib": {"type": "float", "default": 10.0},
     "etcd": {"type": "bool", "default": False},
+    "api_port": {"type": "int", "default": 6443},
+    "embedded_registry": {"type": "bool", "default": False},
     "flannel_interface": {"type": "str", "default": ""},
     "flannel_backend": {"type": "str", "default": "vxlan"},
-    "peers": {"type": "list", "elements": "str", "default": []},
-    "pod_network": {"type": "str", "default": "10.42.0.0/16"},
-    "swap_refused": {"type": "bool", "default": False},
+    "kubelet_args": {"type": "list", "elements": "str", "default": []},
+    "swap": {"type": "str", "default": "keep"},
+    "resolv_conf": {"type": "str", "default": ""},
+    "listen_seconds": {"type": "float", "default": 0.0},
     "operator_time": {"type": "float", "required": True},
     "clock_tolerance_seconds": {"type": "float", "default": 30.0},
 }
+# No parameters of the rules: the clock is compared here, and listening is not judged by this machine.
+NOT_WANTED = ("operator_time", "listen_seconds")
 
 
 def text(path: str) -> str:
@@ -151,6 +193,7 @@ def text(path: str) -> str:
 
 
 def memory_mib() -> int:
+    """The machine's memory, or the limit of its cgroup where that is lower."""
     total = int(text("/proc/meminfo").split()[1]) // 1024
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         limit = text(path)
@@ -165,6 +208,7 @@ def existing(path: Path) -> Path:
 
 
 def controllers() -> list[str]:
+    """The cgroup controllers that are switched on."""
     unified = text("/sys/fs/cgroup/cgroup.controllers").split()
     if unified:
         return unified
@@ -172,23 +216,75 @@ def controllers() -> list[str]:
     return [row[0] for row in rows if row[3] == "1"]
 
 
-def kernel_features(module: AnsibleModule) -> list[str]:
-    """What the kernel has, or could load."""
+def kernel_modules(run: Run, wanted: Iterable[str]) -> list[str]:
+    """Those modules that the kernel has, whether loaded, built in, or there to be loaded."""
     present = {
         "overlay": "overlay" in text("/proc/filesystems").split(),
-        "bridge-nf": Path("/proc/sys/net/bridge").exists(),
-        "conntrack": Path("/proc/sys/net/netfilter").exists(),
+        "br_netfilter": Path("/proc/sys/net/bridge").exists(),
+        "nf_conntrack": Path("/proc/sys/net/netfilter").exists(),
     }
-    modules = {"overlay": "overlay", "bridge-nf": "br_netfilter", "conntrack": "nf_conntrack"}
-    return [name for name, there in present.items() if there or loadable(module, modules[name])]
+    return [name for name in wanted if present.get(name) or loadable(run, name)]
 
 
-def loadable(module: AnsibleModule, name: str) -> bool:
-    modprobe = module.get_bin_path("modprobe")
-    return bool(modprobe) and module.run_command([modprobe, "--dry-run", "--quiet", name])[0] == 0
+def loadable(run: Run, name: str) -> bool:
+    """Whether the kernel has the module or could load it.
+
+    A container has no modules of its own: there, and where a module is built in without a trace, an interface
+    of that kind is made in a network namespace that is gone with the command.
+    """
+    if Path("/sys/module", name).exists() or run(["modprobe", "--dry-run", "--quiet", name])[0] == 0:
+        return True
+    further = {"vxlan": ["id", "1", "dstport", "0"]}.get(name, [])
+    made = ["unshare", "--net", "ip", "link", "add", "probe0", "type", name, *further]
+    return bool(run(made)[0] == 0)
+
+
+def os_release() -> dict[str, str]:
+    """The words of /etc/os-release that name the distribution."""
+    lines = (line.partition("=") for line in text("/etc/os-release").splitlines())
+    return {key: value.strip("\"'") for key, _, value in lines if key in ("ID", "ID_LIKE", "VERSION_ID")}
+
+
+def resolvers_usable(run: Run, wanted: Wanted) -> bool:
+    """Whether pods can be given the machine's resolvers: k3s takes the first file without a local one.
+
+    A container's resolver is often the relay of the computer under it, which is not k3s's to judge.
+    """
+    if wanted.resolv_conf or run(["systemd-detect-virt", "--container", "--quiet"])[0] == 0:
+        return True
+    return any(map(usable_by_pods, ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")))
+
+
+def usable_by_pods(path: str) -> bool:
+    """Whether k3s takes this file: all its resolvers are global unicast (isValidResolvConf, agent/config)."""
+    rows = [line.split() for line in text(path).splitlines() if line.startswith("nameserver")]
+    return bool(rows) and all(len(row) > 1 and is_global(row[1]) for row in rows)
+
+
+def is_global(text: str) -> bool:
+    """What Go's net.IP calls global unicast; addresses of private networks are among them."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
+
+
+def answers_questions(resolver: str, seconds: float = 3.0) -> bool:
+    """Whether a resolver answers; asked for the root's name servers."""
+    question = bytes.fromhex("4d570100000100000000000000") + bytes.fromhex("00020001")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(seconds)
+        try:
+            asking.connect((resolver, 53))
+            asking.send(question)
+            return asking.recv(512)[:2] == question[:2]
+        except OSError:
+            return False
 
 
 def has_default_route() -> bool:
+    """Whether the kernel has a default route, for either family."""
     ipv4 = any(line.split()[1] == "00000000" for line in text("/proc/net/route").splitlines()[1:])
     rows = [line.split() for line in text("/proc/net/ipv6_route").splitlines()]
     return ipv4 or any(row[1] == "00" and row[9] != "lo" for row in rows)
@@ -237,38 +333,48 @@ def strangers(ports: tuple[int, ...]) -> dict[int, str]:
     return owners
 
 
-def cards(module: AnsibleModule) -> dict[str, list[str]]:
+def cards(run: Run) -> dict[str, list[str]]:
     """Each network interface with its addresses; without addresses where the machine has no iproute2."""
     found: dict[str, list[str]] = {entry.name: [] for entry in Path("/sys/class/net").iterdir()}
-    for card in answer(module, "ip", "-json", "address"):
+    code, said, _ = run(["ip", "-json", "address"])
+    for card in json.loads(said) if code == 0 and said.strip() else []:
         found[card["ifname"]] = [address["local"] for address in card["addr_info"] if "local" in address]
     return found
 
 
-def answer(module: AnsibleModule, program: str, *arguments: str) -> Any:
-    """What a program says in JSON; nothing when it is missing or fails."""
-    path = module.get_bin_path(program, opt_dirs=["/usr/sbin", "/sbin"])
-    code, said, _ = module.run_command([path, *arguments]) if path else (1, "", "")
-    return json.loads(said) if code == 0 and said.strip() else []
+def firewall(run: Run) -> str:
+    """The firewall that is on, where that can be told without reading words that people read."""
+    if "ENABLED=yes" in text("/etc/ufw/ufw.conf").splitlines():
+        return "ufw"
+    return "firewalld" if run(["systemctl", "is-active", "--quiet", "firewalld"])[0] == 0 else ""
 
 
-def firewall(module: AnsibleModule, wanted: list[Packet]) -> Firewall | None:
-    """The firewall that is on. ufw is asked itself: its rules hold matches that nftables cannot name."""
-    ufw = module.get_bin_path("ufw", opt_dirs=["/usr/sbin"])
-    by_ufw = closed_by_ufw(module.run_command([ufw, "status", "verbose"])[1], wanted) if ufw else None
-    return by_ufw or closed_by_nftables(dict(answer(module, "nft", "--json", "list", "ruleset")), wanted)
+def own_addresses(wanted: Wanted) -> list[str]:
+    """The node's addresses that this machine has; where k3s chooses, that of the default route."""
+    if wanted.node_addresses:
+        return [address for address in wanted.node_addresses if is_local(address)]
+    for family, anywhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            try:
+                asking.connect((anywhere, 9))  # sends nothing: only the route is looked up
+                return [asking.getsockname()[0]]
+            except OSError:
+                continue
+    return []
 
 
-def installed_version(module: AnsibleModule) -> str:
+def installed_version(run: Run) -> str:
+    """The version that the installed k3s calls itself."""
     if not Path(K3S).exists():
         return ""
-    words = module.run_command([K3S, "--version"])[1].split()
+    words = run([K3S, "--version"])[1].split()
     return str(words[2]) if len(words) > 2 else ""
 
 
-def look(module: AnsibleModule, wanted: Wanted) -> Facts:
-    place = existing(DATA)
-    found_cards = cards(module)
+def look(run: Run, wanted: Wanted, operator_time: float) -> Facts:
+    """All that is judged, read once."""
+    place = existing(Path(wanted.data_dir))
+    usable = resolvers_usable(run, wanted)
     return Facts(
         hostname=socket.gethostname(),
         machine_id=text("/etc/machine-id"),
@@ -276,30 +382,45 @@ def look(module: AnsibleModule, wanted: Wanted) -> Facts:
         root=os.geteuid() == 0,
         python=(sys.version_info[0], sys.version_info[1]),
         memory_mib=memory_mib(),
+        cpus=len(os.sched_getaffinity(0)),
         disk_free_gib=shutil.disk_usage(place).free / 2**30,
         disk_path=str(place),
         systemd=Path("/run/systemd/system").exists(),
         controllers=controllers(),
-        kernel_features=kernel_features(module),
+        cgroup=2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
+        kernel_modules=kernel_modules(run, wanted.modules),
+        os_release=os_release(),
+        kernel=platform.release(),
         default_route=has_default_route(),
         local_addresses=[address for address in wanted.node_addresses if is_local(address)],
-        clock_ahead_seconds=time.time() - module.params["operator_time"],
-        listeners=strangers(wanted.ports),
-        k3s_version=installed_version(module),
-        cards=found_cards,
+        clock_ahead_seconds=time.time() - operator_time,
+        listeners=strangers(tuple(port.number for port in wanted.ports if port.protocol == "tcp")),
+        k3s_version=installed_version(run),
+        cards=cards(run),
         swap=len(text("/proc/swaps").splitlines()) > 1,
-        firewall=firewall(module, wanted.incoming(found_cards)),
+        resolvers_usable=usable,
+        fallback_answers=usable or answers_questions(FALLBACK_RESOLVER),
     )
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    wanted = Wanted(**{name: value for name, value in module.params.items() if name != "operator_time"})
-    found = look(module, wanted)
-    for note in notes(found):
+    run = runner(module)
+    wanted = Wanted(**{name: value for name, value in module.params.items() if name not in NOT_WANTED})
+    reach.end()  # of an earlier run, which was interrupted
+    found = look(run, wanted, module.params["operator_time"])
+    said = notes(wanted, found)
+    for note in said:
         module.warn(note)
+    seconds = module.params["listen_seconds"]
+    spots, key = reach.listen(own_addresses(wanted), wanted.ports, seconds) if seconds else ([], "")
     module.exit_json(
-        changed=False, problems=problems(wanted, found), notes=notes(found), facts=dataclasses.asdict(found)
+        changed=False,
+        problems=problems(wanted, found),
+        notes=said,
+        facts=dataclasses.asdict(found),
+        reach={"role": wanted.role, "spots": reach.as_data(spots), "key": key, "firewall": firewall(run)},
     )
 
 

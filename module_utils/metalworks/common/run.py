@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,18 @@ if TYPE_CHECKING:
 Run = Callable[[list[str]], tuple[int, str, str]]
 
 NOT_FOUND = 127
+# Where administrators' programs are: `su` and the secure_path of some sudoers leave out one or another.
+FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 def runner(module: AnsibleModule) -> Run:
-    """Return a function that runs programs. A missing program gives exit code 127, as in a shell."""
+    """Return a function that runs programs. A missing program gives exit code 127, as in a shell.
+
+    Programs answer in the language of their source code, whatever the machine's, and are found wherever
+    administrators' programs are.
+    """
+    path = os.pathsep.join((os.environ.get("PATH", ""), *FOLDERS)).lstrip(os.pathsep)
+    module.run_command_environ_update = {"LC_ALL": "C", "LANGUAGE": "C", "PATH": path}
 
     def run(command: list[str]) -> tuple[int, str, str]:
         try:

@@ -5,25 +5,30 @@
 
 from __future__ import annotations
 
-import re
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible.module_utils.metalworks.common.architectures import PUBLISHED, architecture
-from ansible.module_utils.metalworks.node.firewall import Firewall, Packet, packets, sentence
+from ansible.module_utils.metalworks.k3s.release import parse, refusal
+from ansible.module_utils.metalworks.node.reach import Port, ports
 
 OLDEST_PYTHON = (3, 9)
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
-KERNEL_FEATURES = {
+# k3s's page installation/requirements, hardware: a server has 2 cores and 2 GB, an agent 1 core and 512 MB.
+# Of that, a kernel keeps up to a tenth for itself and shows the rest.
+LEAST = {"server": (2, 1800), "agent": (1, 460)}
+# Of k3s's page installation/requirements and the kubelet: module -> what it is for, on every node.
+MODULES = {
     "overlay": "containers' file systems",
-    "bridge-nf": "traffic between pods passing through iptables (module br_netfilter)",
-    "conntrack": "services (module nf_conntrack)",
+    "br_netfilter": "traffic between pods passing through iptables",
+    "nf_conntrack": "services",
 }
-SERVER_PORTS = (6443, 10250)
-ETCD_PORTS = (2379, 2380)
-AGENT_PORTS = (10250,)
+# What flannel makes an interface of, by flannel-backend (pkg/agent/flannel of k3s).
+BACKEND_MODULES = {"vxlan": "vxlan", "wireguard-native": "wireguard"}
+NO_CGROUP_V1 = (1, 35)  # from here on, the kubelet's failCgroupV1 is true
+FALLBACK_RESOLVER = "8.8.8.8"  # locateOrGenerateResolvConf of k3s, pkg/agent/config
 NOT_CARDS = ("lo", "veth", "cni", "flannel")  # the loopback, and what k3s makes
-VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)[^+]*\+(?:k3s|lab)(\d+)")
 
 
 @dataclass(frozen=True)
@@ -39,16 +44,21 @@ class Facts:
     disk_path: str
     systemd: bool
     controllers: Sequence[str]
-    kernel_features: Sequence[str]
+    kernel_modules: Sequence[str]  # of those that are wanted: loaded, built in, or there to be loaded
     default_route: bool
     local_addresses: Sequence[str]
     clock_ahead_seconds: float
+    cpus: int = 2
     listeners: Mapping[int, str] = field(default_factory=dict)
     k3s_version: str = ""
     root: bool = True
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     swap: bool = False
-    firewall: Firewall | None = None
+    cgroup: int = 2  # the version of the hierarchy: 1, which also the mixed one counts as, or 2
+    os_release: Mapping[str, str] = field(default_factory=dict)
+    kernel: str = ""
+    resolvers_usable: bool = True  # for pods: none of the machine's resolvers is on its loopback
+    fallback_answers: bool = True  # whether the resolver that k3s takes instead answered
 
 
 @dataclass(frozen=True)
@@ -59,41 +69,68 @@ class Wanted:
     architecture: str
     k3s_version: str
     node_addresses: Sequence[str]
-    memory_mib: int
     disk_gib: float
     clock_tolerance_seconds: float
+    memory_mib: int = 0  # 0 stands for what k3s's documentation says
+    cpus: int = 0
+    data_dir: str = "/var/lib/rancher/k3s"
     etcd: bool = False
+    api_port: int = 6443
+    embedded_registry: bool = False
     flannel_interface: str = ""
     flannel_backend: str = "vxlan"
-    peers: Sequence[str] = ()
     pod_network: str = "10.42.0.0/16"
-    swap_refused: bool = False
-
-    def incoming(self, cards: Mapping[str, Sequence[str]]) -> list[Packet]:
-        """What the other nodes and the pods must be able to send here."""
-        own = [card for card, addresses in cards.items() if set(addresses) & set(self.node_addresses)]
-        card = self.flannel_interface or (own[0] if own else "")
-        vxlan = self.flannel_backend == "vxlan"
-        wanted: list[Packet] = packets(self.role, self.etcd, self.peers, self.pod_network, vxlan, card)
-        return wanted
+    kubelet_args: Sequence[str] = ()
+    swap: str = "keep"
+    resolv_conf: str = ""
 
     @property
-    def ports(self) -> tuple[int, ...]:
-        if self.role == "agent":
-            return AGENT_PORTS
-        return SERVER_PORTS + (ETCD_PORTS if self.etcd else ())
+    def ports(self) -> list[Port]:
+        """The ports on which the node must be reached."""
+        found: list[Port] = ports(
+            self.role, self.etcd, self.flannel_backend, self.embedded_registry, self.api_port
+        )
+        return found
+
+    @property
+    def modules(self) -> dict[str, str]:
+        """The kernel modules that the node needs, and for what."""
+        module = BACKEND_MODULES.get(self.flannel_backend)
+        return {**MODULES, **({module: f"flannel-backend {self.flannel_backend}"} if module else {})}
+
+    def kubelet(self, name: str) -> str:
+        """The value of a kubelet's argument, the last of several; nothing where it is not given."""
+        given = dict(argument.lstrip("-").partition("=")[::2] for argument in self.kubelet_args)
+        return given.get(name, "")
 
 
 def problems(wanted: Wanted, found: Facts) -> list[str]:
     """All that keeps the machine from becoming, or staying, the node that is wanted."""
     return [
         *_system_problems(wanted, found),
+        *_kernel_problems(wanted, found),
         *_size_problems(wanted, found),
         *_network_problems(wanted, found),
         *_card_problems(wanted, found),
-        *([sentence(found.firewall)] if found.firewall and found.firewall.closed else []),
-        *_version_problems(wanted.k3s_version, found.k3s_version),
+        *filter(None, [refusal(found.k3s_version, wanted.k3s_version) if found.k3s_version else None]),
     ]
+
+
+def notes(wanted: Wanted, found: Facts) -> list[str]:
+    """What is no reason to refuse the machine, and good to know."""
+    said = []
+    if found.swap and wanted.swap != "off":
+        said.append(
+            "Its swap is on. k3s runs with it and pods do not use it; a node that swaps is slow when memory "
+            'is short. `node_swap: "off"` turns it off for good.'
+        )
+    if not found.resolvers_usable and found.fallback_answers:
+        said.append(
+            "Its resolvers are on its own loopback, where pods cannot ask: k3s gives them "
+            f"{FALLBACK_RESOLVER} instead, which does not know names of your own network. The key "
+            f"resolv-conf in k3s_{wanted.role}_config names a file with other resolvers for pods."
+        )
+    return said
 
 
 def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
@@ -117,18 +154,6 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         )
     if not found.systemd:
         yield "systemd is not its init: k3s runs as a systemd service here; use a system with systemd"
-    missing = [name for name in CONTROLLERS if name not in found.controllers]
-    if missing:
-        yield (
-            f"the kernel has the cgroup controllers {', '.join(missing)} switched off: switch them on at "
-            "boot (on a Raspberry Pi cgroup_enable=memory in cmdline.txt) and reboot"
-        )
-    for name, purpose in KERNEL_FEATURES.items():
-        if name not in found.kernel_features:
-            yield (
-                f"the kernel lacks {name}, needed for {purpose}: load the module or install the "
-                "distribution's full kernel"
-            )
     ahead = found.clock_ahead_seconds
     if abs(ahead) > wanted.clock_tolerance_seconds:
         yield (
@@ -136,28 +161,62 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             f"computer (tolerated: {wanted.clock_tolerance_seconds:g} s), so certificates would not be "
             "valid: switch on time synchronisation (timedatectl set-ntp true)"
         )
-    if found.swap and wanted.swap_refused:
+
+
+def _kernel_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
+    config = f"k3s_{wanted.role}_config"
+    missing = [name for name in CONTROLLERS if name not in found.controllers]
+    if missing:
         yield (
-            f"its swap is on, and k3s_{wanted.role}_config has fail-swap-on=true, with which the kubelet "
-            'does not start: write node_swap: "off", or take that argument out (k3s itself runs with swap)'
+            f"the kernel has the cgroup controllers {', '.join(missing)} switched off: switch them on at "
+            "boot (on a Raspberry Pi cgroup_enable=memory in cmdline.txt) and reboot"
+        )
+    release = parse(wanted.k3s_version)
+    refuses_v1 = release is not None and (release.major, release.minor) >= NO_CGROUP_V1
+    if found.cgroup == 1 and refuses_v1 and wanted.kubelet("fail-cgroupv1") != "false":
+        yield (
+            f"it uses cgroup v1, with which the kubelet of {wanted.k3s_version} does not start: boot it with "
+            "systemd.unified_cgroup_hierarchy=1 on the kernel's command line, or insist with kubelet-arg: "
+            f"[fail-cgroupv1=false] in {config}"
+        )
+    for name, purpose in wanted.modules.items():
+        if name not in found.kernel_modules:
+            other = ", or write another flannel-backend" if "flannel" in purpose else ""
+            yield (
+                f"the kernel has no module {name}, needed for {purpose}: install "
+                f"{module_package(found.os_release, found.kernel)}{other}"
+            )
+    if found.swap and wanted.swap != "off" and wanted.kubelet("fail-swap-on") == "true":
+        yield (
+            f"its swap is on, and {config} has fail-swap-on=true, with which the kubelet does not start: "
+            'write node_swap: "off", or take that argument out (k3s itself runs with swap)'
         )
 
 
-def notes(found: Facts) -> list[str]:
-    """What is no reason to refuse the machine, and good to know."""
-    if not found.swap:
-        return []
-    return [
-        "Its swap is on. k3s runs with it and pods do not use it; a node that swaps is slow when memory is "
-        'short. `node_swap: "off"` turns it off for good.'
-    ]
+def module_package(os_release: Mapping[str, str], kernel: str) -> str:
+    """Where a distribution keeps the kernel modules that its base package lacks."""
+    family = {os_release.get("ID", ""), *os_release.get("ID_LIKE", "").split()}
+    if os_release.get("ID") == "ubuntu":
+        flavour = "raspi" if kernel.endswith("-raspi") else kernel or "generic"
+        return f"linux-modules-extra-{flavour}"
+    if family & {"rhel", "fedora", "centos"}:
+        # EL 10 has br_netfilter there, too (k3s-ansible, role prereq).
+        return "kernel-modules-extra (and reboot, where that brings a newer kernel)"
+    return "the distribution's full kernel"
 
 
 def _size_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
-    if found.memory_mib < wanted.memory_mib:
+    cpus, memory_mib = LEAST[wanted.role]
+    cpus, memory_mib = wanted.cpus or cpus, wanted.memory_mib or memory_mib
+    if found.memory_mib < memory_mib:
         yield (
-            f"it has {found.memory_mib} MiB of memory, {wanted.memory_mib} MiB are needed: give it more, or "
-            "lower preflight_memory_mib if you know better"
+            f"it has {found.memory_mib} MiB of memory, {memory_mib} MiB are needed for k3s's {wanted.role}: "
+            "give it more, or lower preflight_memory_mib if you know better"
+        )
+    if found.cpus < cpus:
+        yield (
+            f"it has {found.cpus} processor, k3s's {wanted.role} needs {cpus}: give it more, or lower "
+            "preflight_cpus if you know better"
         )
     # What a node has stored is no reason to refuse it.
     if not found.k3s_version and found.disk_free_gib < wanted.disk_gib:
@@ -174,15 +233,27 @@ def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             "network"
         )
     for address in wanted.node_addresses:
-        if address not in found.local_addresses:
+        if _unusable(address):
+            yield (
+                f"its node-ip is to be {address}, by which no other node reaches it and with which the "
+                f"kubelet does not start: write an address of its network as k3s_{wanted.role}_node_ip"
+            )
+        elif address not in found.local_addresses:
             yield (
                 f"no interface of it has the address {address}, which is to be its node-ip: write one that "
                 f"it has as k3s_{wanted.role}_node_ip (its default is ansible_host)"
             )
-    for port in wanted.ports:
-        owner = found.listeners.get(port)
+    for number in (port.number for port in wanted.ports if port.protocol == "tcp"):
+        owner = found.listeners.get(number)
         if owner:
-            yield f"port {port} is in use by {owner}: stop that, k3s needs the port"
+            yield f"port {number} is in use by {owner}: stop that, k3s needs the port"
+    if not found.resolvers_usable and not found.fallback_answers:
+        yield (
+            "its resolvers are on its own loopback, where pods cannot ask, and the one that k3s gives them "
+            f"instead ({FALLBACK_RESOLVER}) does not answer, so pods could look up no name of the outside: "
+            "write a file with resolvers of your network on the machine, and its path as resolv-conf into "
+            f"k3s_{wanted.role}_config"
+        )
 
 
 def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
@@ -207,18 +278,7 @@ def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             )
 
 
-def _version_problems(wanted: str, installed: str) -> Iterator[str]:
-    new, old = VERSION.match(wanted), VERSION.match(installed)
-    if not new or not old:
-        return
-    new_parts, old_parts = ([int(part) for part in match.groups()] for match in (new, old))
-    if new_parts < old_parts:
-        yield (
-            f"it runs k3s {installed}, {wanted} is older: Kubernetes cannot go back; write {installed} or "
-            "newer, or restore a snapshot on a reset machine"
-        )
-    elif new_parts[0] != old_parts[0] or new_parts[1] - old_parts[1] > 1:
-        yield (
-            f"it runs k3s {installed}, from which {wanted} skips minor versions: upgrade one minor at a "
-            f"time, v{old_parts[0]}.{old_parts[1] + 1} next"
-        )
+def _unusable(address: str) -> bool:
+    """What the kubelet refuses as a node's address (validateNodeIP of kubelet_node_status.go)."""
+    found = ipaddress.ip_address(address)
+    return found.is_loopback or found.is_multicast or found.is_link_local or found.is_unspecified

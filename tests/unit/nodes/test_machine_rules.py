@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from ansible.module_utils.metalworks.node.machine_rules import (
     CONTROLLERS,
-    KERNEL_FEATURES,
+    MODULES,
     Facts,
     Wanted,
+    module_package,
+    notes,
     problems,
 )
 from tests.support.modules import cases
@@ -24,7 +26,7 @@ GOOD: dict[str, Any] = {
     "disk_path": "/var/lib",
     "systemd": True,
     "controllers": CONTROLLERS,
-    "kernel_features": list(KERNEL_FEATURES),
+    "kernel_modules": [*MODULES, "vxlan"],
     "default_route": True,
     "local_addresses": ["192.0.2.1"],
     "clock_ahead_seconds": 0.4,
@@ -34,7 +36,6 @@ WANTED: dict[str, Any] = {
     "architecture": "amd64",
     "k3s_version": "v1.34.4+k3s1",
     "node_addresses": ["192.0.2.1"],
-    "memory_mib": 1024,
     "disk_gib": 10.0,
     "clock_tolerance_seconds": 30.0,
 }
@@ -54,3 +55,37 @@ def read(case: dict[str, Any]) -> dict[str, Any]:
     if "python" in given:
         given["python"] = tuple(given["python"])
     return given
+
+
+@pytest.mark.parametrize(
+    ("os_release", "kernel", "package"),
+    [
+        ({"ID": "ubuntu", "ID_LIKE": "debian"}, "5.15.0-1061-raspi", "linux-modules-extra-raspi"),
+        ({"ID": "ubuntu"}, "6.8.0-51-generic", "linux-modules-extra-6.8.0-51-generic"),
+        ({"ID": "almalinux", "ID_LIKE": "rhel centos fedora"}, "6.12.0", "kernel-modules-extra"),
+        ({"ID": "fedora"}, "6.12.0", "kernel-modules-extra"),
+        ({"ID": "debian"}, "6.12.0", "the distribution's full kernel"),
+        ({}, "", "the distribution's full kernel"),
+    ],
+)
+def test_package_of_missing_modules(os_release: dict[str, str], kernel: str, package: str) -> None:
+    assert module_package(os_release, kernel).startswith(package)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({}, []),
+        ({"swap": True}, ["Its swap is on"]),
+        ({"resolvers_usable": False}, ["8.8.8.8 instead"]),
+        ({"resolvers_usable": False, "fallback_answers": False}, []),
+    ],
+)
+def test_notes(found: dict[str, Any], said: list[str]) -> None:
+    given = notes(Wanted(**WANTED), Facts(**GOOD | found))
+    assert len(given) == len(said)
+    assert all(part in note for part, note in zip(said, given, strict=True))
+
+
+def test_swap_that_the_role_turns_off_is_no_note() -> None:
+    assert notes(Wanted(**WANTED, swap="off"), Facts(**GOOD | {"swap": True})) == []
