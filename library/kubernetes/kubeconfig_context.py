@@ -8,6 +8,8 @@ module: kubeconfig_context
 short_description: Keep one context in a kubeconfig
 description:
   - Merges one cluster, one user and one context of the same name into a kubeconfig, or takes them out.
+  - Of these entries, the address, the CA and the login are the module's. Other keys that the operator added
+    to them stay, such as a namespace or C(proxy-url); those that change the meaning are warned of.
   - Everything else in the file stays, in its order. A file that cannot be read is refused, never replaced.
   - The file is replaced in one step and is readable by its owner only. Its former content, without this
     module's context, is kept in C(<path>.metalworks-backup). The module takes the same lock as kubectl.
@@ -29,19 +31,11 @@ options:
     default: present
     choices: [present, absent]
   source:
-    description: The text of a kubeconfig, for example k3s's k3s.yaml. Its current context is used.
+    description: The text of a kubeconfig, for example k3s's k3s.yaml. Its current context is used. Required
+      if O(state=present).
     type: str
   server:
     description: The address of the API. Replaces that of O(source).
-    type: str
-  ca:
-    description: The certificate authority of the API, PEM or base64. Instead of O(source).
-    type: str
-  cert:
-    description: The client's certificate, PEM or base64.
-    type: str
-  key:
-    description: The client's key, PEM or base64.
     type: str
   current:
     description: Whether to select the context if no context is selected yet. A selection is never changed.
@@ -83,6 +77,12 @@ backup:
   description: What the file held before, without this context.
   type: str
   returned: when an existing file changed that held something else
+kept:
+  description: Keys in the context's entries that the operator added and that change where kubectl goes.
+  type: list
+  elements: str
+  returned: always
+  sample: [proxy-url]
 current:
   description: Whether the context is the selected one.
   type: bool
@@ -107,9 +107,6 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "source": {"type": "str", "no_log": True},
     "server": {"type": "str"},
-    "ca": {"type": "str"},
-    "cert": {"type": "str", "no_log": True},
-    "key": {"type": "str", "no_log": True},
     "current": {"type": "bool", "default": True},
 }
 LOCK_SECONDS = 10.0
@@ -120,11 +117,7 @@ def plan(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Return the wanted kubeconfig."""
     if params["state"] == "absent":
         return dict(kubeconfig.remove(found, params["name"]))
-    if params["source"]:
-        wanted = kubeconfig.from_source(params["name"], params["source"], params["server"])
-    else:
-        parts = (params[name] for name in ("server", "ca", "cert", "key"))
-        wanted = kubeconfig.from_parts(params["name"], *parts)
+    wanted = kubeconfig.from_source(params["name"], params["source"], params["server"])
     return dict(kubeconfig.merge(found, wanted, params["current"]))
 
 
@@ -228,6 +221,7 @@ def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]
         "changed": wanted != found or backup != kept,
         "path": str(path),
         "current": wanted.get("current-context") == params["name"],
+        "kept": kubeconfig.kept_keys(wanted, params["name"]),
         "diff": {
             "before_header": str(path),
             "after_header": str(path),
@@ -250,24 +244,34 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
-        mutually_exclusive=[("source", "ca"), ("source", "cert"), ("source", "key")],
-        required_together=[("ca", "cert", "key")],
+        required_if=[("state", "present", ["source"])],
     )
     params = module.params
     if not kubeconfig.HAS_YAML:
         module.fail_json(msg=missing_required_lib("PyYAML"))
-    if params["state"] == "present" and not (params["source"] or (params["server"] and params["key"])):
-        module.fail_json(msg="state is present: give source, or server, ca, cert and key")
-    path = Path(params["path"]).expanduser().resolve()
+    path = Path(params["path"])
     try:
+        path = kubeconfig.located(path)
         nothing = not path.exists() and not backup_of(path).exists()
-        if module.check_mode or (params["state"] == "absent" and nothing):
-            module.exit_json(**edit(path, params, True))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with lock(path):
-            result = edit(path, params, False)
+        absent = params["state"] == "absent" and nothing
+        problem = None if absent else kubeconfig.write_problem(path)
+        if problem:
+            raise kubeconfig.KubeconfigError(problem)
+        if module.check_mode or absent:
+            result = edit(path, params, True)
+        else:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with lock(path):
+                result = edit(path, params, False)
     except kubeconfig.KubeconfigError as error:
         module.fail_json(msg=f"The kubeconfig is left as it is: {error}.")
+    except OSError as error:
+        module.fail_json(msg=f"The kubeconfig is left as it is: {kubeconfig.explain(error, path)}.")
+    if result["kept"]:
+        module.warn(
+            f"The context {params['name']} keeps {', '.join(result['kept'])}, which somebody added to it in "
+            f"{path}: kubectl goes by them, too."
+        )
     module.exit_json(**result)
 
 

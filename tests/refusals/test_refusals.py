@@ -168,7 +168,7 @@ def test_machine_is_refused(
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    machine = machines[case.get("on", "server-1")]
+    machine = machines[case.get("where", "server-1")]
     program = request.getfixturevalue("k3s") if case.get("needs") == "k3s" else None
     chosen = with_host(inventory, case["host"], tmp_path) if "host" in case else inventory
     with in_state(machine, case, program):

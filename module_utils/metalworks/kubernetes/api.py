@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import ssl
@@ -23,13 +24,6 @@ from .kubeconfig import KubeconfigError, parse
 
 Object = dict[str, Any]
 
-# Keys that kubectl follows and this client does not. To ignore them could reach another server, or trust
-# another
-# certificate, than kubectl does.
-UNSUPPORTED_KEYS = {
-    "proxy-url": "write an address into server that is reached without a proxy",
-    "tls-server-name": "write a name into server that is in the API's certificate",
-}
 FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 ARGUMENTS: dict[str, Any] = {
     "kubeconfig": {"type": "path"},
@@ -62,8 +56,10 @@ class KubernetesApi:
         except (OSError, ValueError, KeyError) as error:
             raise ApiError(f"{where}: a certificate or key cannot be read: {error}") from error
         # The computer's proxy is not used: it leads to the internet, and the cluster is usually near.
+        proxy = cluster.get("proxy-url")
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._ssl)
+            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}),
+            https_handler(self._ssl, cluster.get("tls-server-name")),
         )
 
     def request(
@@ -110,6 +106,27 @@ class KubernetesApi:
         return found
 
 
+def https_handler(trusted: ssl.SSLContext, name: str | None) -> urllib.request.HTTPSHandler:
+    """Return what opens https://. With a name (tls-server-name), the certificate has to be that name's."""
+
+    class Named(http.client.HTTPSConnection):
+        """A connection on which another name than the address is asked for."""
+
+        def connect(self) -> None:
+            """Connect, through the proxy if there is one, and check the certificate."""
+            http.client.HTTPConnection.connect(self)
+            self.sock = trusted.wrap_socket(self.sock, server_hostname=name)
+
+    class Handler(urllib.request.HTTPSHandler):
+        """Opens such connections."""
+
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            """Send one request."""
+            return self.do_open(Named, req)
+
+    return Handler() if name else urllib.request.HTTPSHandler(context=trusted)
+
+
 def read_message(error: urllib.error.HTTPError) -> str:
     """Return the message of the API's answer."""
     text = error.read().decode(errors="replace")
@@ -139,8 +156,12 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     user = named(config, "user", context.get("user"), where)
     if not cluster.get("server"):
         raise ApiError(f"{where}: its cluster has no server: write the API's address.")
-    for key in UNSUPPORTED_KEYS.keys() & cluster.keys():
-        raise ApiError(f"{where}: its cluster has {key}, which is not known here: {UNSUPPORTED_KEYS[key]}.")
+    # kubectl takes socks5:// and https:// as well. Without it, another server could be reached.
+    if not str(cluster.get("proxy-url") or "http://").startswith("http://"):
+        raise ApiError(
+            f"{where}: its cluster has the proxy-url {cluster['proxy-url']}, and only http:// is known here: "
+            "write a proxy of that kind, or an address into server that is reached without one."
+        )
     return beside(path, cluster), beside(path, user)
 
 
@@ -205,6 +226,8 @@ def make_ssl_context(cluster: Object, user: Object) -> ssl.SSLContext:
         cafile=cluster.get("certificate-authority"),
         cadata=base64.b64decode(authority).decode() if authority else None,
     )
+    # Python 3.13 wants extensions of certificates that older CAs lack, and kubectl does not.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import copy
+import errno
+import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.metalworks.common.files import read_text
 
 try:
     import yaml
@@ -25,6 +29,20 @@ SECRET_KEYS = (
     "certificate-authority-data",
 )
 MASK = "********"
+# What our entries say themselves, and what would speak against it: kubectl takes one CA and one login.
+OURS = {
+    "cluster": {
+        *("server", "certificate-authority-data"),
+        *("certificate-authority", "insecure-skip-tls-verify"),
+    },
+    "user": {
+        *("client-certificate-data", "client-key-data", "client-certificate", "client-key"),
+        *("token", "tokenFile", "username", "password", "exec", "auth-provider"),
+    },
+    "context": {"cluster", "user"},
+}
+# What the operator may have added and what leads kubectl elsewhere than our keys alone would.
+CHANGES_THE_MEANING = ("proxy-url", "tls-server-name", "as", "as-uid", "as-groups", "as-user-extra")
 
 
 class KubeconfigError(Exception):
@@ -82,24 +100,6 @@ def from_source(name: str, source: str, server: str | None) -> Context:
     )
 
 
-def from_parts(name: str, server: str, ca: str, cert: str, key: str) -> Context:
-    """Return a context made of an address and PEM texts."""
-    return Context(
-        name,
-        {"certificate-authority-data": _encoded(ca), "server": server},
-        {"client-certificate-data": _encoded(cert), "client-key-data": _encoded(key)},
-    )
-
-
-def _encoded(text: str) -> str:
-    """Return PEM text in base64, as kubeconfigs hold it; a text in base64 is returned as it is."""
-    try:
-        base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return base64.b64encode(text.encode()).decode()
-    return text
-
-
 def merge(found: Mapping[str, Any], wanted: Context, current: bool) -> dict[str, Any]:
     """Return the kubeconfig with the context in it.
 
@@ -111,14 +111,19 @@ def merge(found: Mapping[str, Any], wanted: Context, current: bool) -> dict[str,
     context = {"cluster": wanted.name, "user": wanted.name}
     if wanted.namespace:
         context["namespace"] = wanted.namespace
-    _put(config, "clusters", wanted.name, dict(wanted.cluster))
-    # The operator may have chosen a namespace for the context. It stays.
-    before = _entry(config, "contexts", wanted.name) or {}
-    _put(config, "contexts", wanted.name, {**before, **context})
-    _put(config, "users", wanted.name, dict(wanted.user))
+    for kind, entry in (("clusters", wanted.cluster), ("contexts", context), ("users", wanted.user)):
+        before = _entry(config, kind, wanted.name) or {}
+        kept = {key: value for key, value in before.items() if key not in OURS[LISTS[kind]]}
+        _put(config, kind, wanted.name, {**kept, **entry})
     if current and not config.get("current-context"):
         config["current-context"] = wanted.name
     return config
+
+
+def kept_keys(config: Mapping[str, Any], name: str) -> list[str]:
+    """The operator's keys in our entries that change what they mean."""
+    entries = [_entry(config, kind, name) or {} for kind in LISTS]
+    return [key for key in CHANGES_THE_MEANING if any(key in entry for entry in entries)]
 
 
 def remove(found: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -184,3 +189,79 @@ def _put(config: dict[str, Any], kind: str, name: str, value: dict[str, Any]) ->
             each[LISTS[kind]] = value
             return
     entries.append({LISTS[kind]: value, "name": name})
+
+
+# The file itself.
+
+
+def located(path: str | Path) -> Path:
+    """The file that is read and written: links are followed. KubeconfigError where they lead in a circle."""
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError) as error:  # a circle: RuntimeError before Python 3.13
+        raise KubeconfigError(f"{path} is a link that leads to itself; remove it") from error
+
+
+def write_problem(path: str | Path) -> str | None:
+    """Why a context could not be written into this file, as a sentence; None where it can.
+
+    It changes nothing, so what the end of a run needs can be tried at its start.
+    """
+    try:
+        file = located(path)
+        folder = next(each for each in file.parents if os.path.lexists(each))
+        if not folder.is_dir():
+            return explain(NotADirectoryError(errno.ENOTDIR, "", str(folder)), folder)
+        if file.is_dir():
+            return explain(IsADirectoryError(errno.EISDIR, "", str(file)), file)
+        needed = [(folder, os.W_OK | os.X_OK), *([(file, os.R_OK | os.W_OK)] if file.exists() else [])]
+        for place, rights in needed:
+            if not os.access(place, rights):
+                return explain(PermissionError(errno.EACCES, "", str(place)), place)
+        parse(read_text(file) or "", str(file))
+    except OSError as error:
+        return explain(error, Path(path))
+    except UnicodeDecodeError:
+        return f"{path} is no text; move it away"
+    except KubeconfigError as error:
+        return str(error)
+    return None
+
+
+def explain(error: OSError, path: Path) -> str:
+    """What the file system refuses, whose it is, and what to do."""
+    place = Path(error.filename or path)
+    if error.errno == errno.EISDIR:
+        return (
+            f"{place} is a folder, as a container makes one where it is to mount a file that is not there: "
+            "remove it"
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{place} is not a folder, so that no file can be below it: move it away"
+    if error.errno == errno.EROFS:
+        return f"{place} is on a file system that can only be read: name another file (metalworks_kubeconfig)"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"there is no space left for {place}: make room"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        owner, me = _owner(place), _user(os.geteuid())
+        if owner and owner != me:
+            return f"{place} belongs to {owner} and may not be changed by {me}: sudo chown -R {me} {place}"
+        return f"{place} may not be changed by {me}: chmod u+rwX {place}"
+    return f"{place}: {error.strerror or error}"
+
+
+def _owner(path: Path) -> str:
+    """Who owns the path, or the nearest folder above it that can be looked at."""
+    for each in (path, *path.parents):
+        try:
+            return _user(each.stat().st_uid)
+        except OSError:
+            continue
+    return ""
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import library.kubernetes.kubeconfig_context as module
 import pytest
 import yaml
+from ansible.module_utils.metalworks.kubernetes import kubeconfig
 from tests.support.modules import cases, run_module
 
 K3S_YAML = """\
@@ -172,3 +178,138 @@ def test_no_lock_is_left_behind(capsys: Any, tmp_path: Path) -> None:
     path = tmp_path / "config"
     run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
     assert [each.name for each in tmp_path.iterdir()] == ["config"]
+
+
+# The file system. Root may do everything, so what is refused to somebody else is tried as somebody else.
+SOMEBODY = 65534
+TRY = """
+import json, os, sys
+import ansible.module_utils
+ansible.module_utils.__path__.append(sys.argv[1])
+sys.path.insert(0, sys.argv[2])
+from ansible.module_utils.testing import patch_module_args
+from library.kubernetes import kubeconfig_context as module
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print(json.dumps(module.kubeconfig.write_problem(sys.argv[3])))
+with patch_module_args({"name": "lab", "source": sys.argv[4], "path": sys.argv[3]}):
+    module.main()
+"""
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def as_somebody(path: Path) -> tuple[str | None, dict[str, Any]]:
+    """What is known before, and what the module answers, when an account without rights writes this file."""
+    command = [sys.executable, "-c", TRY, str(ROOT / "module_utils"), str(ROOT), str(path), K3S_YAML]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    before, answer = filter(None, done.stdout.splitlines())
+    return json.loads(before), json.loads(answer)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home folder that belongs to somebody; pytest's own folders only root can enter."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        os.chown(path, SOMEBODY, SOMEBODY)
+        yield path
+
+
+def make(home: Path, *names: str, mode: int | None = None, text: str | None = None) -> None:
+    """Folders in the home, or as the last one a file with a text; all of root."""
+    path = home.joinpath(*names)
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if text is None else path.write_text(text)
+    if mode is not None:
+        path.chmod(mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of root, and become somebody else")
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ((".kube",), "{home}/.kube belongs to root and may not be changed by nobody: sudo chown -R nobody"),
+        ((".kube", "config"), "{home}/.kube/config is a folder"),
+        (("file",), ""),
+    ],
+)
+def test_a_file_of_root_is_a_sentence_before_and_in_the_module(
+    made: tuple[str, ...], says: str, home: Path
+) -> None:
+    make(home, *made)
+    before, answer = as_somebody(home / ".kube" / "config")
+    if not says:
+        assert before is None
+        assert answer["changed"]
+        return
+    assert before
+    assert says.format(home=home) in before
+    assert answer["failed"]
+    assert answer["msg"] == f"The kubeconfig is left as it is: {before}."
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of root, and become somebody else")
+@pytest.mark.parametrize(("mode", "owner"), [(0o600, 0), (0o400, SOMEBODY), (0o200, SOMEBODY)])
+def test_a_file_that_cannot_be_read_or_written_is_named(mode: int, owner: int, home: Path) -> None:
+    make(home, ".kube", "config", text="apiVersion: v1\n", mode=mode)
+    os.chown(home / ".kube", SOMEBODY, SOMEBODY)
+    os.chown(home / ".kube" / "config", owner, owner)
+    before, _ = as_somebody(home / ".kube" / "config")
+    assert before
+    assert f"{home}/.kube/config" in before
+    assert ("belongs to root" in before) == (owner == 0)
+
+
+def test_a_link_that_leads_to_itself_is_named(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "config"
+    path.symlink_to(path)
+    answer = run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
+    assert answer["failed"]
+    assert "is a link that leads to itself" in answer["msg"]
+    assert "is a link that leads to itself" in str(kubeconfig.write_problem(path))
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_is_followed(tmp_path: Path, capsys: Any) -> None:
+    path, target = tmp_path / "config", tmp_path / "deep" / "real"
+    path.symlink_to(target)
+    assert kubeconfig.write_problem(path) is None
+    run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
+    assert "lab" in target.read_text()
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / ".kube").write_text("")
+    path = tmp_path / ".kube" / "config"
+    assert ".kube is not a folder" in str(kubeconfig.write_problem(path))
+    answer = run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
+    assert ".kube is not a folder" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.EROFS, "can only be read: name another file"),
+        (errno.ENOSPC, "there is no space left"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_the_disk_refuses_is_a_sentence(
+    number: int, says: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: Any) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(module, "write", refuse)
+    params = {"name": "lab", "source": K3S_YAML, "path": str(tmp_path / "config")}
+    answer = run_module("kubeconfig_context", params, capsys)
+    assert answer["failed"]
+    assert says in answer["msg"]
+
+
+@pytest.mark.parametrize("text", ["users: [{user: {}}]", "a: [", "\udcff"])
+def test_a_file_that_is_no_kubeconfig_is_known_before(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert str(path) in str(kubeconfig.write_problem(path))

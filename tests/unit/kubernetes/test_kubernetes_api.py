@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi, read_context
+from ansible.module_utils.metalworks.kubernetes.cluster import cause
+from cryptography import x509
+from tests.support.certificates import self_signed, signed_by
+from tests.support.servers import running
 
 CONFIG = """\
 current-context: one
@@ -60,12 +74,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         ),
         (CONFIG.replace("server", "serber"), "context 'one': its cluster has no server"),
         (
-            CONFIG.replace("server:", "proxy-url: x, server:"),
-            "its cluster has proxy-url, which is not known here: write an address",
-        ),
-        (
-            CONFIG.replace("server:", "tls-server-name: x, server:"),
-            "its cluster has tls-server-name, which is not known here: write",
+            CONFIG.replace("server:", "proxy-url: 'socks5://localhost:1080', server:"),
+            "its cluster has the proxy-url socks5://localhost:1080, and only http:// is known here: write",
         ),
     ],
 )
@@ -97,3 +107,150 @@ def test_a_login_that_cannot_be_read_is_named(kubeconfig: Path, user: str, says:
         KubernetesApi(str(kubeconfig), "two")
     assert f"The kubeconfig file {kubeconfig}, context 'two': " in str(error.value)
     assert says in str(error.value)
+
+
+# TLS: what kubectl accepts is accepted.
+
+
+class Api(BaseHTTPRequestHandler):
+    """Answers each request with its path."""
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        content = json.dumps({"path": self.path}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Takes each CONNECT to the one address that it knows."""
+
+    target = ("127.0.0.1", 0)
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def do_CONNECT(self) -> None:
+        self.asked.append(self.path)
+        with socket.create_connection(self.target) as there:
+            self.send_response(200)
+            self.end_headers()
+            pumps = [
+                threading.Thread(target=pump, args=ends)
+                for ends in ((self.connection, there), (there, self.connection))
+            ]
+            for thread in pumps:
+                thread.start()
+            for thread in pumps:
+                thread.join()
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while content := source.recv(65536):
+            target.sendall(content)
+        target.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def serving_tls(folder: Path, name: str) -> Iterator[tuple[int, str]]:
+    """An API whose certificate is made for this name, and its CA, which has no key identifiers."""
+    authority = self_signed(folder / "ca.pem", x509.DNSName("ca"))
+    names = (x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.1")))
+    pem = signed_by(authority, folder / "server.pem", *names)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with running(server):
+        yield server.server_address[1], base64.b64encode(authority.read_bytes()).decode()
+
+
+def config(server: str, ca: str, **more: str) -> str:
+    cluster = {"server": server, "certificate-authority-data": ca, **more}
+    return CONFIG.replace('{server: "https://192.0.2.1:6443"}', json.dumps(cluster))
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13's default of ssl.create_default_context, whatever Python runs this test."""
+    original = ssl.create_default_context
+
+    def as_in_3_13(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        context = original(*args, **kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", as_in_3_13)
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_ca_without_key_identifiers_is_trusted_as_kubectl_does(kubeconfig: Path, tmp_path: Path) -> None:
+    with serving_tls(tmp_path, "localhost") as (port, ca):
+        kubeconfig.write_text(config(f"https://127.0.0.1:{port}", ca))
+        assert KubernetesApi(str(kubeconfig)).get("/version") == {"path": "/version"}
+
+
+@pytest.mark.usefixtures("strict")
+def test_another_ca_is_not_trusted(kubeconfig: Path, tmp_path: Path) -> None:
+    other = self_signed(tmp_path / "other.pem", x509.DNSName("localhost")).read_bytes()
+    with serving_tls(tmp_path, "localhost") as (port, _):
+        kubeconfig.write_text(config(f"https://127.0.0.1:{port}", base64.b64encode(other).decode()))
+        with pytest.raises(ApiError, match="CERTIFICATE_VERIFY_FAILED"):
+            KubernetesApi(str(kubeconfig)).get("/version")
+
+
+def test_the_name_in_the_certificate_may_be_another_one(kubeconfig: Path, tmp_path: Path) -> None:
+    with serving_tls(tmp_path, "api.example") as (port, ca):
+        address = f"https://localhost:{port}"
+        kubeconfig.write_text(config(address, ca))
+        with pytest.raises(ApiError, match="mismatch, certificate is not valid for 'localhost'"):
+            KubernetesApi(str(kubeconfig)).get("/version")
+        kubeconfig.write_text(config(address, ca, **{"tls-server-name": "api.example"}))
+        assert KubernetesApi(str(kubeconfig)).get("/version") == {"path": "/version"}
+
+
+@pytest.mark.parametrize("name", [{}, {"tls-server-name": "api.example"}], ids=["address", "name"])
+def test_a_proxy_is_gone_through(
+    name: dict[str, str], kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    with serving_tls(tmp_path, "api.example") as (port, ca), running(proxy):
+        monkeypatch.setattr(Proxy, "target", ("127.0.0.1", port))
+        monkeypatch.setattr(Proxy, "asked", [])
+        way = {"proxy-url": f"http://127.0.0.1:{proxy.server_address[1]}", **name}
+        kubeconfig.write_text(config("https://api.example:6443", ca, **way))
+        assert KubernetesApi(str(kubeconfig)).get("/version") == {"path": "/version"}
+        assert Proxy.asked == ["api.example:6443"]
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("certificate verify failed: certificate has expired (_ssl.c:1000)", "that has expired"),
+        ("certificate verify failed: certificate is not yet valid", "that is not valid yet"),
+        (
+            "certificate verify failed: Hostname mismatch, certificate is not valid for 'a'.",
+            "that is made for other names",
+        ),
+        (
+            "certificate verify failed: IP address mismatch, certificate is not valid for '192.0.2.1'.",
+            "that is made for other names",
+        ),
+        ("certificate verify failed: unable to get local issuer certificate", "did not sign"),
+        ("certificate verify failed: self-signed certificate in certificate chain", "did not sign"),
+        ("certificate verify failed: self signed certificate", "did not sign"),
+        ("certificate verify failed: CA cert does not include key usage extension", "that is not accepted"),
+        ("certificate verify failed: Missing Authority Key Identifier", "that is not accepted"),
+    ],
+)
+def test_a_certificates_reason_is_told_and_not_its_class(said: str, means: str) -> None:
+    sentence = cause(ApiError(f"GET https://a/version: [SSL: CERTIFICATE_VERIFY_FAILED] {said}"), "test")
+    assert f"shows a certificate {means}" in sentence or f"{means}," in sentence
+    assert said in sentence
