@@ -6,14 +6,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-<<<<<<< HEAD
-=======
-# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
-ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
-
-from ansible.module_utils.metalworks.common.addresses import in_url
-
->>>>>>> bb78f7d (Name plays and tasks by what they do; write the comments of playbooks and applications in whole sentences)
 
 def split_reference(reference: str) -> dict[str, str]:
     """Return an image reference as the chart takes it: name and tag. A digest stays at the end of the tag."""
@@ -49,43 +41,11 @@ def profile_value(profile: dict[str, Any]) -> dict[str, Any]:
     return {**value, "default": bool(profile.get("default")), "kubespawner_override": overrides}
 
 
-<<<<<<< HEAD
-=======
-def jupyterhub_profiles(notebooks: list[dict[str, Any]], references: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the platform's notebooks in the form of jupyterhub_profiles, with their images' references."""
-    return [
-        {**{key: value for key, value in each.items() if key != "image"}, "image": references[each["slug"]]}
-        for each in notebooks
-    ]
-
-
->>>>>>> bb78f7d (Name plays and tasks by what they do; write the comments of playbooks and applications in whole sentences)
 def jupyterhub_without(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
     """Return the items without some of their keys."""
     return [{key: value for key, value in item.items() if key not in keys} for item in items]
 
 
-<<<<<<< HEAD
-=======
-def hub_node_port(values: dict[str, Any], port: int) -> int:
-    """Return the hub's node port; 0 if the chart's values choose another type of service."""
-    service = ((values.get("proxy") or {}).get("service") or {}).get("type") or "NodePort"
-    return int(port) if service == "NodePort" else 0
-
-
-def hub_url(address: str, port: int, values: dict[str, Any]) -> str:
-    """Return the hub's address at a node port; empty if only the operator can know it."""
-    found = hub_node_port(values, port)
-    return f"http://{in_url(address)}:{found}" if address and found else ""
-
-
-def pull_login(registry: dict[str, Any]) -> dict[str, str]:
-    """Return the login with which pods pull from a registry; empty if it needs none."""
-    keys = ("address", "username", "password") if registry.get("username") else ()
-    return {key: registry[key] for key in keys}
-
-
->>>>>>> bb78f7d (Name plays and tasks by what they do; write the comments of playbooks and applications in whole sentences)
 # The taints that the pods of zero-to-jupyterhub tolerate by themselves: scheduling.corePods.tolerations and
 # scheduling.userPods.tolerations in its values.yaml.
 DEDICATED_KEYS = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
