@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv from requirements.txt, once: two runs at once wait for each other, a killed one is begun again.
 set -euo pipefail
+seconds=0
 cd "$(dirname "$0")/.."
 PATH=${PATH//$PWD\/.venv\/bin:/} # not the environment's own Python: it is about to go
 python=${PYTHON:-python3}
@@ -12,5 +13,13 @@ echo "Making the Python environment (.venv) from requirements.txt"
   + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
 rm -rf .venv
 "$python" -m venv .venv || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
-.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+log=.venv/install.log
+.venv/bin/pip install --disable-pip-version-check --require-hashes --requirement requirements.txt >"$log" 2>&1 9>&- &
+pip=$!
+trap 'kill "$pip" 2>/dev/null || true' EXIT
+while sleep 1 && kill -0 "$pip" 2>/dev/null; do
+  ((++seconds % 10)) || echo "  $seconds s: $(grep -c '^Collecting ' "$log" || true) of $(grep -c '^[a-z0-9]' requirements.txt) packages, $(
+    grep -q '^Installing ' "$log" && echo installing || echo downloading)"
+done
+wait "$pip" || { tail -n 20 "$log" && exit 1; }
 touch .venv/.ready

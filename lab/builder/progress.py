@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-HEARTBEAT = 30.0
+HEARTBEAT = 10.0
 
 
 class Progress:
@@ -38,7 +38,7 @@ class Progress:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Show every half minute what is still being made."""
+        """Show every ten seconds what is still being made."""
         self._ended.clear()
         beat = threading.Thread(target=self._beat, daemon=True)
         beat.start()
