@@ -14,9 +14,11 @@ from lab.multipass.answers import DAEMON_FAIL, Failure
 from lab.multipass.records import Record, service_name
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLE = ROOT / "lab" / "roles" / "lab_machines"
-BOOT = ROLE / "files" / "boot.sh"
-# The role writes options by their names in community.docker.docker_container; here are docker's own.
+# What makes a container a machine stands in the role that makes the lab's.
+FILES = ROOT / "lab" / "roles" / "lab_machines" / "files"
+BOOT = FILES / "boot.sh"
+OPTIONS = FILES / "container.yml"
+# Options have their names in community.docker.docker_container there; here are docker's own.
 FLAGS = {
     "stop_signal": "--stop-signal",
     "env": "--env",
@@ -100,11 +102,8 @@ def free_address(taken: Iterable[str]) -> str:
 
 
 def options_of_a_machine() -> list[str]:
-    """Return the options of `docker run` that make a container a machine.
-
-    The role lab_machines holds them.
-    """
-    given = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__lab_machines_container_options"]
+    """Return the options of `docker run` that make a container a machine."""
+    given = yaml.safe_load(OPTIONS.read_text())
     words = []
     for option, value in given.items():
         if isinstance(value, dict):
