@@ -1,0 +1,164 @@
+#!/usr/bin/python
+"""Take k3s away from a machine, with all that it leaves running."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k3s_absent
+short_description: Take k3s away from a machine
+description:
+  - Stops and disables the unit, ends the processes of pods, unmounts what they had, removes their network
+    interfaces, namespaces and firewall rules, and then the files of k3s and of its role.
+  - Keeps the volumes of users (C(storage) below O(data)), settings in C(config.yaml.d), and the binary.
+  - The node stays in the cluster's list until it is deleted there (C(kubectl drain), C(kubectl delete node)).
+author: Metalworks
+options:
+  role:
+    description: Whether the machine is a server or an agent.
+    type: str
+    required: true
+    choices: [server, agent]
+  data:
+    description: The folder that holds k3s's data.
+    type: path
+    required: true
+  path:
+    description: The configuration file.
+    type: path
+    default: /etc/rancher/k3s/config.yaml
+attributes:
+  check_mode:
+    description: Says what would go.
+    support: full
+  diff_mode:
+    description: Lists what goes.
+    support: full
+  idempotent:
+    description: Changes nothing where no k3s is left.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Take the agent away
+  k3s_absent:
+    role: agent
+    data: /var/lib/rancher/k3s
+"""
+
+RETURN = r"""
+removed:
+  description: What was there of k3s.
+  type: list
+  elements: str
+  returned: always
+  sample: [12 processes of pods and containerd, network interface cni0]
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.run import runner
+from ansible.module_utils.metalworks.common.systemd import read_unit
+from ansible.module_utils.metalworks.k3s import unit as k3s_unit
+from ansible.module_utils.metalworks.k3s.config import read_scalar
+from ansible.module_utils.metalworks.k3s.keys import TOKEN_FILE
+from ansible.module_utils.metalworks.k3s.remains import (
+    Remains,
+    files_of_k3s,
+    mounts_of_k3s,
+    processes_of_k3s,
+    read_processes,
+    read_remains,
+)
+
+ARGUMENTS: dict[str, Any] = {
+    "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
+    "data": {"type": "path", "required": True},
+    "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
+}
+END_SECONDS = 30
+
+
+def must(module: AnsibleModule, command: list[str], data: str | None = None) -> None:
+    """Run a command that has to succeed; its own words say why it did not."""
+    code, _, error = module.run_command(command, data=data)
+    if code:
+        module.fail_json(msg=f"{' '.join(command)} failed: {error.strip()}")
+
+
+def end_processes(module: AnsibleModule, data: str) -> None:
+    """Kill k3s's processes until none is left: a shim may start another before it ends."""
+    until = time.monotonic() + END_SECONDS
+    while left := processes_of_k3s(read_processes(), data):
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if time.monotonic() > until:
+            module.fail_json(msg=f"The processes {', '.join(map(str, left))} of k3s do not end.")
+        time.sleep(0.2)
+
+
+def remove_files(files: Sequence[str]) -> None:
+    """Remove files and whole folders."""
+    for name in files:
+        path = Path(name)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data: str) -> None:
+    """Take all away, in the order in which nothing comes back."""
+    if loaded:
+        must(module, ["systemctl", "disable", "--now", unit])
+    end_processes(module, data)
+    for place in mounts_of_k3s(Path("/proc/mounts").read_text(), data):
+        must(module, ["umount", "--lazy", place])
+    # Files are removed only where nothing is mounted: below a mount they would be somebody else's.
+    left = mounts_of_k3s(Path("/proc/mounts").read_text(), data)
+    if left:
+        module.fail_json(
+            msg=f"Still mounted: {', '.join(left)}. No file was removed; unmount them and try again."
+        )
+    for name in remains.namespaces:
+        must(module, ["ip", "netns", "delete", name])
+    for name in remains.links:
+        module.run_command(["ip", "link", "delete", name])  # the other end of a pair goes with the first
+    for program, rules in remains.rules.items():
+        must(module, [program], rules)
+    remove_files(remains.files)
+    if loaded:
+        must(module, ["systemctl", "daemon-reload"])
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])
+    token = str(read_scalar(read_text(path) or "", "token-file") or TOKEN_FILE)
+    files = files_of_k3s(unit, k3s_unit.FOLDER, path, token, params["data"])
+    loaded = read_unit(runner(module), unit).load == "loaded"
+    remains = read_remains(runner(module), params["data"], files)
+    removed = [*([f"unit {unit}"] if loaded else []), *remains.sentences()]
+    if removed and not module.check_mode:
+        apply(module, unit, loaded, remains, params["data"])
+    module.exit_json(
+        changed=bool(removed),
+        removed=removed,
+        diff={"before": "".join(f"{line}\n" for line in removed), "after": ""},
+    )
+
+
+if __name__ == "__main__":
+    main()

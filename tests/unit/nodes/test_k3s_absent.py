@@ -1,0 +1,80 @@
+"""k3s_absent as a task sees it: what it says, what it does, and that it removes no file below a mount."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import library.nodes.k3s_absent as module
+import pytest
+from ansible.module_utils.metalworks.common.systemd import Unit
+from ansible.module_utils.metalworks.k3s.remains import Remains
+from tests.support.modules import run_module
+
+
+class Machine:
+    """A machine on which commands are recorded, and one file of k3s lies."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.commands: list[tuple[str, str | None]] = []
+        self.mounts: list[str] = []
+        self.loaded = True
+        self.file = tmp_path / "agent"
+        self.file.mkdir()
+        monkeypatch.setattr(module.AnsibleModule, "run_command", self.run)
+        monkeypatch.setattr(module, "read_processes", list)
+        monkeypatch.setattr(module, "read_unit", lambda *_: Unit("k3s", load="loaded" if self.loaded else ""))
+        monkeypatch.setattr(module, "read_remains", lambda *_: self.remains())
+        monkeypatch.setattr(module, "mounts_of_k3s", lambda *_: list(self.mounts))
+
+    def remains(self) -> Remains:
+        if not self.file.exists():
+            return Remains()
+        return Remains(
+            links=["cni0"], namespaces=["cni-1"], rules={"iptables-restore": "*nat"}, files=[str(self.file)]
+        )
+
+    def run(self, command: list[str], data: str | None = None, **__: Any) -> tuple[int, str, str]:
+        self.commands.append((" ".join(command), data))
+        if command[0] == "umount" and command[-1] != "/busy":
+            self.mounts.remove(command[-1])
+        return 0, "", ""
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    return Machine(monkeypatch, tmp_path)
+
+
+PARAMS = {"role": "agent", "data": "/srv/k3s"}
+
+
+def test_all_goes_in_the_order_in_which_nothing_comes_back(machine: Machine, capsys: Any) -> None:
+    machine.mounts = ["/run/k3s/a"]
+    answer = run_module("k3s_absent", PARAMS, capsys)
+    assert answer["changed"]
+    assert machine.commands == [
+        ("systemctl disable --now k3s-agent.service", None),
+        ("umount --lazy /run/k3s/a", None),
+        ("ip netns delete cni-1", None),
+        ("ip link delete cni0", None),
+        ("iptables-restore", "*nat"),
+        ("systemctl daemon-reload", None),
+    ]
+    assert not machine.file.exists()
+    machine.loaded = False
+    assert not run_module("k3s_absent", PARAMS, capsys)["changed"]
+
+
+def test_a_check_only_says_what_would_go(machine: Machine, capsys: Any) -> None:
+    answer = run_module("k3s_absent", PARAMS, capsys, check=True)
+    assert answer["removed"][0] == "unit k3s-agent.service"
+    assert machine.commands == []
+    assert machine.file.exists()
+
+
+def test_no_file_goes_while_something_is_mounted(machine: Machine, capsys: Any) -> None:
+    machine.mounts = ["/busy"]
+    answer = run_module("k3s_absent", PARAMS, capsys)
+    assert "Still mounted: /busy. No file was removed" in answer["msg"]
+    assert machine.file.exists()
