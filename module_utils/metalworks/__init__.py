@@ -1,0 +1,1 @@
+"""Code that the modules, plugins and the lab's builder share, in folders by subject."""

@@ -1,0 +1,1 @@
+"""Helpers of all subjects: addresses, files, names, programs, suggestions. Runs on nodes, too."""

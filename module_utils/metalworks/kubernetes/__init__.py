@@ -1,0 +1,1 @@
+"""The cluster's API, kubeconfigs, rollouts. Runs on the operator's computer."""

@@ -1,0 +1,1 @@
+"""A machine as a node: checks, settings, images. Runs on nodes."""
