@@ -57,6 +57,7 @@ class Ssh(SshBackend):
     """
 
     def get_sudo_command(self, command: str, sudo_user: str | None) -> str:
+        """Return the command with sudo, which reads a password from standard input where it needs one."""
         asked: str = super().get_sudo_command(command, sudo_user)
         return (
             asked.replace("sudo ", "sudo --stdin --prompt= ", 1)
@@ -65,6 +66,7 @@ class Ssh(SshBackend):
         )
 
     def run_local(self, command: str, *args: str) -> CommandResult:
+        """Run ssh, and hand sudo's password to it."""
         line = self.encode(self.quote(command, *args))
         given = SUDO_PASSWORDS.get(self.host.name, "") if self.sudo else ""
         done = subprocess.run(line, shell=True, input=f"{given}\n".encode(), capture_output=True, check=False)
@@ -115,6 +117,7 @@ def _connection(loader: DataLoader, variables: dict[str, Any]) -> dict[str, Any]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --inventory."""
     parser.addoption(
         "--inventory",
         default="inventories/lab",
@@ -123,6 +126,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Have testinfra use the inventory and ssh as they are described above."""
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()
     # testinfra's own option, so that `ansible://` hosts come from the same inventory.

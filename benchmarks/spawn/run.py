@@ -44,6 +44,7 @@ class Run:
     ends: dict[str, float] = field(default_factory=dict)
 
     def mark(self, phase: str, when: float | None = None) -> None:
+        """Note when a phase ended (now, if nothing is given); only the first time counts."""
         self.ends.setdefault(phase, (when or time.time()) - self.click)
 
     def lengths(self) -> dict[str, float]:
@@ -56,15 +57,18 @@ class PodWatch:
     """Marks what happens to a user's pod as the API tells it: its own timestamps count whole seconds only."""
 
     def __init__(self, core: client.CoreV1Api, pod: str, run: Run) -> None:
+        """Prepare to watch a pod of the users' namespace."""
         self.core, self.pod, self.run = core, pod, run
         self._stream = watch.Watch()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> PodWatch:
+        """Start watching."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Stop watching."""
         self._stream.stop()
 
     def _follow(self) -> None:
@@ -185,6 +189,7 @@ def report(runs: list[Run], arguments: argparse.Namespace) -> str:
 
 
 def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -207,6 +212,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
+    """Measure, write the result, and return the exit code."""
     arguments = parse()
     with config.new_client_from_config(arguments.kubeconfig, arguments.context) as api:
         runs = measure_all(client.CoreV1Api(api), arguments)

@@ -100,6 +100,7 @@ class FilterModule:
     """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
+        """Return the filters by their names."""
         return {
             "preflight_problems": preflight_problems,
         }

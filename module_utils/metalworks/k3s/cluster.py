@@ -42,6 +42,7 @@ class Node:
 
 
 def parse_node(item: Mapping[str, Any]) -> Node:
+    """Return a node from the API's object of kind Node."""
     metadata, status = item["metadata"], item.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", [])}
     addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
@@ -97,11 +98,13 @@ def kubectl(run: Run, paths: Paths, *arguments: str) -> tuple[int, str, str]:
 
 
 def read_ready(run: Run, paths: Paths) -> bool:
+    """Tell whether this server's API says that it is ready."""
     code, out, _ = kubectl(run, paths, "get", "--raw", "/readyz")
     return code == 0 and out.strip() == "ok"
 
 
 def read_nodes(run: Run, paths: Paths) -> list[Node]:
+    """Return the cluster's nodes; none while the API does not answer."""
     code, out, _ = kubectl(run, paths, "get", "nodes", "--output=json")
     return [parse_node(item) for item in json.loads(out)["items"]] if code == 0 else []
 

@@ -19,6 +19,7 @@ class Version(NamedTuple):
     minor: int
 
     def __str__(self) -> str:
+        """Return it as in v1.35."""
         return f"v{self.major}.{self.minor}"
 
 
