@@ -23,7 +23,9 @@ options:
     elements: str
     default: []
   swap:
-    description: V(keep) leaves swap alone; V(off) turns it off and comments it out in C(/etc/fstab).
+    description: V(keep) leaves swap alone; V(off) turns it off and keeps off what makes it at boot, which is
+      C(/etc/fstab), units of systemd, zram-generator, dphys-swapfile, rpi-swap and the like. What is found in
+      somebody's script is warned of.
     type: str
     default: keep
     choices: [keep, 'off']

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible.module_utils.metalworks.common.files import read_text, write_atomically
 from ansible.module_utils.metalworks.common.run import Run
+from ansible.module_utils.metalworks.node import boot
 
 HEADER = "# Written by Ansible (role node).\n"
 SYSCTL_FILE = "etc/sysctl.d/90-metalworks.conf"
@@ -38,6 +39,11 @@ class Found:
     hostname: str = "metal"
     hostname_resolves: bool = True
     time_synchronised: bool = True
+    swap_units: Sequence[str] = ()
+    rpi_swap: bool = False
+    swap_scripts: Sequence[str] = ()
+    later_sysctls: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    blocked_modules: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,11 @@ def read(run: Run, wanted: Wanted, root: Path) -> Found:
         hostname=hostname,
         hostname_resolves=_resolves(hostname),
         time_synchronised=_synchronised(run),
+        swap_units=boot.swap_units(root),
+        rpi_swap=boot.rpi_swap_acts(root),
+        swap_scripts=boot.scripts_with_swap(root),
+        later_sysctls=boot.later_sysctls(root, SYSCTL_FILE, wanted.sysctls),
+        blocked_modules=boot.blocked_modules(root, wanted.modules),
     )
 
 
@@ -102,11 +113,37 @@ def warnings(wanted: Wanted, found: Found) -> list[str]:
     """Return what the operator should know and the role does not change."""
     if found.in_container:
         return list(_shared_limits(wanted, found))
-    if found.time_synchronised:
-        return []
-    return [
-        "The clock is not synchronised: certificates and etcd need it. Install chrony or systemd-timesyncd."
-    ]
+    return [*_clock_warnings(found), *_boot_warnings(wanted, found)]
+
+
+def _clock_warnings(found: Found) -> Iterator[str]:
+    if not found.time_synchronised:
+        yield (
+            "The clock is not synchronised: certificates and etcd need it. Install chrony or "
+            "systemd-timesyncd."
+        )
+
+
+def _boot_warnings(wanted: Wanted, found: Found) -> Iterator[str]:
+    """Yield what undoes the role's work at the next boot and is somebody's own writing."""
+    for name, (value, path) in found.later_sysctls.items():
+        if not _suffices(name, value, wanted.sysctls[name]):
+            yield (
+                f"/{path} sets {name} to {value} at each boot, after this role's file (wanted is "
+                f"{wanted.sysctls[name]}): take that line out."
+            )
+    for module, path in found.blocked_modules.items():
+        yield f"/{path} keeps the kernel module {module} from being loaded at boot: take that line out."
+    if not wanted.swap_off:
+        return
+    for path in found.swap_scripts:
+        yield f"/{path} calls swapon, so that swap may be on again after a boot: take that line out."
+    known = found.swap_units or found.rpi_swap or found.swap_scripts
+    if found.swap_used and not known and not SWAP_LINE.search(found.files["etc/fstab"] or ""):
+        yield (
+            "Swap is turned off now. What turned it on is not known, so it may be on again after a boot: "
+            "`swapon --show` after the next one tells."
+        )
 
 
 def _shared_limits(wanted: Wanted, found: Found) -> Iterator[str]:
@@ -155,6 +192,10 @@ def _swap_steps(found: Found) -> Iterator[Step]:
     text = SWAP_LINE.sub(lambda line: f"# {line[0]}", fstab)
     if text != fstab:
         yield Step("Keep swap off over a boot", file="etc/fstab", text=text)
+    if found.rpi_swap:
+        yield Step("Have rpi-swap make no swap at boot", file=boot.RPI_SWAP_FILE, text=boot.RPI_SWAP_OFF)
+    for unit in found.swap_units:
+        yield Step(f"Keep {unit} from turning swap on at boot", command=("systemctl", "mask", unit))
     if found.swap_used:
         yield Step("Turn swap off", command=("swapoff", "--all"))
 
