@@ -37,7 +37,7 @@ up: $(if $(filter inventories/lab%,$(INVENTORY)),artifacts,setup) converge ## Fr
 converge: .venv/.ready
 	@$(PLAYBOOK) site.yml
 
-down: .venv/.ready ## Remove the machines that were made for it, and the kubeconfig context; metal and clusters keep theirs
+down: .venv/.ready ## Remove the machines that were made for the platform and its kubeconfig context; metal and clusters stay
 	@$(PLAYBOOK) playbooks/down.yml
 
 .venv/.ready: requirements.txt
@@ -45,43 +45,43 @@ down: .venv/.ready ## Remove the machines that were made for it, and the kubecon
 
 ## The proofs
 .PHONY: test test-destructive test-events test-targets lint test-unit test-stand-in test-upstream test-refusals test-molecule test-platform verify
-test: artifacts ## All that proves the platform, in the order of cost
+test: artifacts ## Run all tests but test-destructive and test-targets, the quick ones first
 	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-upstream test-refusals test-molecule test-platform
 
-lint: .venv/.ready ## Ansible, YAML, Python, shell: no warning is tolerated
+lint: .venv/.ready ## Check Ansible, YAML, Python and shell; a warning is an error
 	@tests/lint.sh
 
-test-unit: .venv/.ready ## Modules, plugins, conventions: seconds
-	@pytest tests/unit
+test-unit: .venv/.ready ## Modules, plugins, conventions, documentation: half a minute
+	@pytest tests/unit --numprocesses auto
 
 test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass (its command line): seconds
 	@tests/stand_in.sh
 	@pytest tests/multipass
 
-test-upstream: artifacts ## The chart by repository, file and folder, through helm; what it makes is upstream's
+test-upstream: artifacts ## The chart by repository, file and folder, through helm, held against upstream's objects
 	@pytest tests/upstream
 
 test-refusals: artifacts ## What must be refused, each with its message
-	@pytest tests/refusals
+	@pytest tests/refusals --numprocesses auto --dist loadgroup
 
-test-molecule: artifacts ## One scenario per role; one alone: make test-molecule SCENARIOS=k3s_server
+test-molecule: artifacts ## One scenario per role, two at a time; some of them: SCENARIOS="k3s_server node"
 	@python tests/scenarios.py $(SCENARIOS)
 
-test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then the browser
+test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then tests from outside and a browser
 	@molecule test --scenario-name default
 
-test-destructive: artifacts ## What takes long or destroys: kills, culling, restarts
+test-destructive: artifacts ## What takes long or destroys something: kills, culling, restarts
 	@pytest tests/destructive
 
-test-events: test-destructive
+test-events: test-destructive ## The earlier name of test-destructive
 
-test-targets: artifacts ## Lab, multipass, metal, existing cluster, upstream's layout: site.yml twice, then the tests; one: TARGETS=metal
+test-targets: artifacts ## Every place to run: site.yml twice, then the tests; some of them: TARGETS="metal lab"
 	@python tests/targets/run.py $(TARGETS)
 
 verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job
 	@pytest tests/platform tests/browser --inventory $(INVENTORY)
 
-## The carrying on
+## For those who change the project
 .PHONY: docs lock bench
 docs: .venv/.ready ## Regenerate what documentation takes from the code: tables of inputs, reference of variables and modules
 	@python tools/role_tables.py
@@ -89,5 +89,5 @@ docs: .venv/.ready ## Regenerate what documentation takes from the code: tables 
 lock: .venv/.ready ## Turn every requirements.in into a lock with hashes
 	@pip install --quiet uv && python tools/lock.py
 
-bench: artifacts ## The measured comparisons; results beside them
+bench: artifacts ## Run the comparisons in benchmarks/, whose results lie beside them
 	@for bench in benchmarks/*/run.py; do python "$$bench"; done
