@@ -13,13 +13,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.suggestions import did_you_mean
-from . import artifacts, choices, hosts, hub, inputs, k3s, lab, notebooks, ports, registry, users
+from . import artifacts, choices, computer, hosts, hub, inputs, k3s, lab, notebooks, ports, registry, users
 from .platform import Platform, UnusableValue
 
 Rule = Callable[[Platform], Iterator[str]]
 
 # In the order in which one would put things right.
-AREAS: tuple[Any, ...] = (choices, inputs, hosts, lab, k3s, users, notebooks, hub, artifacts, registry, ports)
+AREAS: tuple[Any, ...] = (
+    choices,
+    inputs,
+    hosts,
+    lab,
+    k3s,
+    users,
+    notebooks,
+    hub,
+    artifacts,
+    registry,
+    ports,
+    computer,
+)
 RULES: dict[str, Rule] = {rule.__name__: rule for area in AREAS for rule in area.RULES}
 
 
