@@ -13,9 +13,10 @@ from ansible.module_utils.metalworks.common.files import read_text
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit, read_unit
 from ansible.module_utils.metalworks.k3s.config import installed_version, read_scalar
-from ansible.module_utils.metalworks.k3s.keys import MEMBERSHIP
+from ansible.module_utils.metalworks.k3s.keys import KEYS, MEMBERSHIP
+from ansible.module_utils.metalworks.k3s.unit import BINARY, UNITS
 
-UNITS = {"k3s.service": "server", "k3s-agent.service": "agent"}
+ROLES = {unit: role for role, unit in UNITS.items()}
 ROLE_LABEL = "node-role.kubernetes.io/"
 
 
@@ -23,9 +24,9 @@ ROLE_LABEL = "node-role.kubernetes.io/"
 class Paths:
     """Where k3s keeps its things."""
 
-    binary: Path = Path("/usr/local/bin/k3s")
+    binary: Path = Path(BINARY)
     config: Path = Path("/etc/rancher/k3s/config.yaml")
-    data: Path = Path("/var/lib/rancher/k3s")
+    data: Path = Path(str(KEYS["data-dir"].default))
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read_membership(config: Path) -> dict[str, Any]:
 
 def read_service(run: Run) -> Unit:
     """The unit that runs here; the server's when neither does."""
-    units = [read_unit(run, name) for name in UNITS]
+    units = [read_unit(run, name) for name in UNITS.values()]
     present = [unit for unit in units if unit.load == "loaded"]
     return max(present or units[:1], key=lambda unit: unit.running)
 
@@ -113,7 +114,7 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
     """All that `k3s_cluster_info` returns. `nodes` are given when they have just been read."""
     installed = paths.binary.exists()
     service = read_service(run)
-    role = UNITS[service.name] if service.load == "loaded" else None
+    role = ROLES[service.name] if service.load == "loaded" else None
     asks = installed and role == "server" and service.running
     ready = bool(nodes) or (asks and read_ready(run, paths))
     nodes = nodes or (read_nodes(run, paths) if ready else [])

@@ -23,7 +23,7 @@ def test_every_server_sees_three_ready_servers(host: Any) -> None:
 
 def test_every_server_holds_the_data(host: Any) -> None:
     with host.sudo():
-        assert host.file("/var/lib/rancher/k3s/server/db/etcd").is_directory
+        assert host.file("/var/lib/rancher/k3s/server/db/etcd/member/wal").is_directory
 
 
 def test_one_server_initialised_and_the_others_joined(host: Any) -> None:
