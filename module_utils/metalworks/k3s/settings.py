@@ -116,7 +116,7 @@ def _network_problems(config: Config, machine_network: str | None) -> Iterator[s
     networks = {name: _networks(name, config) for name in ("cluster-cidr", "service-cidr")}
     with_ipv6 = [name for name, its in networks.items() if any(network.version == 6 for network in its)]
     if with_ipv6:
-        yield f"{' and '.join(with_ipv6)}: has an IPv6 network; {IPV4_ONLY}; write one IPv4 network"
+        yield f"{' and '.join(with_ipv6)}: there is an IPv6 network, but {IPV4_ONLY}; write one IPv4 network"
         return
     pods, services = networks["cluster-cidr"][0], networks["service-cidr"][0]
     if overlap(pods, services):
