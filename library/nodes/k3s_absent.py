@@ -1,11 +1,11 @@
 #!/usr/bin/python
-"""Take k3s away from a machine, with all that it leaves running."""
+"""Remove k3s from a machine, with everything that it leaves running."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: k3s_absent
-short_description: Take k3s away from a machine
+short_description: Remove k3s from a machine
 description:
   - Stops and disables the unit, ends the processes of pods, unmounts what they had, removes their network
     interfaces, namespaces and firewall rules, and then the files of k3s and of its role.
@@ -28,18 +28,18 @@ options:
     default: /etc/rancher/k3s/config.yaml
 attributes:
   check_mode:
-    description: Says what would go.
+    description: Lists what would be removed.
     support: full
   diff_mode:
-    description: Lists what goes.
+    description: Lists what is removed.
     support: full
   idempotent:
-    description: Changes nothing where no k3s is left.
+    description: Changes nothing if nothing of k3s is left.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Take the agent away
+- name: Remove the agent
   k3s_absent:
     role: agent
     data: /var/lib/rancher/k3s
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: What was there of k3s.
+  description: What was removed.
   type: list
   elements: str
   returned: always
@@ -87,14 +87,14 @@ END_SECONDS = 30
 
 
 def must(module: AnsibleModule, command: list[str], data: str | None = None) -> None:
-    """Run a command that has to succeed; its own words say why it did not."""
+    """Run a command that must succeed; an error shows its output."""
     code, _, error = module.run_command(command, data=data)
     if code:
         module.fail_json(msg=f"{' '.join(command)} failed: {error.strip()}")
 
 
 def end_processes(module: AnsibleModule, data: str) -> None:
-    """Kill k3s's processes until none is left: a shim may start another before it ends."""
+    """Kill k3s's processes until none is left, because a shim may start another one before it ends."""
     until = time.monotonic() + END_SECONDS
     while left := processes_of_k3s(read_processes(), data):
         for pid in left:
@@ -118,13 +118,13 @@ def remove_files(files: Sequence[str]) -> None:
 
 
 def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data: str) -> None:
-    """Take all away, in the order in which nothing comes back."""
+    """Remove everything, in an order in which nothing is started again."""
     if loaded:
         must(module, ["systemctl", "disable", "--now", unit])
     end_processes(module, data)
     for place in mounts_of_k3s(Path("/proc/mounts").read_text(), data):
         must(module, ["umount", "--lazy", place])
-    # Files are removed only where nothing is mounted: below a mount they would be somebody else's.
+    # Files are removed only if nothing is mounted over them: files below a mount belong to somebody else.
     left = mounts_of_k3s(Path("/proc/mounts").read_text(), data)
     if left:
         module.fail_json(
@@ -133,7 +133,8 @@ def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data
     for name in remains.namespaces:
         must(module, ["ip", "netns", "delete", name])
     for name in remains.links:
-        module.run_command(["ip", "link", "delete", name])  # the other end of a pair goes with the first
+        # Not must(): the other end of a veth pair is removed with the first.
+        module.run_command(["ip", "link", "delete", name])
     for program, rules in remains.rules.items():
         must(module, [program], rules)
     remove_files(remains.files)
@@ -142,7 +143,7 @@ def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data
 
 
 def main() -> None:
-    """Run the module."""
+    """Remove what is left of k3s, and return what it was."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])

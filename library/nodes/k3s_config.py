@@ -222,7 +222,7 @@ def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
 
 
 def own_file(path: Path, text: str) -> dict[Path, File]:
-    """The file with this text; without text there is none, unless it is somebody else's."""
+    """Return the wanted file. Without a text it is removed, unless somebody else wrote it."""
     if text:
         return {path: File(text, 0o600)}
     return {path: ABSENT} if (read_text(path) or "").startswith(HEADER) else {}
@@ -288,7 +288,7 @@ def check(module: AnsibleModule, version: str) -> None:
 
 
 def data_problems(params: dict[str, Any]) -> list[str]:
-    """What speaks against a server's settings and token once it has data."""
+    """Return which settings and token a server with data cannot take."""
     data, before = Path(params["data"]), read_text(Path(params["path"]))
     former = read_scalar(before or "", "data-dir") or KEYS["data-dir"].default
     config = {name: value for name, value in params["config"].items() if name not in params["unchecked"]}
@@ -308,7 +308,7 @@ def secrets(*configs: dict[str, Any]) -> set[str]:
 
 
 def logins(environment: dict[str, Any]) -> set[str]:
-    """The values of the environment that hold a login, as a proxy's address may."""
+    """Return the values of the environment that hold a login, such as the address of a proxy."""
     return {str(value) for value in environment.values() if "@" in str(value)}
 
 

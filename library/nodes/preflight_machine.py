@@ -1,11 +1,11 @@
 #!/usr/bin/python
-"""Say all that keeps a machine from becoming a node, in one look at it."""
+"""Find everything that keeps a machine from becoming a node, in one call."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_machine
-short_description: Say all that keeps a machine from becoming a node
+short_description: Find everything that keeps a machine from becoming a node
 description:
   - Looks at processor, memory, disk, clock, kernel, network, ports and the installed k3s in one round trip.
   - Changes nothing, and does not fail on what it finds. The caller shows the sentences of all machines at
@@ -180,12 +180,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "operator_time": {"type": "float", "required": True},
     "clock_tolerance_seconds": {"type": "float", "default": 30.0},
 }
-# No parameters of the rules: the clock is compared here, and listening is not judged by this machine.
+# Parameters that the rules do not get: the clock is compared here, and what listens is judged elsewhere.
 NOT_WANTED = ("operator_time", "listen_seconds")
 
 
 def text(path: str) -> str:
-    """The content of a small file, or nothing where it cannot be read."""
+    """Return the text of a small file; empty if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -193,7 +193,7 @@ def text(path: str) -> str:
 
 
 def memory_mib() -> int:
-    """The machine's memory, or the limit of its cgroup where that is lower."""
+    """Return the machine's memory in MiB, or the limit of its cgroup if that is lower."""
     total = int(text("/proc/meminfo").split()[1]) // 1024
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         limit = text(path)
@@ -203,12 +203,12 @@ def memory_mib() -> int:
 
 
 def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+    """Return the path, or the nearest folder above it that exists."""
     return path if path.exists() else existing(path.parent)
 
 
 def controllers() -> list[str]:
-    """The cgroup controllers that are switched on."""
+    """Return the cgroup controllers that are switched on."""
     unified = text("/sys/fs/cgroup/cgroup.controllers").split()
     if unified:
         return unified
@@ -217,7 +217,7 @@ def controllers() -> list[str]:
 
 
 def kernel_modules(run: Run, wanted: Iterable[str]) -> list[str]:
-    """Those modules that the kernel has, whether loaded, built in, or there to be loaded."""
+    """Return the modules that the kernel has: loaded, built in, or loadable."""
     present = {
         "overlay": "overlay" in text("/proc/filesystems").split(),
         "br_netfilter": Path("/proc/sys/net/bridge").exists(),
@@ -227,10 +227,10 @@ def kernel_modules(run: Run, wanted: Iterable[str]) -> list[str]:
 
 
 def loadable(run: Run, name: str) -> bool:
-    """Whether the kernel has the module or could load it.
+    """Return whether the kernel has a module or can load it.
 
-    A container has no modules of its own: there, and where a module is built in without a trace, an interface
-    of that kind is made in a network namespace that is gone with the command.
+    In a container, and for modules that are built in without an entry anywhere, an interface of that kind is
+    made in a temporary network namespace.
     """
     if Path("/sys/module", name).exists() or run(["modprobe", "--dry-run", "--quiet", name])[0] == 0:
         return True
@@ -240,15 +240,15 @@ def loadable(run: Run, name: str) -> bool:
 
 
 def os_release() -> dict[str, str]:
-    """The words of /etc/os-release that name the distribution."""
+    """Return the words of /etc/os-release that name the distribution."""
     lines = (line.partition("=") for line in text("/etc/os-release").splitlines())
     return {key: value.strip("\"'") for key, _, value in lines if key in ("ID", "ID_LIKE", "VERSION_ID")}
 
 
 def resolvers_usable(run: Run, wanted: Wanted) -> bool:
-    """Whether pods can be given the machine's resolvers: k3s takes the first file without a local one.
+    """Return whether k3s finds a resolver file without local addresses, which pods could use.
 
-    A container's resolver is often the relay of the computer under it, which is not k3s's to judge.
+    A container is not judged: its resolver is often a relay of the computer under it.
     """
     if wanted.resolv_conf or run(["systemd-detect-virt", "--container", "--quiet"])[0] == 0:
         return True
@@ -256,13 +256,16 @@ def resolvers_usable(run: Run, wanted: Wanted) -> bool:
 
 
 def usable_by_pods(path: str) -> bool:
-    """Whether k3s takes this file: all its resolvers are global unicast (isValidResolvConf, agent/config)."""
+    """Return whether k3s accepts this file.
+
+    All resolvers are global unicast (isValidResolvConf, agent/config).
+    """
     rows = [line.split() for line in text(path).splitlines() if line.startswith("nameserver")]
     return bool(rows) and all(len(row) > 1 and is_global(row[1]) for row in rows)
 
 
 def is_global(text: str) -> bool:
-    """What Go's net.IP calls global unicast; addresses of private networks are among them."""
+    """Return whether Go's net.IP calls the address global unicast, as it does for private networks, too."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -271,7 +274,7 @@ def is_global(text: str) -> bool:
 
 
 def answers_questions(resolver: str, seconds: float = 3.0) -> bool:
-    """Whether a resolver answers; asked for the root's name servers."""
+    """Return whether a resolver answers a question for the name servers of the root."""
     question = bytes.fromhex("4d570100000100000000000000") + bytes.fromhex("00020001")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(seconds)
@@ -284,14 +287,14 @@ def answers_questions(resolver: str, seconds: float = 3.0) -> bool:
 
 
 def has_default_route() -> bool:
-    """Whether the kernel has a default route, for either family."""
+    """Return whether the kernel has a default route for IPv4 or IPv6."""
     ipv4 = any(line.split()[1] == "00000000" for line in text("/proc/net/route").splitlines()[1:])
     rows = [line.split() for line in text("/proc/net/ipv6_route").splitlines()]
     return ipv4 or any(row[1] == "00" and row[9] != "lo" for row in rows)
 
 
 def is_local(address: str) -> bool:
-    """Only an address of this machine can be bound."""
+    """Return whether an address is this machine's: only then can it be bound."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -302,7 +305,7 @@ def is_local(address: str) -> bool:
 
 
 def listening_sockets() -> dict[str, int]:
-    """The port of each listening TCP socket, by its inode."""
+    """Return the ports of listening TCP sockets by the sockets' inodes."""
     rows = [
         line.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") for line in text(path).splitlines()[1:]
     ]
@@ -310,7 +313,7 @@ def listening_sockets() -> dict[str, int]:
 
 
 def open_sockets(process: str) -> Iterator[str]:
-    """The inodes of the sockets that a process holds; nothing when it has ended meanwhile."""
+    """Return the inodes of a process's sockets; none if it has ended meanwhile."""
     try:
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
             target = str(descriptor.readlink())
@@ -321,7 +324,7 @@ def open_sockets(process: str) -> Iterator[str]:
 
 
 def strangers(ports: tuple[int, ...]) -> dict[int, str]:
-    """Who listens on these ports and is not k3s."""
+    """Return the programs other than k3s that listen on these ports."""
     wanted = {inode: port for inode, port in listening_sockets().items() if port in ports}
     owners: dict[int, str] = {}
     if not wanted:
@@ -334,7 +337,7 @@ def strangers(ports: tuple[int, ...]) -> dict[int, str]:
 
 
 def cards(run: Run) -> dict[str, list[str]]:
-    """Each network interface with its addresses; without addresses where the machine has no iproute2."""
+    """Return the addresses of each network interface; none if the machine has no iproute2."""
     found: dict[str, list[str]] = {entry.name: [] for entry in Path("/sys/class/net").iterdir()}
     code, said, _ = run(["ip", "-json", "address"])
     for card in json.loads(said) if code == 0 and said.strip() else []:
@@ -343,20 +346,20 @@ def cards(run: Run) -> dict[str, list[str]]:
 
 
 def firewall(run: Run) -> str:
-    """The firewall that is on, where that can be told without reading words that people read."""
+    """Return the name of the active firewall, if it can be found without reading output made for people."""
     if "ENABLED=yes" in text("/etc/ufw/ufw.conf").splitlines():
         return "ufw"
     return "firewalld" if run(["systemctl", "is-active", "--quiet", "firewalld"])[0] == 0 else ""
 
 
 def own_addresses(wanted: Wanted) -> list[str]:
-    """The node's addresses that this machine has; where k3s chooses, that of the default route."""
+    """Return the node's addresses that this machine has; if k3s chooses, that of the default route."""
     if wanted.node_addresses:
         return [address for address in wanted.node_addresses if is_local(address)]
     for family, anywhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with socket.socket(family, socket.SOCK_DGRAM) as asking:
             try:
-                asking.connect((anywhere, 9))  # sends nothing: only the route is looked up
+                asking.connect((anywhere, 9))  # nothing is sent: the kernel only looks the route up
                 return [asking.getsockname()[0]]
             except OSError:
                 continue
@@ -364,7 +367,7 @@ def own_addresses(wanted: Wanted) -> list[str]:
 
 
 def installed_version(run: Run) -> str:
-    """The version that the installed k3s calls itself."""
+    """Return the version of the installed k3s; empty if there is none."""
     if not Path(K3S).exists():
         return ""
     words = run([K3S, "--version"])[1].split()
@@ -372,7 +375,7 @@ def installed_version(run: Run) -> str:
 
 
 def look(run: Run, wanted: Wanted, operator_time: float) -> Facts:
-    """All that is judged, read once."""
+    """Read everything that the rules judge."""
     place = existing(Path(wanted.data_dir))
     usable = resolvers_usable(run, wanted)
     return Facts(
@@ -404,11 +407,11 @@ def look(run: Run, wanted: Wanted, operator_time: float) -> Facts:
 
 
 def main() -> None:
-    """Run the module."""
+    """Read the facts, judge them, and listen on the node's ports for the other machines."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run = runner(module)
     wanted = Wanted(**{name: value for name, value in module.params.items() if name not in NOT_WANTED})
-    reach.end()  # of an earlier run, which was interrupted
+    reach.end()  # a listener of an earlier run that was interrupted
     found = look(run, wanted, module.params["operator_time"])
     said = notes(wanted, found)
     for note in said:

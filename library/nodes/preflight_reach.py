@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Try the ports at which other machines listen, or end listening."""
+"""Try to connect to the ports at which other machines listen, or stop listening."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ DOCUMENTATION = r"""
 module: preflight_reach
 short_description: Try whether a machine reaches the others' ports
 description:
-  - The module M(preflight_machine) lets each machine listen for a moment. This one tries from a machine what
-    the others listen at, and from a pod's place what the machine itself listens at; and it ends listening.
+  - The module M(preflight_machine) lets each machine listen for a moment. This module tries from a machine to
+    reach the ports of the others, and from an address of the pods' network the ports of the machine itself.
+    In the end it stops the listening process.
   - Changes nothing, and does not fail on what it finds.
 author: Metalworks
 extends_documentation_fragment: [reads_only]
@@ -19,13 +20,13 @@ options:
     choices: [tried, ended]
     default: tried
   targets:
-    description: Where to connect to, each with C(address), C(number), C(protocol). What else stands there is
-      returned as it is.
+    description: Where to connect to, each with C(address), C(number) and C(protocol). Other keys are returned
+      as they are.
     type: list
     elements: dict
     default: []
   pod_targets:
-    description: The same, of this machine's own ports, to be tried from an address of O(pod_network).
+    description: The same for this machine's own ports, which are tried from an address of O(pod_network).
     type: list
     elements: dict
     default: []
@@ -55,7 +56,7 @@ closed:
   returned: always
   sample: [{host: server-1, address: 10.20.0.11, number: 6443, protocol: tcp, how: timed out}]
 closed_to_pods:
-  description: The same of O(pod_targets); none where it cannot be tried, as where k3s runs already.
+  description: The same for O(pod_targets); none if it cannot be tried, for example because k3s runs already.
   type: list
   elements: dict
   returned: always
@@ -82,7 +83,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Run the module."""
+    """Try the targets, or stop listening."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     if params["state"] == "ended":

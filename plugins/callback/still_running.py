@@ -1,4 +1,4 @@
-"""Shows every ten seconds which task is still running, so that nobody takes a long one for a dead one."""
+"""Show every ten seconds which task is still running, so that a long one is not taken for a dead one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 10
 
 
 class CallbackModule(CallbackBase):
-    """Works by a timer. Ansible forks its workers, in which a lock that a thread holds would stay locked."""
+    """Use a timer and no thread: Ansible forks its workers, in which a lock of a thread would stay locked."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -30,7 +30,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NEEDS_ENABLED = True
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Have the timer's signal handled here. Workers inherit the handler, but not the timer."""
+        """Install the handler of the timer's signal. Workers inherit the handler, but not the timer."""
         signal.signal(signal.SIGALRM, self.show)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -47,6 +47,6 @@ class CallbackModule(CallbackBase):
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def show(self, *_: object) -> None:
-        """Write the line in one call, as a signal may arrive while Python's own streams are locked."""
+        """Write the line with one system call: Python's streams may be locked when a signal arrives."""
         seconds = round(time.monotonic() - self.since)
         os.write(2, f"  ... {self.name}: running for {seconds} s\n".encode())

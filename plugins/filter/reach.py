@@ -1,4 +1,7 @@
-"""Filters that say which machine tries what, and what its answers mean (roles/preflight, tasks/reach.yml)."""
+"""Filters for roles/preflight, tasks/reach.yml.
+
+What each machine tries to reach, and what the results mean.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ Variables = Mapping[str, Any]
 Spot = Mapping[str, Any]
 
 NO_ROUTE = "no route"
-# How the source is let in, by the firewall that is known to be on.
+# How to open each firewall for a source.
 LET_IN = {
     "ufw": "`ufw allow from {source}`",
     "firewalld": "`firewall-cmd --permanent --zone=trusted --add-source={source}`",
@@ -19,10 +22,10 @@ OTHERWISE = "where its own rules let that in, a router or a cloud's rules betwee
 
 
 def reach_targets(hosts: Iterable[str], hostvars: Variables, me: str) -> dict[str, list[Spot]]:
-    """What a machine is to try: `others`, the other machines' ports, and `pods`, its own from a pod's place.
+    """Return what a machine has to try: `others`, the ports of other machines, and `pods`, its own as a pod.
 
-    Left out are the ports of servers that an agent does not need, addresses of a family of which the machine
-    has none, and datagrams to a port that a program holds, which would not answer.
+    Left out are ports of servers that an agent does not need, addresses of a family that the machine does not
+    have, and datagrams to a port of a running program, which would not answer.
     """
     looks = _looks(hosts, hostvars)
     if me not in looks:
@@ -43,7 +46,7 @@ def reach_targets(hosts: Iterable[str], hostvars: Variables, me: str) -> dict[st
 
 
 def reach_problems(hosts: Sequence[str], hostvars: Variables, pod_network: str) -> list[str]:
-    """What cannot be reached from where, and what to do, as sentences."""
+    """Return sentences: what cannot be reached from where, and what to do."""
     looks = _looks(hosts, hostvars)
     tried = {host: hostvars[host].get("__preflight_tried") or {} for host in hosts}
     lived = {host for host in looks if _listened_to_the_end(looks[host], hostvars[host])}
@@ -67,7 +70,7 @@ def reach_problems(hosts: Sequence[str], hostvars: Variables, pod_network: str) 
 def _closed(
     host: str, closed: Mapping[str, Sequence[Spot]], names: Mapping[str, str], firewall: str
 ) -> Iterator[str]:
-    """One sentence for all sources that are kept from the same ports."""
+    """Yield one sentence for all sources that cannot reach the same ports."""
     by_ports: dict[tuple[str, ...], list[str]] = {}
     for source, spots in closed.items():
         ports = sorted({(spot["number"], spot["protocol"]) for spot in spots})
@@ -93,13 +96,16 @@ def _without_a_route(source: str, host: str, spots: Iterable[Spot]) -> Iterator[
 
 
 def _looks(hosts: Iterable[str], hostvars: Variables) -> dict[str, Any]:
-    """What the look at each machine said of its ports; nothing of one that did not answer."""
+    """Return the results of preflight_machine by host; a machine that did not answer has none."""
     looks = {host: (hostvars[host].get("__preflight_look") or {}).get("reach") for host in hosts}
     return {host: look for host, look in looks.items() if look}
 
 
 def _listened_to_the_end(look: Variables, variables: Variables) -> bool:
-    """Whether the process that listened was there until it was ended. Otherwise no answer means nothing."""
+    """Return whether the listening process ran until it was stopped.
+
+    If not, a missing answer means nothing.
+    """
     ended = variables.get("__preflight_ended") or {}
     return not look["key"] or look["key"] == ended.get("key")
 
@@ -113,7 +119,7 @@ def _is_ipv6(spot: Spot) -> bool:
 
 
 class FilterModule:
-    """Ansible's way to find the filters."""
+    """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
         """The filters by the names that the role uses."""

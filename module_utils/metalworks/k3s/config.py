@@ -1,6 +1,6 @@
-"""The configuration file of k3s, and whether the running k3s was started with what is wanted.
+"""Write the configuration file of k3s, and decide whether the running k3s has to be restarted.
 
-The unit records at each start what it starts with (unit.py). The record's lines are
+The unit records at each start what it starts with (unit.py). The lines of the record are
 `binary <path> <size>-<mtime>` and, as sha256sum prints them, `<sha256>  <path>`.
 """
 
@@ -26,14 +26,20 @@ MASK = "********"
 
 @dataclass(frozen=True)
 class Start:
-    """What a k3s process was, or would be, started with."""
+    """Everything that a k3s process was, or would be, started with.
+
+    The binary, and files with their hashes.
+    """
 
     binary: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(config: Mapping[str, Any]) -> str:
-    """The file's text. JSON values are YAML, so that a machine needs no YAML library for it."""
+    """Return the file's text.
+
+    The values are JSON, which is YAML too, so the machine needs no YAML library.
+    """
     lines = [HEADER]
     for name in sorted(config):
         value = config[name]
@@ -46,14 +52,14 @@ def render(config: Mapping[str, Any]) -> str:
 
 
 def mask(text: str, unknown: Collection[str] = ()) -> str:
-    """The file's text without its secrets, for a diff. A setting that is unknown may be one."""
+    """Return the file's text without secrets, for a diff. An unknown setting counts as secret."""
     names = sorted({*SECRETS, "token", "agent-token", "vpn-auth", *unknown})
     pattern = "|".join(map(re.escape, names))
     return re.sub(rf"^({pattern}):[^\n]*(\n  - [^\n]*)*", rf"\1: {MASK}", text, flags=re.MULTILINE)
 
 
 def read_scalar(text: str, name: str) -> Any:
-    """One top-level scalar of a config.yaml, however it was written; None when it has none."""
+    """Return a top-level scalar of a config.yaml in any notation, or None."""
     found = re.search(rf"^{re.escape(name)}:[ \t]*(.+?)[ \t]*$", text, flags=re.MULTILINE)
     if not found:
         return None
@@ -64,7 +70,7 @@ def read_scalar(text: str, name: str) -> Any:
 
 
 def parse_record(text: str | None) -> Start | None:
-    """The record of a start; None when there is none."""
+    """Return the record of a start, or None if there is none."""
     if not text:
         return None
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
@@ -73,7 +79,10 @@ def parse_record(text: str | None) -> Start | None:
 
 
 def read_wanted(binary: Path, watched: list[Path], written: Mapping[Path, str | None]) -> Start:
-    """What a start would now use. `written` are the watched texts that are yet to be; None is to go."""
+    """Return what a start would use now.
+
+    `written` holds texts that are about to be written; None means removed.
+    """
     files = {str(path): digest for path in watched if path not in written and (digest := sha256(path))}
     files.update(
         {
@@ -95,7 +104,7 @@ def _read_binary(link: Path) -> str:
 
 
 def reasons(unit: Unit, started: Start | None, wanted: Start) -> list[str]:
-    """Why the service must be started or restarted, as sentences; none when it runs with what is wanted."""
+    """Return why the service must be started or restarted, as sentences; none if it runs as wanted."""
     if unit.load == "not-found" or not (unit.running or unit.starting):
         return [f"{unit.name} does not run"]
     if started is None:
@@ -122,7 +131,7 @@ def _name(binary: str) -> str:
 
 
 def installed_version(binary: Path) -> str | None:
-    """The version in the name of the file that the link points at: k3s-v1.34.4+k3s1."""
+    """Return the version in the name of the link's target, such as k3s-v1.34.4+k3s1."""
     try:
         name = binary.resolve(strict=True).name
     except OSError:
@@ -131,19 +140,19 @@ def installed_version(binary: Path) -> str | None:
 
 
 def read_machine_network(run: Run, address: str | None) -> str | None:
-    """The network of the interface that has this address."""
+    """Return the network of the interface that has this address, or None."""
     code, out, _ = run(["ip", "-json", "address", "show"]) if address else (1, "", "")
     for interface in json.loads(out) if code == 0 else []:
         for entry in interface.get("addr_info", []):
             if entry.get("local") == address:
                 network = ipaddress.ip_network(f"{address}/{entry['prefixlen']}", strict=False)
-                # A /32 says nothing of the neighbours.
+                # A /32 does not show the machine's network.
                 return str(network) if network.num_addresses > 1 else None
     return None
 
 
 def token_problem(token: str | None, used: str | None) -> str | None:
-    """Why this token cannot be the server's: its cluster was made with another one."""
+    """Return why this token cannot be the server's: its cluster was made with another one. None if it can."""
     if not token or not used or _secret(token) == _secret(used):
         return None
     return (
@@ -154,16 +163,17 @@ def token_problem(token: str | None, used: str | None) -> str | None:
 
 
 def _secret(token: str) -> str:
-    """The secret of a plain token or of one that names its cluster: K10<hash>::server:<secret>."""
+    """Return the secret of a plain token, or of one that names its cluster: K10<hash>::server:<secret>."""
     return token.strip().rpartition(":")[2] if token.startswith("K10") else token.strip()
 
 
 def change_problems(
     before: str | None, config: Mapping[str, Any], has_data: bool, had_data: bool
 ) -> list[str]:
-    """Why a server's settings cannot change from those of its configuration file, `before`, to these.
+    """Return why a server's settings cannot change from those of its file (`before`) to these.
 
-    `has_data` and `had_data` tell whether it has a datastore in the data-dir of these and of those settings.
+    `has_data` and `had_data` say whether there is a datastore in the data-dir of the new and the old
+    settings.
     """
     found: list[str] = []
     if before is None:
@@ -192,5 +202,5 @@ def change_problems(
 
 
 def read_record(path: Path) -> Start | None:
-    """The record that the unit made at its start."""
+    """Return the record that the unit made at its start, or None."""
     return parse_record(read_text(path))

@@ -1,7 +1,7 @@
-"""What k3s leaves on a machine once its service is stopped, and what of it goes when k3s is taken away.
+"""Find what k3s leaves on a machine when its service is stopped, and what of it has to be removed.
 
-The unit has KillMode=process, so that pods outlive a restart: their processes, mounts, network interfaces and
-firewall rules stay when it is stopped. k3s's install.sh removes the same with k3s-killall.sh.
+The unit has KillMode=process, so that pods survive a restart. So their processes, mounts, network
+interfaces and firewall rules stay when the service is stopped. k3s's own k3s-killall.sh removes the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINKS = ("cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6", "ku
 BRIDGE = "cni0"
 # The chains of kube-proxy and of the CNI plugins, and flannel's rules by their comment.
 RULE = re.compile(r"KUBE-|CNI-|flannel")
-VOLUMES = "storage"  # the folder of local-path volumes below data-dir: what users stored
+VOLUMES = "storage"  # the folder of local-path volumes below data-dir, with users' files
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Process:
 
 @dataclass(frozen=True)
 class Remains:
-    """All that is to go."""
+    """Everything that has to be removed."""
 
     processes: list[int] = field(default_factory=list)
     mounts: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     namespaces: list[str] = field(default_factory=list)
-    rules: dict[str, str] = field(default_factory=dict)  # by the program that restores: what stays
+    rules: dict[str, str] = field(default_factory=dict)  # program that restores rules -> the rules that stay
     files: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
-        """What goes, for a person to read."""
+        """Return sentences about what is removed."""
         found = [f"{len(self.processes)} processes of pods and containerd"] if self.processes else []
         found += [f"mount {path}" for path in self.mounts]
         found += [f"network interface {name}" for name in self.links]
@@ -55,11 +55,11 @@ class Remains:
         return found + list(self.files)
 
 
-# Pure: what belongs to k3s.
+# Finding what belongs to k3s.
 
 
 def processes_of_k3s(processes: Sequence[Process], data: str) -> list[int]:
-    """k3s's own programs, the shims of its containerd, and all that runs below them; children first."""
+    """Return the processes of k3s, the shims of its containerd, and all their children; children first."""
     own = {each.pid for each in processes if _is_of_k3s(each.command, data)}
     children: dict[int, list[int]] = {}
     for each in processes:
@@ -79,7 +79,10 @@ def _is_of_k3s(command: Sequence[str], data: str) -> bool:
 
 
 def mounts_of_k3s(table: str, data: str) -> list[str]:
-    """The places below k3s's folders, deepest first. Disks at data-dir itself and of users' volumes stay."""
+    """Return the mounts below k3s's folders, the deepest first.
+
+    Disks at data-dir and of users' volumes stay.
+    """
     volumes = f"{data}/{VOLUMES}"
     below = ("/run/k3s/", f"{data}/", f"{KUBELET}/")
     places = [_unescaped(line.split()[1]) for line in table.splitlines() if len(line.split()) > 1]
@@ -93,21 +96,24 @@ def _unescaped(text: str) -> str:
 
 
 def links_of_k3s(links: Sequence[Mapping[str, object]]) -> list[str]:
-    """flannel's interfaces, the bridge of the pods, and what hangs on that bridge."""
+    """Return flannel's interfaces, the bridge of the pods, and the interfaces on that bridge."""
     return [
         str(link["ifname"]) for link in links if link.get("master") == BRIDGE or link.get("ifname") in LINKS
     ]
 
 
 def rules_that_stay(saved: str) -> str | None:
-    """The saved rules without those of k3s; None when there are none of k3s."""
+    """Return the saved rules without those of k3s; None if there are none of k3s."""
     lines = saved.splitlines()
     kept = [line for line in lines if not RULE.search(line)]
     return "\n".join([*kept, ""]) if kept != lines else None
 
 
 def files_of_k3s(unit: str, unit_folder: Path, config_file: Path, token_file: str, data: str) -> list[Path]:
-    """What the roles and k3s wrote. Settings of others in config.yaml.d and users' volumes stay."""
+    """Return the files of the roles and of k3s.
+
+    Settings of others in config.yaml.d and users' volumes stay.
+    """
     folder = config_file.parent
     names = ("registries.yaml", "registries.d", "k3s.yaml")
     inside = sorted(path for path in Path(data).glob("*") if path.name != VOLUMES)
@@ -128,7 +134,7 @@ def files_of_k3s(unit: str, unit_folder: Path, config_file: Path, token_file: st
 
 
 def read_processes(proc: Path = Path("/proc")) -> list[Process]:
-    """All processes; one that ends meanwhile is left out."""
+    """Return all processes. One that ends meanwhile is left out."""
     found = []
     for folder in proc.glob("[0-9]*"):
         try:
@@ -142,7 +148,7 @@ def read_processes(proc: Path = Path("/proc")) -> list[Process]:
 
 
 def read_remains(run: Run, data: str, files: Sequence[Path]) -> Remains:
-    """What is there of k3s on this machine."""
+    """Return what is left of k3s on this machine."""
     code, out, _ = run(["ip", "-json", "link", "show"])
     links = links_of_k3s(json.loads(out)) if code == 0 and out.strip() else []
     rules = {}

@@ -1,7 +1,7 @@
 """The systemd unit that runs k3s, the files that k3s reads at its start, and its environment.
 
-The unit records at each start what it starts with, in a file under /run: a reboot clears it, as it ends the
-process. Both the record and the module k3s_config look at the files that are listed here.
+The unit records at each start what it starts with, in a file under /run, which a reboot clears. The record
+and the module k3s_config use the list of files here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ HEADER = "# Written by Ansible: a change made here is undone by the next run.\n"
 BINARY = "/usr/local/bin/k3s"
 FOLDER = Path("/etc/systemd/system")
 UNITS = {"server": "k3s.service", "agent": "k3s-agent.service"}
-# k3s takes all of these from config.yaml.d, in any case of letters (pkg/configfilearg).
+# k3s reads files with these endings in config.yaml.d, in small and capital letters (pkg/configfilearg).
 DROP_INS = ("*.[yY][aA][mM][lL]", "*.[yY][mM][lL]")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
 
-# As k3s's own install.sh writes it, with a record of what is started and an end of the wait for a start.
+# The unit of k3s's own install.sh, with a record of what is started, and with a limit of the time to start.
 TEXT = """\
 [Unit]
 Description=k3s {role} (Metalworks)
@@ -61,7 +61,7 @@ WantedBy=multi-user.target
 
 
 def render(role: str, unit: str, config_file: Path, config: Mapping[str, Any]) -> str:
-    """The text of the unit of a `server` or an `agent`."""
+    """Return the text of the unit of a `server` or an `agent`."""
     drop_ins = [f"{config_file}.d/{pattern}" for pattern in DROP_INS]
     watched = " ".join([*map(str, watched_files(config_file, config, unit)), *drop_ins])
     text = TEXT.format(role=role, binary=BINARY, environment=environment_file(unit), watched=watched)
@@ -69,7 +69,10 @@ def render(role: str, unit: str, config_file: Path, config: Mapping[str, Any]) -
 
 
 def watched_files(config_file: Path, config: Mapping[str, Any], unit: str) -> list[Path]:
-    """All that k3s reads once, at its start, beside the drop-ins: also the files that its settings name."""
+    """Return the files that k3s reads only at its start, those that its settings name included.
+
+    No drop-ins.
+    """
     name = unit.rpartition(".")[0]
     named = [Path(config[key]) for key in FILES if FILE.match(str(config.get(key, "")))]
     environments = [Path("/etc/default") / name, Path("/etc/sysconfig") / name, environment_file(unit)]
@@ -77,27 +80,27 @@ def watched_files(config_file: Path, config: Mapping[str, Any], unit: str) -> li
 
 
 def drop_ins(config_file: Path) -> list[Path]:
-    """The files whose settings k3s adds to those of its configuration file."""
+    """Return the drop-ins, whose settings k3s adds to those of its configuration file."""
     folder = config_file.parent / f"{config_file.name}.d"
     return sorted({path for pattern in DROP_INS for path in folder.glob(pattern)})
 
 
-# The environment of the process: proxies, above all.
+# The environment of the process, mostly proxies.
 
 
 def environment_file(unit: str) -> Path:
-    """Where install.sh keeps the unit's environment."""
+    """Return the path of the unit's environment, which is that of install.sh."""
     return FOLDER / f"{unit}.env"
 
 
 def render_environment(environment: Mapping[str, Any]) -> str:
-    """The file's text, in the form of systemd.exec's EnvironmentFile; nothing where no variable is set."""
+    """Return the text of systemd's EnvironmentFile; empty if no variable is set."""
     values = {name: re.sub(r'(["\\])', r"\\\1", str(value)) for name, value in sorted(environment.items())}
     return HEADER + "".join(f'{name}="{value}"\n' for name, value in values.items()) if values else ""
 
 
 def environment_problems(environment: Mapping[str, Any], hosts: Sequence[str] = ()) -> Iterator[str]:
-    """What is wrong with the environment, without its values. `hosts` is where other nodes are reached."""
+    """Return what is wrong with the environment, without its values. `hosts` are addresses of other nodes."""
     for name, value in environment.items():
         if not VARIABLE.match(str(name)):
             yield f"{name!r} is not the name of a variable of the environment"
@@ -117,7 +120,7 @@ def environment_problems(environment: Mapping[str, Any], hosts: Sequence[str] = 
 
 
 def _covers(entry: str, host: str) -> bool:
-    """Whether an entry of NO_PROXY is about a host, as Go's httpproxy reads it."""
+    """Return whether an entry of NO_PROXY covers a host, as Go's httpproxy reads it."""
     network, address = parse_network(entry), parse_address(host)
     if entry == "*" or entry == host:
         return True

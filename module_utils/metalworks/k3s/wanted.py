@@ -1,9 +1,8 @@
-"""What the roles write for each host, and what follows from it for everything around the cluster.
+"""Derive the configuration of k3s for each host, and the names, addresses, ports and folders of the cluster.
 
-This is the one place that derives k3s's configuration: the roles k3s_server and k3s_agent write it, and
-preflight, kubeconfig and verify read here which names, addresses, ports and folders it leads to. All is
-computed from the groups and the variables of the inventory; only `states`, what each server has on its disk,
-comes from the machines.
+The roles k3s_server and k3s_agent write the configuration; preflight, kubeconfig and verify use the rest.
+All is computed from the groups and variables of the inventory. Only `states`, the data that each server has
+on its disk, comes from the machines.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ class WantedNode:
     name: str  # the node's name in the cluster
     addresses: list[str]  # its node-ip; empty where k3s chooses
     reached_at: str  # where the operator's computer reaches it
-    given: dict[str, Any]  # the configuration that the inventory says
+    given: dict[str, Any]  # the configuration in the inventory
     unchecked: dict[str, Any]  # settings that the operator insists on
-    config: dict[str, Any]  # the whole config.yaml, given and derived
+    config: dict[str, Any]  # the complete config.yaml, given and derived
     data_dir: str
     token_file: str
     flannel_interface: str  # empty where k3s chooses
@@ -42,7 +41,7 @@ class WantedNode:
 
     @property
     def address(self) -> str:
-        """Where the other nodes reach it."""
+        """Return the address at which other nodes reach it."""
         return self.addresses[0] if self.addresses else self.reached_at
 
 
@@ -68,7 +67,7 @@ def wanted_cluster(
     own: Mapping[str, Variables] | None = None,
     states: Mapping[str, Variables] | None = None,
 ) -> WantedCluster:
-    """The cluster that the inventory describes.
+    """Return the cluster that the inventory describes.
 
     `own` are inputs of the roles, {host: {variable: value}}, which count more than the inventory: a play or a
     test may give them. `states` are the answers of k3s_cluster_info, {server: answer}; without them, all
@@ -77,7 +76,7 @@ def wanted_cluster(
     servers = list(groups.get("k3s_server", ()))
     members = [*servers, *groups.get("k3s_agent", ()), *groups.get("k3s_cluster", ())]
     own = own or {}
-    # What a play says of the configuration, it says for all its hosts.
+    # A play's own configuration counts for all of its hosts.
     play = {name: value for said in own.values() for name, value in said.items() if name.endswith("_config")}
     nodes = {}
     for host in dict.fromkeys(members):
@@ -103,13 +102,13 @@ def wanted_cluster(
 
 
 def peers(cluster: WantedCluster, host: str) -> list[dict[str, Any]]:
-    """The other servers of a server, as settings.problems() takes them."""
+    """Return the other servers of a server, in the form of settings.problems()."""
     others = [each for each in cluster.servers if each != host and cluster.nodes[host].role == "server"]
     return [{"name": each, "config": cluster.nodes[each].config} for each in others]
 
 
 def setting(name: str, config: Mapping[str, Any]) -> Any:
-    """A key's value, or what k3s takes without one."""
+    """Return a key's value, or k3s's default."""
     value = config.get(name)
     return KEYS[name].default if value is None else value
 
@@ -119,7 +118,7 @@ def _url(host: str, port: int) -> str:
 
 
 def node_ports(config: Mapping[str, Any]) -> list[int]:
-    """The first and the last node port; k3s's own range where what is given is none."""
+    """Return the first and the last node port; k3s's default if the given range is none."""
     for said in (setting("service-node-port-range", config), KEYS["service-node-port-range"].default):
         first, _, last = str(said).partition("-")
         if first.isdigit() and last.isdigit():
@@ -131,7 +130,10 @@ def node_ports(config: Mapping[str, Any]) -> list[int]:
 
 
 def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode:
-    """What the first of the sources says of one host; `config` holds all but what depends on other hosts."""
+    """Return one host, each value from the first source that has it.
+
+    `config` lacks what depends on other hosts.
+    """
 
     def read(name: str) -> Any:
         found = (source[name] for source in sources if name in source)
@@ -185,7 +187,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
 
 
 def _addresses(config: Mapping[str, Any], said: Any, reached_at: str) -> list[str]:
-    """The node-ip: what is given, else the address for ssh where that can be a node's own."""
+    """Return the node-ip: the given one, or the address for ssh if a node can have it."""
     if "node-ip" in config:
         said = config["node-ip"]
     elif said is None:
@@ -195,7 +197,7 @@ def _addresses(config: Mapping[str, Any], said: Any, reached_at: str) -> list[st
 
 
 def _mapping(name: str, value: Any, faults: list[str]) -> dict[str, Any]:
-    """A mapping as plain data: Ansible's own would resolve its templates only while the play runs."""
+    """Return a mapping as plain data, because Ansible's own resolves templates only while the play runs."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -211,13 +213,13 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-# What depends on the other hosts.
+# Values that depend on the other hosts.
 
 
 def _complete(
     nodes: Mapping[str, WantedNode], servers: Sequence[str], states: Mapping[str, Variables]
 ) -> None:
-    """Add to each configuration where the host joins, and to the servers' what their certificates name."""
+    """Add to each configuration where the host joins, and to the servers' the names in their certificates."""
     external = any("datastore-endpoint" in nodes[host].config for host in servers)
     for host, node in nodes.items():
         urls = {
@@ -261,10 +263,10 @@ def _datastore(servers: Sequence[WantedNode]) -> str:
 def membership(
     me: str, servers: Sequence[str], states: Mapping[str, Variables], urls: Mapping[str, str]
 ) -> dict[str, Any]:
-    """How a server comes to its cluster: by `cluster-init`, by `server`, or by neither when it stays alone.
+    """Return how a server comes to its cluster: `cluster-init`, `server`, or neither if it stays alone.
 
-    A server that has data goes by the data, and its file stays as it is, so that nothing restarts. A server
-    on its own that gets company turns its data into etcd (cluster-init). A new server joins one with data.
+    A server with data keeps its setting, so that nothing restarts. A single server that gets company
+    converts its data to etcd (cluster-init). A new server joins one that has data.
     """
     alone = list(servers) == [me]
     if has_data(me, states):
@@ -278,7 +280,7 @@ def membership(
 
 
 def unready_server(me: str, servers: Sequence[str], states: Mapping[str, Variables]) -> str | None:
-    """The server that a new one would have to join and cannot, because its data is not in etcd yet.
+    """Return the server that a new one cannot join, because its data is not in etcd yet.
 
     k3s answers such a join with 400, "etcd disabled" (pkg/server/handlers).
     """
@@ -291,12 +293,15 @@ def _others_with_data(me: str, servers: Sequence[str], states: Mapping[str, Vari
 
 
 def has_data(host: str, states: Mapping[str, Variables]) -> bool:
-    """Whether this server was asked and has a datastore on its disk."""
+    """Return whether this server was asked and has a datastore on its disk."""
     return bool(states.get(host, {}).get("datastore", "none") != "none")
 
 
 def by_data(servers: Iterable[str], states: Mapping[str, Variables]) -> list[str]:
-    """The servers in the order in which they are run: those with data first, of these the ready ones."""
+    """Return the servers in the order in which they are run.
+
+    First those with data, the ready ones before others.
+    """
 
     def place(host: str) -> tuple[bool, bool, bool]:
         state = states.get(host, {})

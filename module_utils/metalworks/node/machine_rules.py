@@ -1,6 +1,6 @@
-"""Can this machine become a node? What was read from it is judged here; the module reads.
+"""Judge whether a machine can become a node, from the facts that the module preflight_machine read.
 
-`problems()` is pure: sentences that say what is wrong on the machine and what to do or write instead.
+`problems()` returns sentences that say what is wrong on the machine, and what to do or write instead.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from ansible.module_utils.metalworks.node.reach import Port, ports
 OLDEST_PYTHON = (3, 9)
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 # k3s's page installation/requirements, hardware: a server has 2 cores and 2 GB, an agent 1 core and 512 MB.
-# Of that, a kernel keeps up to a tenth for itself and shows the rest.
+# A kernel keeps up to a tenth of the memory for itself and shows the rest.
 LEAST = {"server": (2, 1800), "agent": (1, 460)}
-# Of k3s's page installation/requirements and the kubelet: module -> what it is for, on every node.
+# The modules that every node needs, and what for (k3s's page installation/requirements, and the kubelet).
 MODULES = {
     "overlay": "containers' file systems",
     "br_netfilter": "traffic between pods passing through iptables",
     "nf_conntrack": "services",
 }
-# What flannel makes an interface of, by flannel-backend (pkg/agent/flannel of k3s).
+# The kind of interface that flannel makes, by flannel-backend (pkg/agent/flannel of k3s).
 BACKEND_MODULES = {"vxlan": "vxlan", "wireguard-native": "wireguard"}
-NO_CGROUP_V1 = (1, 35)  # from here on, the kubelet's failCgroupV1 is true
+NO_CGROUP_V1 = (1, 35)  # from this version on the kubelet's failCgroupV1 is true
 FALLBACK_RESOLVER = "8.8.8.8"  # locateOrGenerateResolvConf of k3s, pkg/agent/config
-NOT_CARDS = ("lo", "veth", "cni", "flannel")  # the loopback, and what k3s makes
+NOT_CARDS = ("lo", "veth", "cni", "flannel")  # the loopback, and interfaces that k3s makes
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What one look at the machine shows."""
+    """The facts about a machine."""
 
     hostname: str
     machine_id: str
@@ -44,7 +44,7 @@ class Facts:
     disk_path: str
     systemd: bool
     controllers: Sequence[str]
-    kernel_modules: Sequence[str]  # of those that are wanted: loaded, built in, or there to be loaded
+    kernel_modules: Sequence[str]  # of the wanted modules: loaded, built in, or loadable
     default_route: bool
     local_addresses: Sequence[str]
     clock_ahead_seconds: float
@@ -54,16 +54,16 @@ class Facts:
     root: bool = True
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     swap: bool = False
-    cgroup: int = 2  # the version of the hierarchy: 1, which also the mixed one counts as, or 2
+    cgroup: int = 2  # the version of the hierarchy, 1 or 2; a mixed one counts as 1
     os_release: Mapping[str, str] = field(default_factory=dict)
     kernel: str = ""
-    resolvers_usable: bool = True  # for pods: none of the machine's resolvers is on its loopback
-    fallback_answers: bool = True  # whether the resolver that k3s takes instead answered
+    resolvers_usable: bool = True  # whether pods can use the machine's resolvers: none is on the loopback
+    fallback_answers: bool = True  # whether the resolver that k3s would use instead answered
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of it."""
+    """The node that the machine is to become."""
 
     role: str
     architecture: str
@@ -71,7 +71,7 @@ class Wanted:
     node_addresses: Sequence[str]
     disk_gib: float
     clock_tolerance_seconds: float
-    memory_mib: int = 0  # 0 stands for what k3s's documentation says
+    memory_mib: int = 0  # 0 means the minimum of k3s's documentation
     cpus: int = 0
     data_dir: str = "/var/lib/rancher/k3s"
     etcd: bool = False
@@ -86,7 +86,7 @@ class Wanted:
 
     @property
     def ports(self) -> list[Port]:
-        """The ports on which the node must be reached."""
+        """Return the ports on which the node must be reached."""
         found: list[Port] = ports(
             self.role, self.etcd, self.flannel_backend, self.embedded_registry, self.api_port
         )
@@ -94,18 +94,18 @@ class Wanted:
 
     @property
     def modules(self) -> dict[str, str]:
-        """The kernel modules that the node needs, and for what."""
+        """Return the kernel modules that the node needs, and what for."""
         module = BACKEND_MODULES.get(self.flannel_backend)
         return {**MODULES, **({module: f"flannel-backend {self.flannel_backend}"} if module else {})}
 
     def kubelet(self, name: str) -> str:
-        """The value of a kubelet's argument, the last of several; nothing where it is not given."""
+        """Return the value of a kubelet's argument; the last one counts, and it is empty if there is none."""
         given = dict(argument.lstrip("-").partition("=")[::2] for argument in self.kubelet_args)
         return given.get(name, "")
 
 
 def problems(wanted: Wanted, found: Facts) -> list[str]:
-    """All that keeps the machine from becoming, or staying, the node that is wanted."""
+    """Return everything that keeps the machine from becoming, or staying, the wanted node."""
     return [
         *_system_problems(wanted, found),
         *_kernel_problems(wanted, found),
@@ -117,7 +117,7 @@ def problems(wanted: Wanted, found: Facts) -> list[str]:
 
 
 def notes(wanted: Wanted, found: Facts) -> list[str]:
-    """What is no reason to refuse the machine, and good to know."""
+    """Return sentences that the operator should know, and that are no reason to refuse the machine."""
     said = []
     if found.swap and wanted.swap != "off":
         said.append(
@@ -194,7 +194,7 @@ def _kernel_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
 
 
 def module_package(os_release: Mapping[str, str], kernel: str) -> str:
-    """Where a distribution keeps the kernel modules that its base package lacks."""
+    """Return the package in which a distribution has modules that its base kernel lacks."""
     family = {os_release.get("ID", ""), *os_release.get("ID_LIKE", "").split()}
     if os_release.get("ID") == "ubuntu":
         flavour = "raspi" if kernel.endswith("-raspi") else kernel or "generic"
@@ -218,7 +218,7 @@ def _size_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             f"it has {found.cpus} processor, k3s's {wanted.role} needs {cpus}: give it more, or lower "
             "preflight_cpus if you know better"
         )
-    # What a node has stored is no reason to refuse it.
+    # A node is not refused because it has filled its disk.
     if not found.k3s_version and found.disk_free_gib < wanted.disk_gib:
         yield (
             f"{found.disk_path} has {found.disk_free_gib:.1f} GiB free, {wanted.disk_gib:g} GiB are needed "
@@ -257,7 +257,7 @@ def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
 
 
 def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
-    """k3s sends the pods' traffic through flannel-iface, and all else of the node through node-ip."""
+    """Yield problems of flannel-iface (the pods' traffic) and node-ip (all other traffic)."""
     name = wanted.flannel_interface
     if not name:
         return
@@ -279,6 +279,6 @@ def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
 
 
 def _unusable(address: str) -> bool:
-    """What the kubelet refuses as a node's address (validateNodeIP of kubelet_node_status.go)."""
+    """Yield the addresses that the kubelet refuses as a node's (validateNodeIP of kubelet_node_status.go)."""
     found = ipaddress.ip_address(address)
     return found.is_loopback or found.is_multicast or found.is_link_local or found.is_unspecified

@@ -1,7 +1,7 @@
-"""Can the machines reach each other on the ports of a cluster? Each listens for a moment, and the others try.
+"""Find out whether machines reach each other on the ports of a cluster: each listens, and the others connect.
 
-No rules are read: what counts is whether a packet arrives. So any firewall is seen, on either machine or on
-the way between them. docs/decisions/0010 says why.
+No firewall rules are read. Whether a packet arrives shows any firewall, on both machines and between them.
+docs/decisions/0010 says why.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from typing import Any
 
 from ansible.module_utils.metalworks.common.run import Run
 
-# An abstract socket: it has a name and no file, and is gone with the process.
+# An abstract socket: it has a name and no file, and ends with the process.
 CONTROL = "\0metalworks-reach"
 QUESTION, ANSWER = b"metalworks?", b"metalworks!"
 NO_ROUTE = "no route"
-CLONE_NEWNET = 0x40000000  # of linux/sched.h; Python has it since 3.12
-BRIDGE = "cni0"  # the interface by which pods' traffic comes to a node
+CLONE_NEWNET = 0x40000000  # from linux/sched.h; Python has it since 3.12
+BRIDGE = "cni0"  # the interface through which pods' traffic comes to a node
 Place = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port on which a node is asked, and by whom: k3s's page installation/requirements, inbound rules."""
+    """A port of a node, and who connects to it (k3s's page installation/requirements, inbound rules)."""
 
     number: int
     protocol: str = "tcp"
@@ -45,7 +45,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Spot:
-    """A port at one address of this machine. `held` says that a program listens there already."""
+    """A port at one address of this machine. `held` means that a program listens there already."""
 
     address: str
     number: int
@@ -56,7 +56,7 @@ class Spot:
 
 
 def ports(role: str, etcd: bool, backend: str, registry: bool, api_port: int = 6443) -> list[Port]:
-    """The ports on which this node must be reached."""
+    """Return the ports on which this node must be reached."""
     found = [Port(10250, pods=True)]
     if role == "server":
         found.append(Port(api_port, pods=True))
@@ -74,9 +74,9 @@ def ports(role: str, etcd: bool, backend: str, registry: bool, api_port: int = 6
 
 
 def listen(addresses: Iterable[str], wanted: Sequence[Port], seconds: float) -> tuple[list[Spot], str]:
-    """Leave a process behind that listens at what is free for so long, and the key to end it by.
+    """Start a process that listens on free ports for some seconds. Return the spots and a key to stop it.
 
-    The key is empty where a program listens at each of the spots already.
+    The key is empty if programs listen on all ports already.
     """
     spots, sockets = [], []
     for address in addresses:
@@ -97,12 +97,12 @@ def listen(addresses: Iterable[str], wanted: Sequence[Port], seconds: float) -> 
 
 
 def end() -> str:
-    """End the process that listens; what it was started with as its key, or nothing where none is there."""
+    """Stop the process that listens. Return its key, or nothing if there is none."""
     try:
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(5)
             control.connect(CONTROL)
-            # What was listened at is free once the process has closed its end.
+            # The ports are free again when the process has closed its end.
             said = b"".join(iter(lambda: control.recv(64), b""))
     except OSError:
         return ""
@@ -110,7 +110,7 @@ def end() -> str:
 
 
 def _bound(address: str, port: Port) -> socket.socket | None:
-    """A socket at the port; None where a program has it."""
+    """Return a socket that is bound to the port; None if a program has it."""
     kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
     made = socket.socket(_family(address), kind)
     try:
@@ -132,7 +132,7 @@ def _listening(made: socket.socket, place: Any) -> socket.socket:
 
 
 def _leave_behind(work: Callable[[], None]) -> None:
-    """Do the work in a process of its own, which nothing of Ansible waits for."""
+    """Run a function in a process of its own, for which Ansible does not wait."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -150,7 +150,7 @@ def _leave_behind(work: Callable[[], None]) -> None:
 
 
 def _serve(sockets: Sequence[socket.socket], control: socket.socket, key: str, seconds: float) -> None:
-    """Accept connections and answer datagrams, until somebody asks at the control or the time is over."""
+    """Accept connections and answer datagrams until the control socket is asked or the time is over."""
     until = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         for each in (*sockets, control):
@@ -176,21 +176,24 @@ def _answer(asked: socket.socket) -> None:
         if said == QUESTION:
             asked.sendto(ANSWER, sender)
     except OSError:
-        return  # who asked is gone already
+        return  # the client has gone already
 
 
 # Trying.
 
 
 def reach(targets: Sequence[Place], seconds: float) -> list[dict[str, Any]]:
-    """Those targets that cannot be reached, each with `how`: all are tried side by side."""
+    """Return the targets that cannot be reached, each with `how` it failed.
+
+    All are tried at the same time.
+    """
     with ThreadPoolExecutor(max_workers=32) as pool:
         answers = pool.map(lambda target: _try(target, seconds), targets)
         return [{**target, "how": how} for target, how in zip(targets, answers) if how]
 
 
 def _try(target: Place, seconds: float) -> str:
-    """Why the target does not answer; nothing when it does."""
+    """Return why a target does not answer; empty if it does."""
     place = (target["address"], target["number"])
     try:
         if target["protocol"] == "tcp":
@@ -206,7 +209,7 @@ def _try(target: Place, seconds: float) -> str:
 
 
 def _ask(asking: socket.socket, seconds: float) -> str:
-    """Ask several times: a datagram may be lost without any firewall."""
+    """Send a datagram several times, because one may be lost without any firewall."""
     asking.settimeout(seconds / 4)
     for _ in range(4):
         asking.send(QUESTION)
@@ -221,11 +224,11 @@ def _ask(asking: socket.socket, seconds: float) -> str:
 def reach_as_a_pod(
     run: Run, network: str, targets: Sequence[Place], seconds: float
 ) -> list[dict[str, Any]] | None:
-    """Those of this machine's own ports that a pod could not reach; None where that cannot be tried.
+    """Return the ports of this machine that a pod could not reach; None if that cannot be tried.
 
-    A network namespace gets an address of the pods' network and a link to the machine, named as pods' traffic
-    comes in. Both are gone with the process that holds the namespace, also when this one is killed. Where
-    pods are, nothing is tried.
+    A network namespace gets an address of the pods' network and a link to the machine with the name of the
+    pods' bridge. Both end with the process that holds the namespace, even if this one is killed. Nothing is
+    tried if there are pods already.
     """
     if run(["ip", "link", "show", BRIDGE])[0] == 0:
         return None
@@ -246,7 +249,7 @@ def reach_as_a_pod(
 def _reach_from(
     run: Run, inside: Path, pod: str, targets: Sequence[Place], seconds: float
 ) -> list[dict[str, Any]] | None:
-    """What cannot be reached from the pod's address, once the link to its namespace has its addresses."""
+    """Return what cannot be reached from the pod's address, after the link to its namespace is set up."""
     within = ["nsenter", f"--net={inside}", "ip"]
     for command in (
         ["ip", "link", "set", BRIDGE, "up"],
@@ -278,7 +281,7 @@ def _other_namespace(path: Path) -> bool:
 
 
 def _in_namespace(path: Path, work: Callable[[], Any]) -> Any:
-    """Do the work in a thread that enters the network namespace, and so do those that it starts."""
+    """Run a function in a thread that enters the network namespace; threads that it starts inherit it."""
     results: list[Any] = []
 
     def enter() -> None:
@@ -297,5 +300,5 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 def as_data(spots: Iterable[Spot]) -> list[dict[str, Any]]:
-    """The spots as a module returns them."""
+    """Return the spots as plain data for a module's result."""
     return [asdict(spot) for spot in spots]

@@ -1,6 +1,6 @@
-"""What follows from the machines that exist: which differ, which are somebody else's, which are removed.
+"""Filters that compare the lab's machines with the inventory: which differ, and which are to be removed.
 
-The first argument of these filters is what community.docker.docker_host_info returns.
+Their first argument is the result of community.docker.docker_host_info.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ SETTINGS = "metalworks.settings"  # the label with the settings that a machine w
 def lab_machine(docker: Mapping[str, Any], container: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return whether a machine exists (`exists`), and in which settings it differs (`differences`).
 
-    A setting that an older machine does not know counts as equal. A container of this name that says nothing
-    of settings is somebody else's, and differs in all.
+    A setting that an older machine does not know counts as equal. A container of this name
+    without settings is somebody else's, and differs in all.
     """
     for each in docker["containers"]:
         if f"/{container}" in each["Names"]:
@@ -31,12 +31,12 @@ def lab_machine(docker: Mapping[str, Any], container: str, wanted: Mapping[str, 
 def lab_survey(
     docker: Mapping[str, Any], lab: str, checkout: str, absent: Iterable[str]
 ) -> dict[str, list[str]]:
-    """Return what concerns the lab as a whole.
+    """Return facts about the lab as a whole.
 
     - `elsewhere`: folders of other checkouts that made machines of this lab. A machine whose label has no
       folder counts as ours.
     - `staying`: machines of hosts that are in the inventory and not in the play (`absent`).
-    - `containers`, `volumes`: what is removed, which is all others.
+    - `containers`, `volumes`: those to remove, which are all others.
     """
     machines = [each for each in docker["containers"] if (each.get("Labels") or {}).get(LAB) == lab]
     names = [each["Names"][0].lstrip("/") for each in machines]
@@ -52,19 +52,22 @@ def lab_survey(
 
 
 def _settings(container: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that a container was made with; none where it has no such label."""
+    """Return the settings that a container was made with; none if it has no such label."""
     found: dict[str, Any] = json.loads((container.get("Labels") or {}).get(SETTINGS) or "{}")
     return found
 
 
 def lab_interfaces(networks: Iterable[Mapping[str, Any]], name: str, address: str) -> list[dict[str, str]]:
-    """Return a machine's networks as docker_container takes them: first its lab's own, which becomes eth0."""
+    """Return a machine's networks in the form of docker_container.
+
+    The lab's own is first and becomes eth0.
+    """
     own = {"name": name, "ipv4_address": address}
     return [own, *({"name": each["name"], "ipv4_address": each["address"]} for each in networks)]
 
 
 class FilterModule:
-    """Ansible's way to find the filters."""
+    """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
