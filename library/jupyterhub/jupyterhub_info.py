@@ -57,24 +57,10 @@ routes:
   returned: always
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS, HubApi, HubError
-
-
-def wait_for_hub(api: HubApi, seconds: int) -> dict[str, Any]:
-    """Return the hub's description of itself as soon as it answers. A refusal (4xx) ends the wait."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            answer: dict[str, Any] = api.request("GET", "/info")
-            return answer
-        except HubError as error:
-            if error.status not in (0, 404, 502, 503, 504) or time.monotonic() > end:
-                raise
-        time.sleep(1)
+from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS, HubApi, HubError, wait_for_hub
 
 
 def summarize(info: dict[str, Any], users: list[dict[str, Any]], routes: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+exists:
+  description:
+    - Whether the kubeconfig has the context. A missing one is a failure; in check mode it is V(false), and
+      nothing else is returned.
+  type: bool
+  returned: success
 version:
   description: The version of the API server.
   type: str
@@ -69,7 +75,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
-from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi, NoContextError
 from ansible.module_utils.metalworks.kubernetes.cluster import Node, cause, read_nodes
 
 ARGUMENTS: dict[str, Any] = {
@@ -82,6 +88,11 @@ ARGUMENTS: dict[str, Any] = {
     },
     **API_ARGUMENTS,
 }
+
+REMEDY = (
+    "Make the cluster first (ansible-playbook playbooks/cluster.yml), or name the context of a cluster that "
+    "is there in metalworks_context."
+)
 
 
 def missing(nodes: Sequence[Node], names: Sequence[str]) -> list[str]:
@@ -104,11 +115,15 @@ def main() -> None:
                 module.fail_json(msg=f"{said} `kubectl describe node` says why.")
             time.sleep(1)
             version, nodes = read_nodes(api)
+    except NoContextError as error:
+        if module.check_mode:
+            module.exit_json(changed=False, exists=False)
+        module.fail_json(msg=f"{error} {REMEDY}")
     except ApiError as error:
         module.fail_json(msg=cause(error, context))
     address = next((node.address for node in nodes if node.ready), "")
     found = [asdict(node) for node in nodes]
-    module.exit_json(changed=False, version=version, nodes=found, address=address)
+    module.exit_json(changed=False, exists=True, version=version, nodes=found, address=address)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Judge the inventory: reads all hosts' variables and the roles' defaults by itself, and asks no machine."""
+"""Judge the inventory. Reads the variables of all hosts and the defaults of all roles; asks no machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
 ROOT = Path(__file__).resolve().parents[2]
-# Ansible finds a project's module_utils for what it sends to a node; action plugins run here and share them.
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 from ansible.module_utils.metalworks.rules.judge import judge
@@ -24,13 +24,13 @@ ROLES = ("roles", "lab/roles")
 
 
 class ActionModule(ActionBase):
-    """Returns `problems`, one sentence each, and the rules that were left out; it never fails by itself."""
+    """Return `problems` (sentences) and `skipped` (names of rules). Problems do not make the task fail."""
 
     _requires_connection = False
     _VALID_ARGS = frozenset({"skip"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Judge what the inventory says of all hosts."""
+        """Judge the inventory's values for all hosts."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         judgement = judge(self._platform(task_vars or {}), self._task.args.get("skip") or [])
         return {**result, "changed": False, "problems": judgement.problems, "skipped": judgement.skipped}
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):
         )
 
     def _defaults(self) -> dict[str, Any]:
-        """Return the defaults of all roles, with their templates."""
+        """Return the defaults of all roles; templates are not resolved yet."""
         found: dict[str, Any] = {}
         for path in role_files("defaults/main.yml"):
             found.update(self._loader.load_from_file(str(path), trusted_as_template=True) or {})
@@ -69,14 +69,14 @@ class ActionModule(ActionBase):
 
 
 class Values(Mapping[str, Any]):
-    """A host's variables as plain data; a template is resolved when its value is asked for."""
+    """A host's variables as plain data. A template is resolved when its value is asked for."""
 
     def __init__(self, raw: Mapping[str, Any], templar: Templar) -> None:
-        """Keep the variables as they are written, and what resolves them."""
+        """Keep the variables as they are written, and the templar that resolves them."""
         self._raw, self._templar, self._known = raw, templar, dict[str, Any]()
 
     def __getitem__(self, name: str) -> Any:
-        """Return a value; one that cannot be resolved ends the rule that asks for it with the reason."""
+        """Return a resolved value; UnusableValue holds the reason if it cannot be resolved."""
         if name not in self._known:
             raw = self._raw[name]
             try:
@@ -86,11 +86,11 @@ class Values(Mapping[str, Any]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Return the names."""
+        """Iterate over the names."""
         return iter(self._raw)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of variables."""
         return len(self._raw)
 
 
@@ -107,7 +107,7 @@ def plain(value: Any) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return a file's content. The parser in C, where there is one, is ten times as fast."""
+    """Return a YAML file's content. The parser in C, if it is installed, is ten times as fast."""
     return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
@@ -118,7 +118,7 @@ def read_entries() -> dict[str, Any]:
 
 
 def role_files(name: str) -> list[Path]:
-    """Return this file of each role that has it."""
+    """Return the paths of a file in all roles that have it."""
     return sorted(path for room in ROLES for path in (ROOT / room).glob(f"*/{name}"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Ansible's way to find it."""
+    """Ansible reads DOCUMENTATION of this class."""
 
     DOCUMENTATION = r"""
 attributes:

@@ -1,4 +1,4 @@
-"""Filters that read the catalogue as the module artifact does, where nothing is to be fetched."""
+"""Filters that read the catalogue without fetching anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import ansible.module_utils
 
-# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 import yaml
@@ -29,7 +29,7 @@ def published() -> Mapping[str, Any]:
 def artifact_catalogue(overrides: Any = None) -> dict[str, Any]:
     """Return artifacts.yml with an inventory's `metalworks_artifacts` merged over it.
 
-    Overrides whose shape preflight refuses are left out, so that preflight can say what is wrong with them.
+    Overrides that cannot be merged are left out, so that preflight can run and report them.
     """
     entries, given = published(), overrides or {}
     found: dict[str, Any] = merged(entries, {} if any(shape_problems(entries, given)) else given)
@@ -37,7 +37,7 @@ def artifact_catalogue(overrides: Any = None) -> dict[str, Any]:
 
 
 class FilterModule:
-    """Ansible's way to find the filters."""
+    """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""

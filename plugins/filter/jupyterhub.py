@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible.errors import AnsibleFilterError
+
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.common.addresses import in_url
 
 
 def split_reference(reference: str) -> dict[str, str]:
@@ -41,9 +48,35 @@ def profile_value(profile: dict[str, Any]) -> dict[str, Any]:
     return {**value, "default": bool(profile.get("default")), "kubespawner_override": overrides}
 
 
+def jupyterhub_profiles(notebooks: list[dict[str, Any]], references: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the platform's notebooks in the form of jupyterhub_profiles, with their images' references."""
+    return [
+        {**{key: value for key, value in each.items() if key != "image"}, "image": references[each["slug"]]}
+        for each in notebooks
+    ]
+
+
 def jupyterhub_without(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
     """Return the items without some of their keys."""
     return [{key: value for key, value in item.items() if key not in keys} for item in items]
+
+
+def hub_node_port(values: dict[str, Any], port: int) -> int:
+    """Return the hub's node port; 0 if the chart's values choose another type of service."""
+    service = ((values.get("proxy") or {}).get("service") or {}).get("type") or "NodePort"
+    return int(port) if service == "NodePort" else 0
+
+
+def hub_url(address: str, port: int, values: dict[str, Any]) -> str:
+    """Return the hub's address at a node port; empty if only the operator can know it."""
+    found = hub_node_port(values, port)
+    return f"http://{in_url(address)}:{found}" if address and found else ""
+
+
+def pull_login(registry: dict[str, Any]) -> dict[str, str]:
+    """Return the login with which pods pull from a registry; empty if it needs none."""
+    keys = ("address", "username", "password") if registry.get("username") else ()
+    return {key: registry[key] for key in keys}
 
 
 # The taints that the pods of zero-to-jupyterhub tolerate by themselves: scheduling.corePods.tolerations and
@@ -76,22 +109,18 @@ def jupyterhub_tolerations(values: dict[str, Any]) -> dict[str, list[dict[str, A
     }
 
 
-def jupyterhub_scrub(text: str, secrets: dict[str, str]) -> str:
-    """Return a program's output with each secret replaced by its name."""
-    for name, secret in secrets.items():
-        text = text.replace(secret, f"<{name}>")
-    return text
-
-
 class FilterModule:
-    """Ansible calls filters() of this class."""
+    """Ansible's way to find the filters."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
         return {
             "jupyterhub_image": jupyterhub_image,
             "jupyterhub_profile_list": jupyterhub_profile_list,
-            "jupyterhub_scrub": jupyterhub_scrub,
+            "jupyterhub_profiles": jupyterhub_profiles,
             "jupyterhub_tolerations": jupyterhub_tolerations,
             "jupyterhub_without": jupyterhub_without,
+            "hub_node_port": hub_node_port,
+            "hub_url": hub_url,
+            "pull_login": pull_login,
         }

@@ -10,7 +10,7 @@ from typing import Any
 import ansible.module_utils
 from ansible.errors import AnsibleFilterError
 
-# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.k3s.registries import with_own
@@ -47,7 +47,7 @@ def k3s_server_order(servers: Sequence[str], hostvars: Mapping[str, Any], name: 
 
 
 class FilterModule:
-    """Ansible's way to find the filters."""
+    """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
         """The filters by the names that playbooks use."""

@@ -97,7 +97,7 @@ def _shared(results: Mapping[str, Mapping[str, Any]], fact: str, sentence: str) 
 
 
 class FilterModule:
-    """Ansible's way to find the filters."""
+    """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plugins.filter.helm_release import helm_values
 from tests.support.roles import resolved
 
 INPUTS: dict[str, Any] = {
@@ -18,10 +19,11 @@ INPUTS: dict[str, Any] = {
     "jupyterhub_profiles": [
         {"display_name": "Minimal", "slug": "minimal", "image": "example.test/minimal:3", "mem_limit": "2G"}
     ],
-    "jupyterhub_chart_checksum": "e" * 64,
+    "jupyterhub_registry": {},
 }
 
 
 def values(**given: Any) -> dict[str, Any]:
-    found: dict[str, Any] = resolved("jupyterhub", "__jupyterhub_values", **{**INPUTS, **given})
-    return found
+    """Return the values that Helm is given for these inputs."""
+    found = resolved("jupyterhub", "__jupyterhub_values", **{**INPUTS, **given})
+    return helm_values(found, "custom.chart", "e" * 64)

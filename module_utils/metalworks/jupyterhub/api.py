@@ -121,3 +121,16 @@ def wait_until(is_done: Callable[[], bool], seconds: int, what: str) -> None:
         if time.monotonic() > end:
             raise HubError(f"{what} after {seconds} s")
         time.sleep(1)
+
+
+def wait_for_hub(api: HubApi, seconds: int) -> dict[str, Any]:
+    """Return the hub's own description as soon as it gives one. A refusal is an answer and ends the wait."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            answer: dict[str, Any] = api.request("GET", "/info")
+            return answer
+        except HubError as error:
+            if error.status not in (0, 404, 502, 503, 504) or time.monotonic() > end:
+                raise
+        time.sleep(1)

@@ -1,7 +1,7 @@
-"""Sizes as the hub takes them: memory and processors of a server, and the storage of a home.
+"""Parse sizes: memory and processors of a server, and the storage of a home.
 
-The spawner and Kubernetes write sizes in different ways. A value that the one refuses is noticed at a
-user's first start, so each way is parsed here, once.
+The spawner and Kubernetes write sizes in different ways. A wrong one would fail only when a user starts a
+server for the first time, so both ways are parsed here.
 """
 
 from __future__ import annotations

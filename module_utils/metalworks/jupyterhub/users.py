@@ -1,17 +1,17 @@
-"""The names that the hub's users can have: one rule for the early check, the role and the module."""
+"""The rule for users' names, which the check of the inventory, the role and the module share."""
 
 from __future__ import annotations
 
 import re
 
 LONGEST = 63
-# The hub makes names small, a Secret's keys (which hold the hashes) allow no other signs, and pods, whose
-# names are Kubernetes labels, are named after them.
+# The hub converts names to small letters, the keys of its Secret allow no other characters, and the names
+# of pods, which are Kubernetes labels, contain them.
 _NAME = re.compile(r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?\Z")
 
 
 def is_user_name(name: object) -> bool:
-    """Tell whether the hub, its Secret and Kubernetes can all use a name."""
+    """Return whether the hub, its Secret and Kubernetes can all use a name."""
     return isinstance(name, str) and len(name) <= LONGEST and bool(_NAME.match(name))
 
 

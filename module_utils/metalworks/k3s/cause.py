@@ -1,4 +1,4 @@
-"""Why does k3s not come up? The likely cause, from its journal and what the API says of its nodes."""
+"""Find the likely cause why k3s does not start, from its journal and the nodes in the API."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.k3s.cluster import Node, Paths, kubectl
 
-# What k3s and its parts write -> what it means and what to do. The first pattern that fits a line counts, so
-# the narrow ones come first. Where a text comes from: k3s pkg/agent/config, pkg/agent/flannel, pkg/etcd,
-# pkg/cluster, pkg/clientaccess; the kubelet's server.go and kubelet_node_status.go; crypto/x509 of Go.
+# A pattern of a message -> its meaning and what to do. The first pattern that fits a line counts, so narrow
+# ones come first. Sources of the messages: k3s pkg/agent/config, pkg/agent/flannel, pkg/etcd, pkg/cluster,
+# pkg/clientaccess; the kubelet's server.go and kubelet_node_status.go; crypto/x509 of Go.
 CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"[Nn]ode password rejected",
@@ -131,8 +131,8 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "the machine has too little memory",
     ),
 )
-# What also stands in the journal of every good start, while parts wait for each other on the machine itself.
-# It counts for another machine only, or where k3s says that it could not get what another one has.
+# Messages that also a successful start writes, while parts on the machine wait for each other. They count
+# only if they are about another machine, or if k3s says that it could not get something from one.
 FAILED_CALL = (
     r"(connection refused|no route to host|i/o timeout|context deadline exceeded|network is unreachable"
     r"|connection reset by peer)"
@@ -142,7 +142,7 @@ UNREACHABLE = (
     "a server cannot be reached: does k3s run there, is port 6443 (2379-2380 between servers) open?",
 )
 START = re.compile(r"Starting k3s\S*\.service")
-# How a process says why it ends: logrus, the panic of Go, klog's fatal lines, and what k3s writes since 1.34.
+# How a process says why it ends: logrus, a panic of Go, klog's fatal lines, and k3s since 1.34.
 FATAL = re.compile(
     r"level=(fatal|panic)|^panic: |^F\d{4} |Shutdown request received|Failed to run kubelet|result 'oom-kill'"
 )
@@ -150,7 +150,10 @@ ERROR = re.compile(r"level=(fatal|error)|^[EF]\d{4} |\b(fatal|panic|error)\b", r
 
 
 def last_attempt(journal: Sequence[str]) -> list[str]:
-    """The lines of the last start that says something; a start that has only begun says nothing yet."""
+    """Return the lines of the last start.
+
+    A start that has just begun and wrote nothing yet does not count.
+    """
     starts = [index for index, line in enumerate(journal) if START.match(line)]
     for index in reversed(starts):
         lines = list(journal[index:])
@@ -160,10 +163,10 @@ def last_attempt(journal: Sequence[str]) -> list[str]:
 
 
 def likely_cause(journal: Sequence[str]) -> str | None:
-    """What the journal means, or None: no cause is better than a wrong one.
+    """Return the likely cause, or None: no cause is better than a wrong one.
 
-    The line with which the process ended outweighs all others: where there is one, another server that cannot
-    be reached counts only if that line says so.
+    If there is a line with which the process ended, it decides. Then an unreachable server is the cause
+    only if that line says so.
     """
     fatal = [line for line in journal if FATAL.search(line)]
     errors = [line for line in journal if ERROR.search(line)]
@@ -183,7 +186,7 @@ def _last_known(lines: Sequence[str], causes: Sequence[tuple[str, str]]) -> str 
 
 
 def telling_lines(journal: Sequence[str], count: int = 8) -> list[str]:
-    """The last errors, each once, with those that ended the process; the last lines when there are none."""
+    """Return the last errors without repetitions, and those that ended the process; else the last lines."""
     errors = list(dict.fromkeys(line for line in journal if ERROR.search(line) or FATAL.search(line)))
     if not errors:
         return list(journal)[-count:]
@@ -194,7 +197,7 @@ def telling_lines(journal: Sequence[str], count: int = 8) -> list[str]:
 
 
 def node_sentences(absent: Sequence[str], nodes: Sequence[Node]) -> list[str]:
-    """What the API says of each node that is waited for."""
+    """Return a sentence about each node that is waited for, from the API."""
     known = {node.name: node for node in nodes}
     sentences = []
     for name in absent:
@@ -213,7 +216,7 @@ def node_sentences(absent: Sequence[str], nodes: Sequence[Node]) -> list[str]:
 
 
 def read_warnings(run: Run, paths: Paths, count: int = 5) -> list[str]:
-    """The last warnings among the cluster's events."""
+    """Return the last warnings among the cluster's events."""
     arguments = ("get", "events", "--all-namespaces", "--field-selector=type=Warning", "--output=json")
     code, out, _ = kubectl(run, paths, *arguments)
     items = json.loads(out)["items"] if code == 0 else []
@@ -226,7 +229,7 @@ def read_warnings(run: Run, paths: Paths, count: int = 5) -> list[str]:
 
 
 def explain(what: str, journal: Sequence[str], nodes: Sequence[str], warnings: Sequence[str]) -> str:
-    """One message: what is not there, the likely cause, and the lines to judge it by."""
+    """Return one message: what is missing, the likely cause, and the lines that show it."""
     journal = last_attempt(journal)
     cause = likely_cause(journal)
     parts = [what]

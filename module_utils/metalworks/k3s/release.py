@@ -1,4 +1,4 @@
-"""Versions of k3s, and which way leads from one to another."""
+"""Versions of k3s, and which of them can follow an installed one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Release(NamedTuple):
 
     @property
     def order(self) -> tuple[int, int, int, bool, list[tuple[int, str]]]:
-        """What orders versions: a pre-release comes before its release, and rc9 before rc10."""
+        """Return a key for sorting: a pre-release comes before its release, and rc9 before rc10."""
         parts = [(int(digits or -1), text) for digits, text in re.findall(r"(\d+)|(\D+)", self.prerelease)]
         return self.major, self.minor, self.patch, not self.prerelease, parts
 
 
 def parse(version: str) -> Release | None:
-    """The parts of a version that is written in full; None for all else."""
+    """Return the parts of a version such as v1.34.4+k3s1, or None."""
     match = FORM.fullmatch(version)
     if not match:
         return None
@@ -35,14 +35,14 @@ def parse(version: str) -> Release | None:
 
 
 def form_problem(version: str) -> str | None:
-    """Why this is no version of k3s; None when it is one."""
+    """Return why a text is no version of k3s, or None."""
     if parse(version):
         return None
     return f"{version!r} is not a version of k3s: write it in full, like v1.34.4+k3s1"
 
 
 def refusal(installed: str | None, wanted: str) -> str | None:
-    """Why this version cannot take the place of the installed one; None when it can."""
+    """Return why this version cannot replace the installed one, or None."""
     new = parse(wanted)
     if new is None:
         return form_problem(wanted)

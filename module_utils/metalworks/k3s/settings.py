@@ -1,6 +1,6 @@
-"""Is this k3s configuration right? Asked before anything changes, on the operator's computer or on a node.
+"""Judge a configuration of k3s before anything changes, on the operator's computer or on a node.
 
-`problems()` is the whole of it: sentences that say what is wrong, where, and what to write instead.
+`problems()` returns sentences that say what is wrong, where, and what to write instead.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ansible.module_utils.metalworks.k3s.types import TYPES, as_list, split
 
 Config = Mapping[str, Any]
 
-SLIP = 0.8  # how like a known key an unknown one is, from 0 to 1, to be taken for a slip
-SMALLEST_POD_NETWORK = 24  # one node takes a /24 of the IPv4 pod network
-LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses an IPv4 service network of more than 20 bits
+SLIP = 0.8  # an unknown key that is so similar to a known one (0 to 1) counts as a typing error
+SMALLEST_POD_NETWORK = 24  # each node gets a /24 of the IPv4 pod network
+LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses a service network with more than 20 bits for hosts
 IPV4_ONLY = (
     "the roles and checks here are written for clusters with IPv4 alone, and neither IPv6 nor dual stack has "
     "been tried with them"
@@ -34,7 +34,7 @@ def problems(
     machine_network: str | None = None,
     unchecked: Collection[str] = (),
 ) -> list[str]:
-    """All that is wrong with the configuration of a `server` or an `agent`; an empty list when it is right.
+    """Return everything that is wrong with the configuration of a `server` or an `agent`.
 
     `peers` are the other servers as `{"name": ..., "config": {...}}`. `machine_network` is the network in
     which the machine's own address lies, for example `192.168.1.0/24`. Keys in `unchecked` are not judged.
@@ -45,7 +45,7 @@ def problems(
     minor = _minor(version)
     for name, value in config.items():
         found += _key_problems(role, name, value, minor)
-    if found:  # the relations below need values of the right type
+    if found:  # the checks below need values of the right type
         return found
     found += _network_problems(config, machine_network) if role == "server" else []
     found += _membership_problems(role, config)
@@ -56,7 +56,7 @@ def problems(
 def warnings(
     config: Config, peers: Sequence[Mapping[str, Any]] = (), unchecked: Collection[str] = ()
 ) -> list[str]:
-    """What k3s takes, and what may not be meant so; sentences as problems() gives them."""
+    """Return sentences about settings that k3s accepts and that may be mistakes."""
     found = [
         f"{name}: this project does not know this setting, and writes it as it is; a k3s that does not know "
         "it either skips it"
@@ -75,7 +75,7 @@ def warnings(
 
 
 def agreed(config: Config) -> dict[str, Any]:
-    """The values that must be equal on all servers, in a form that can be compared."""
+    """Return the values that must be equal on all servers, in a form that can be compared."""
     return {name: _comparable(KEYS[name], _effective(name, config)) for name in AGREED}
 
 
@@ -100,7 +100,7 @@ def _key_problems(role: str, name: str, value: Any, version: Version | None) -> 
 
 
 def _plain(name: str) -> str:
-    """The key's name; `key+` appends to a list of another file."""
+    """Return a key's name without the `+` of `key+`, which appends to a list of another file."""
     return name[:-1] if name.endswith("+") else name
 
 
@@ -173,7 +173,7 @@ def _peer_problems(
         name = str(peer["name"])
         other = {key: value for key, value in peer["config"].items() if key not in unchecked}
         if any(True for key in other for _ in _key_problems("server", key, other[key], None)):
-            continue  # the peer's own check says what is wrong with it
+            continue  # the check of that server reports it
         mine, theirs = _shared(config), _shared(other)
         for key in mine:
             if mine[key] != theirs[key]:
@@ -187,11 +187,11 @@ def _peer_problems(
 
 
 def _shared(config: Config) -> dict[str, Any]:
-    """What servers must share. Of `disable`, k3s compares servicelb only (CriticalControlArgs)."""
+    """Return what servers must share. Of `disable`, k3s compares servicelb only (CriticalControlArgs)."""
     return {
         **agreed(config),
         "disable: servicelb": "servicelb" in _disabled(config),
-        # A server without it would make a cluster of its own.
+        # A server without datastore-endpoint would make a cluster of its own.
         "datastore-endpoint": "given" if "datastore-endpoint" in config else "not given",
     }
 
@@ -214,7 +214,7 @@ def _disabled(config: Config) -> tuple[str, ...]:
 def _effective(name: str, config: Config) -> Any:
     if name in config:
         return config[name]
-    if name == "cluster-dns":  # k3s takes the tenth address of each service network
+    if name == "cluster-dns":  # k3s's default: the tenth address of each service network
         return [str(_tenth(network)) for network in _networks("service-cidr", config)]
     return KEYS[name].default
 

@@ -1,4 +1,4 @@
-"""Is a value of the type that its k3s key wants? Each check yields the sentence that follows `<key>: `."""
+"""Check the types of k3s's settings. Each check yields sentences that follow `<key>: `."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ KUBELET_LABEL_NAMES = (
     "kubernetes.io/os",
     "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region",
-    # Their former names, which the kubelet still takes (kubernetes, pkg/kubelet/apis/well_known_labels.go).
+    # Former names that the kubelet still accepts (kubernetes, pkg/kubelet/apis/well_known_labels.go).
     "beta.kubernetes.io/arch",
     "beta.kubernetes.io/os",
     "beta.kubernetes.io/instance-type",
     "failure-domain.beta.kubernetes.io/zone",
     "failure-domain.beta.kubernetes.io/region",
 )
-# It becomes an argument of a shell in the unit that records what k3s was started with.
+# The path is an argument of a shell command in the unit, which records what k3s was started with.
 FILE = re.compile(r"/[A-Za-z0-9_./@:+=,-]*\Z")
 
 
 def as_list(value: Any) -> list[Any]:
-    """k3s takes one item where it takes a list."""
+    """Return a list: k3s accepts a single item in place of a list."""
     if isinstance(value, (list, tuple)):
         return list(value)
     return [value]
 
 
 def split(value: Any) -> list[Any]:
-    """The items of a list, or of one text with commas: k3s splits the texts of some lists itself."""
+    """Return the items of a list or of a text with commas, which k3s splits for some settings."""
     parts: list[Any] = []
     for item in as_list(value):
         parts += [part.strip() for part in item.split(",")] if isinstance(item, str) else [item]
@@ -174,7 +174,7 @@ TYPES: dict[str, Callable[[Key, str, Any], Iterator[str]]] = {
     "addresses": _addresses,
     "several-addresses": _several_addresses,
 }
-# Names of Kubernetes, each with an example.
+# Kinds of names in Kubernetes, each with an example.
 NAMES = {"node-name": "metal-1", "cluster-domain": "cluster.local"}
 FORMS: dict[str, tuple[re.Pattern[str], str]] = {
     "server": (SERVER_URL, "the address of a server, like https://192.168.1.10:6443"),

@@ -40,6 +40,10 @@ class ApiError(Exception):
         self.status = status
 
 
+class NoContextError(ApiError):
+    """The kubeconfig does not exist, or lacks the context: there is no cluster yet, as far as it tells."""
+
+
 class KubernetesApi:
     """A client for one cluster, made from a context of a kubeconfig file."""
 
@@ -140,6 +144,8 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     """Return the cluster and the user of a context (without a name: of the current one)."""
     try:
         config = parse(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as error:
+        raise NoContextError(f"The kubeconfig file {path} cannot be read: {error.strerror}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ApiError(f"The kubeconfig file {path} cannot be read: {reason}") from error
@@ -149,7 +155,7 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     contexts = entries(config, "contexts", "context")
     if name not in contexts:
         known = ", ".join(sorted(contexts)) or "none"
-        raise ApiError(f"The kubeconfig file {path} has no context '{name}'. It has: {known}.")
+        raise NoContextError(f"The kubeconfig file {path} has no context '{name}'. It has: {known}.")
     context = contexts[name]
     where = f"The kubeconfig file {path}, context '{name}'"
     cluster = named(config, "cluster", context.get("cluster"), where)

@@ -1,4 +1,4 @@
-"""Is what the inventory says over the catalogue right (`metalworks_artifacts`)?"""
+"""Rules for `metalworks_artifacts`, which is merged over the catalogue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .platform import Platform
 
 
 def artifact_overrides(platform: Platform) -> Iterator[str]:
-    """Refuse overrides with which an artifact cannot be had, or cannot be verified."""
+    """Refuse overrides with which an artifact could not be fetched or verified."""
     yield from artifact_rules.problems(platform.entries, platform.values["metalworks_artifacts"])
 
 

@@ -1,4 +1,4 @@
-"""What is installed: the platform's name, where artifacts come from, and how the cluster is reached."""
+"""Rules for the platform as a whole: its name, the source of its artifacts, and its kubeconfig."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .platform import Platform
 
 
 def platform_name(platform: Platform) -> Iterator[str]:
-    """Refuse a name that networks, machines and contexts cannot have."""
+    """Refuse a platform name that networks, machines and kubeconfig contexts cannot have."""
     name = platform.values.get("metalworks_name")
     if name is not None and not is_label(name):
         yield (
@@ -21,7 +21,7 @@ def platform_name(platform: Platform) -> Iterator[str]:
 
 
 def stand_ins(platform: Platform) -> Iterator[str]:
-    """Refuse the lab's stand-ins where people would take them for the real programs."""
+    """Refuse the lab's stand-ins outside of the lab, where people would take them for the real programs."""
     if (
         platform.source == "build"
         and platform.kind != "lab"
@@ -35,7 +35,7 @@ def stand_ins(platform: Platform) -> Iterator[str]:
 
 
 def one_connection(platform: Platform) -> Iterator[str]:
-    """Refuse a connection for one role only: the applications would ask another cluster."""
+    """Refuse a kubeconfig that is set for one role only: other applications would use another cluster."""
     for name, instead in INSTEAD.items():
         if platform.gives(name):
             yield f"{name} steers one role only, and all applications need the same: write {instead}"

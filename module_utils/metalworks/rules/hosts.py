@@ -1,4 +1,4 @@
-"""Can these hosts become a cluster: their groups, their names as nodes, and their addresses?"""
+"""Rules for hosts: their groups, their names as nodes, and their addresses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..common.addresses import is_loopback, parse_address, unfit_for_a_node
 from ..common.kubernetes_names import as_subdomain, is_subdomain
 from .platform import REAL, Platform, listed
 
-# RFC 5737: these addresses belong to nobody. The examples of this repository have them.
+# RFC 5737 reserves these networks for documentation. The examples of this repository use them.
 DOCUMENTATION = [ipaddress.ip_network(f"{start}.0/24") for start in ("192.0.2", "198.51.100", "203.0.113")]
 
 
 def hosts_of_an_existing_cluster(platform: Platform) -> Iterator[str]:
-    """Refuse hosts where the cluster is somebody else's: they would be changed."""
+    """Refuse hosts in the inventory of an existing cluster, because the playbooks would change them."""
     if platform.kind == "existing" and platform.hosts:
         yield (
             f"group k3s_cluster has hosts ({', '.join(sorted(platform.hosts))}), but metalworks_machines is "
@@ -24,7 +24,7 @@ def hosts_of_an_existing_cluster(platform: Platform) -> Iterator[str]:
 
 
 def number_of_servers(platform: Platform) -> Iterator[str]:
-    """Refuse a cluster without a server, and an even number of servers that keep the data themselves."""
+    """Refuse a cluster without a server, and an even number of servers with the embedded etcd."""
     servers = list(platform.groups.get("k3s_server", ()))
     if platform.kind == "existing":
         return
@@ -41,7 +41,7 @@ def number_of_servers(platform: Platform) -> Iterator[str]:
 
 
 def groups_of_hosts(platform: Platform) -> Iterator[str]:
-    """Refuse a host that is server and agent, neither of them, or outside of the group of all machines."""
+    """Refuse a host that is both server and agent, or neither, or not in the group k3s_cluster."""
     if platform.kind == "existing":
         return
     servers, agents, members = (
@@ -68,7 +68,7 @@ def groups_of_hosts(platform: Platform) -> Iterator[str]:
 
 
 def node_names(platform: Platform) -> Iterator[str]:
-    """Refuse a host whose name no node can have, and two nodes of one name."""
+    """Refuse a name that a node cannot have, and two nodes with the same name."""
     for node in platform.nodes:
         if not is_subdomain(node.name):
             yield (
@@ -105,7 +105,7 @@ def node_addresses(platform: Platform) -> Iterator[str]:
 
 
 def example_addresses(platform: Platform) -> Iterator[str]:
-    """Refuse the example of inventories/metal that nobody filled in."""
+    """Refuse the example addresses of inventories/metal."""
     left = [node for node in platform.nodes if _is_documentation(node.reached_at)]
     if platform.kind in REAL and left:
         yield (

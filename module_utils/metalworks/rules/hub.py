@@ -1,4 +1,4 @@
-"""Do the hub's own inputs fit what the hub, its chart and Kubernetes take?"""
+"""Rules for the inputs of the hub: sizes, addresses, names and secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZES: dict[str, Callable[[Any], str | None]] = {
 
 
 def hub_sizes(platform: Platform) -> Iterator[str]:
-    """Refuse sizes that are noticed at a user's first start otherwise."""
+    """Refuse sizes that would otherwise fail when a user starts a server for the first time."""
     for name, problem in INPUTS.items():
         if sentence := problem(platform.values[name]):
             yield f"{name}: {sentence}"
@@ -37,7 +37,7 @@ def hub_sizes(platform: Platform) -> Iterator[str]:
 
 
 def hub_address(platform: Platform) -> Iterator[str]:
-    """Refuse a hub whose address would be a guess: nobody can say it but the operator."""
+    """Refuse a hub without `jupyterhub_url` if its address cannot be derived."""
     values = platform.values["jupyterhub_values"]
     service = at(values, "proxy.service.type") or "NodePort"
     if at(values, "proxy.service.nodePorts.http") is not None:
@@ -60,7 +60,7 @@ def hub_address(platform: Platform) -> Iterator[str]:
 
 
 def hub_url(platform: Platform) -> Iterator[str]:
-    """Refuse an address that is none."""
+    """Refuse a `jupyterhub_url` that is no http address."""
     if platform.gives("jupyterhub_url"):
         url = str(platform.values["jupyterhub_url"])
         if not re.match(r"https?://[^/:\s]", url):
@@ -68,7 +68,7 @@ def hub_url(platform: Platform) -> Iterator[str]:
 
 
 def hub_names(platform: Platform) -> Iterator[str]:
-    """Refuse names that Kubernetes cannot give."""
+    """Refuse names of the namespace and the release that Kubernetes does not accept."""
     for name in ("jupyterhub_namespace", "jupyterhub_release_name"):
         if problem := label_problem(platform.values[name], "jupyterhub"):
             yield f"{name}: {problem}"
@@ -78,9 +78,9 @@ def hub_names(platform: Platform) -> Iterator[str]:
 
 
 def hub_secrets(platform: Platform) -> Iterator[str]:
-    """Refuse secrets that the hub would not start with."""
+    """Refuse secrets of a form with which the hub would not start."""
     if not platform.gives("jupyterhub_secrets"):
-        return  # those that are made are right
+        return  # generated secrets have the right form
     secrets = platform.values["jupyterhub_secrets"]
     for name in ("cookie_secret", "crypt_key"):
         if not re.fullmatch(r"[0-9a-f]{64}", str(secrets.get(name, ""))):
@@ -106,7 +106,7 @@ PART = "jupyterhub"
 
 
 def at(values: Any, path: str) -> Any:
-    """Return what stands under a path of keys, `a.b.c`, or None."""
+    """Return the value at a path of keys such as `a.b.c`, or None."""
     for key in path.split("."):
         values = values.get(key) if isinstance(values, Mapping) else None
     return values

@@ -1,7 +1,10 @@
-"""Is each input known, there, of the right type, and written where those who need it can see it?
+"""Rules for all inputs.
 
-The truth about inputs is each role's meta/argument_specs.yml. Ansible checks it when a role begins, which
-is late: the machines were changed by then. So the whole inventory is compared with all of them here.
+Each is known, given if it is required, of the right type, and visible where it is used.
+
+Inputs are specified in each role's meta/argument_specs.yml. Ansible checks them when the role begins, which
+is too late: machines have been changed by then. So here the whole inventory is compared with all
+specifications.
 """
 
 from __future__ import annotations
@@ -15,18 +18,18 @@ from .platform import LOCALHOST, Platform, UnusableValue, listed
 Option = Mapping[str, Any]
 
 PLATFORM = "platform_defaults"
-# Other projects have variables that begin like the names of these roles.
+# Variables of other projects begin with these words, too, so they are not judged as inputs.
 COMMON_WORDS = {"node", PLATFORM}
-# Machines need these, and the operator's computer does not.
+# Inputs that are used on machines only.
 MACHINES_ONLY = {"k3s_token", "k3s_registries"}
-# What an inventory has to say of each application.
+# The inputs that each application requires.
 NEEDED = {"jupyterhub": ("jupyterhub_users",)}
-# What other projects call it.
+# Names that other projects have for an input -> the name here.
 FOREIGN = {"k3s_version": "write metalworks_artifacts: {k3s: {upstream: {version: ...}}}"}
-# What Ansible takes for true and for false (ansible.module_utils.parsing.convert_bool).
+# The texts that Ansible reads as true and as false (ansible.module_utils.parsing.convert_bool).
 ON = {"y", "yes", "on", "1", "true", "t", "1.0"}
 OFF = {"n", "no", "off", "0", "false", "f", "0.0"}
-# A value that one may expect, and why it is none.
+# Values that an operator may expect, and why they are refused.
 NOT_YET = {
     (
         "metalworks_artifact_source",
@@ -42,7 +45,7 @@ def options(platform: Platform) -> dict[str, Option]:
 
 
 def is_on(value: Any) -> bool:
-    """Return what a flag means, also where the command line gave it as text."""
+    """Return the value of a flag, which is a text if it comes from the command line."""
     return str(value).lower() in ON
 
 
@@ -50,7 +53,7 @@ def is_on(value: Any) -> bool:
 
 
 def missing_inputs(platform: Platform) -> Iterator[str]:
-    """Refuse an inventory that leaves out what has no default."""
+    """Refuse an inventory without a required input."""
     known = options(platform)
     parts = platform.values["metalworks_parts"]
     needed = ["metalworks_name", *(name for part in parts for name in NEEDED.get(str(part), ()))]
@@ -61,7 +64,7 @@ def missing_inputs(platform: Platform) -> Iterator[str]:
 
 
 def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
-    """Refuse a value that is written for the machines only and that plays of the operator's computer need."""
+    """Refuse an input that only machines have and that is used on the operator's computer."""
     here = platform.given[LOCALHOST]
     for name in options(platform):
         if name in MACHINES_ONLY or not name.startswith(("metalworks_", "jupyterhub_", "k3s_api_address")):
@@ -80,7 +83,7 @@ def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
 
 
 def unknown_inputs(platform: Platform) -> Iterator[str]:
-    """Refuse a variable that looks like an input and is none: nothing would read it."""
+    """Refuse a variable that has a role's prefix and is no input, because nothing would read it."""
     known = options(platform)
     roles = [role for role in platform.specs if role not in COMMON_WORDS]
     prefixes = ("metalworks_", "k3s_", *(f"{role}_" for role in roles))
@@ -92,7 +95,7 @@ def unknown_inputs(platform: Platform) -> Iterator[str]:
 
 
 def types_of_inputs(platform: Platform) -> Iterator[str]:
-    """Refuse values that the roles cannot use as they are, because their type is another one."""
+    """Refuse values of another type than the roles use."""
     said: dict[str, list[str]] = {}
     for host, names in wrong_types(platform).items():
         for sentences in names.values():
@@ -112,7 +115,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 
 
 def wrong_types(platform: Platform) -> dict[str, dict[str, list[str]]]:
-    """Return what is wrong with the types of what is given: {host: {variable: sentences}}."""
+    """Return what is wrong with the types of given values: {host: {variable: sentences}}."""
     known = options(platform)
     found: dict[str, dict[str, list[str]]] = {}
     for host, variables in platform.given.items():
@@ -130,7 +133,7 @@ def _judged(name: str, values: Mapping[str, Any], option: Option) -> list[str]:
         return [error.sentence] if error.sentence else []
 
 
-# One value and its option.
+# One value and its specification.
 
 
 def _problems(where: str, value: Any, option: Option) -> Iterator[str]:
@@ -177,7 +180,7 @@ def _choice_problems(where: str, value: Any, option: Option) -> Iterator[str]:
 
 
 def _found(value: Any, option: Option) -> str:
-    """Return what stands there in words, and the value itself where it is no secret and holds none."""
+    """Return a value for a message: in words, and the value itself only if it cannot be a secret."""
     if isinstance(value, Mapping):
         return "a dictionary"
     if isinstance(value, (list, tuple)):
@@ -195,8 +198,8 @@ def _first_sentence(description: str | Sequence[str]) -> str:
     return f"{' '.join(text.split()).partition('. ')[0].rstrip('.')}."
 
 
-# The types of argument_specs, as the roles use the values: Ansible's own check also accepts what it
-# converts for itself (a number for a text, a text with commas for a list), and the role then gets what was
+# The types of argument_specs, judged strictly. Ansible's own check also accepts values that it could
+# convert (a number for a text, a text with commas for a list), but the role gets the value as it was
 # written.
 
 
@@ -208,7 +211,7 @@ def _text(value: Any) -> str | None:
 
 
 def _whole_number(value: Any) -> str | None:
-    # What is given on the command line (-e name=1) is always text.
+    # A value from the command line (-e name=1) is always a text.
     digits = str(value).removeprefix("-")
     right = not isinstance(value, (bool, float)) and digits.isascii() and digits.isdigit()
     return None if right else "no whole number but {found}: write one, without quotes"

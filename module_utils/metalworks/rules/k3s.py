@@ -49,7 +49,7 @@ def configuration(platform: Platform) -> Iterator[str]:
             _peers(platform, node),
             unchecked=node.unchecked,
         ):
-            if not (nowhere and sentence.startswith("server: ")):  # the cause is said once, elsewhere
+            if not (nowhere and sentence.startswith("server: ")):  # another rule names the cause
                 yield f"{where}: {sentence}"
 
 

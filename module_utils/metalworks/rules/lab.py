@@ -1,4 +1,4 @@
-"""Is the lab's network free on this computer, and are its machines in it?"""
+"""Rules for the lab: its network is free on this computer, and its machines are in it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .platform import Platform
 
 
 def lab_subnet(platform: Platform) -> Iterator[str]:
-    """Refuse what is no network, and one to which this computer has a route already."""
+    """Refuse a subnet that is no network, or to which this computer has a route already."""
     text, subnet = _subnet(platform)
     if text and subnet is None:
         yield f"lab_machines_subnet is {text!r}: write a network like 172.30.7.0/24"
     for route in platform.routes if subnet else ():
         taken = ipaddress.ip_network(route)
-        # The lab's own network is a route too, once it exists.
+        # As soon as the lab's network exists, there is a route to it.
         if subnet and taken != subnet and taken.prefixlen > 0 and overlap(taken, subnet):
             yield (
                 f"lab_machines_subnet {subnet} overlaps {taken}, to which this computer has a route already; "
@@ -25,7 +25,7 @@ def lab_subnet(platform: Platform) -> Iterator[str]:
 
 
 def lab_addresses(platform: Platform) -> Iterator[str]:
-    """Refuse addresses that the lab's network does not have."""
+    """Refuse machines whose addresses are outside of the lab's network."""
     _, subnet = _subnet(platform)
     for node in platform.nodes if subnet else ():
         address = parse_address(node.reached_at)
@@ -45,7 +45,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (lab_subnet, lab_addres
 
 
 def _subnet(platform: Platform) -> tuple[str, Network | None]:
-    """Return the lab's network as it is written and as one; neither outside of the lab."""
+    """Return the lab's subnet as text and as a network; empty and None for other machines."""
     if platform.kind != "lab":
         return "", None
     said = [

@@ -1,4 +1,4 @@
-"""What users may start: the choices of images, and how much of a node each may take."""
+"""Rules for the images that users can choose, and for the limits of their servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Choice = Mapping[str, Any]
 
 
 def choices(platform: Platform) -> Iterator[str]:
-    """Refuse choices that cannot be told apart, and more than one that is chosen beforehand."""
+    """Refuse two choices with the same name, and more than one default."""
     for variable, found in _choices(platform):
         slugs = [choice.get("slug", "") for choice in found]
         for slug, count in Counter(map(str, slugs)).items():
@@ -35,7 +35,7 @@ def choices(platform: Platform) -> Iterator[str]:
 
 
 def images(platform: Platform) -> Iterator[str]:
-    """Refuse images that have no origin or no version."""
+    """Refuse images without an origin or without a version."""
     artifacts = platform.catalogue
     for variable, found in _choices(platform):
         for choice in found:
@@ -47,7 +47,7 @@ def images(platform: Platform) -> Iterator[str]:
 
 
 def sizes(platform: Platform) -> Iterator[str]:
-    """Refuse memory and processors that the spawner would refuse at the first start of a user's server."""
+    """Refuse sizes that the spawner would refuse when a user starts a server for the first time."""
     for variable, found in _choices(platform):
         for choice in found:
             limits = {**choice, **(choice.get("overrides") or {})}
@@ -61,7 +61,7 @@ def sizes(platform: Platform) -> Iterator[str]:
 
 
 def guarantees(platform: Platform) -> Iterator[str]:
-    """Refuse a choice whose guarantee is more than its limit: Kubernetes takes no such pod."""
+    """Refuse a guarantee above its limit, with which Kubernetes refuses the pod."""
     for variable, found in _choices(platform):
         for choice in found:
             limits = {**choice, **(choice.get("overrides") or {})}
@@ -80,7 +80,7 @@ def guarantees(platform: Platform) -> Iterator[str]:
 
 
 def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
-    """Refuse images that are made here and have no way to a cluster whose nodes are not ours."""
+    """Refuse images that are built here for an existing cluster without a registry."""
     if platform.kind != "existing" or platform.values["metalworks_registry"]:
         return
     offered = platform.values["metalworks_notebooks"]
@@ -108,14 +108,14 @@ PART = "jupyterhub"
 
 
 def _choices(platform: Platform) -> Iterator[tuple[str, list[Choice]]]:
-    """Return the platform's offer and, where the inventory gives them, the role's own choices."""
+    """Return all choices with the variables that hold them: metalworks_notebooks and jupyterhub_profiles."""
     for variable in LISTS:
         if variable == LISTS[0] or platform.gives(variable):
             yield variable, [choice for choice in platform.values[variable] if isinstance(choice, Mapping)]
 
 
 def _name(variable: str, choice: Choice) -> str:
-    """Return how an operator finds a choice: an artifact's by its slug, a role's by what people read."""
+    """Return the name of a choice for messages: its slug, or the name that users read."""
     return str(choice.get("slug" if variable == LISTS[0] else "display_name", ""))
 
 

@@ -1,7 +1,7 @@
-"""What the rules judge: the platform as it would be installed, given by the inventory and derived.
+"""The platform as it would be installed, which the rules judge.
 
-Values are what the roles will see: the inventory's, or the defaults of the roles. What k3s's roles write is
-not guessed here, but taken from the function that they take it from themselves.
+Its values are those that the roles will see: the inventory's, or the roles' defaults. The configuration of
+k3s is computed by the same function that the roles use.
 """
 
 from __future__ import annotations
@@ -15,40 +15,43 @@ from ansible.module_utils.metalworks.artifacts import rules as artifact_rules
 from ansible.module_utils.metalworks.k3s.wanted import WantedCluster, WantedNode, wanted_cluster
 
 LOCALHOST = "localhost"
-# Where weak passwords would let strangers in.
+# Kinds of machines that strangers may reach, so that weak passwords are refused.
 REAL = ("metal", "existing")
 
 Variables = Mapping[str, Any]
 
 
 class UnusableValue(Exception):
-    """A rule asked for a value that it cannot judge; `sentence` says why, unless another rule does."""
+    """A rule asked for a value that cannot be judged. `sentence` says why, unless another rule says it."""
 
     def __init__(self, sentence: str | None = None) -> None:
-        """Keep the sentence."""
+        """Keep the sentence; None if another rule reports the value."""
         super().__init__(sentence)
         self.sentence = sentence
 
 
 class Without(Mapping[str, Any]):
-    """Variables of which some have a type that other rules cannot use."""
+    """Variables, some of which have a wrong type and must not be used.
+
+    A mapping (collections.abc.Mapping).
+    """
 
     def __init__(self, variables: Variables, wrong: set[str]) -> None:
-        """Keep both."""
+        """Keep the variables and the names of the wrong ones."""
         self.variables, self.wrong = variables, wrong
 
     def __getitem__(self, name: str) -> Any:
-        """Return a value, or let the rule that asks end: a sentence on this value is there already."""
+        """Return a value; UnusableValue for a wrong one, which is reported already."""
         if name in self.wrong:
             raise UnusableValue
         return self.variables[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Return the names, those of wrong values too."""
+        """Iterate over all names, those of wrong values included."""
         return iter(self.variables)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of variables."""
         return len(self.variables)
 
 
@@ -56,13 +59,13 @@ class Without(Mapping[str, Any]):
 class Platform:
     """The inventory, read once for all rules."""
 
-    # As the plays of the operator's computer see them: the inventory's values over the roles' defaults.
+    # The values that plays on the operator's computer see: the inventory's over the roles' defaults.
     values: Variables
     # Each machine's own variables, without defaults.
     hosts: Mapping[str, Variables]
     # Names of hosts by group, as in Ansible's `groups`.
     groups: Mapping[str, Sequence[str]]
-    # What the inventory says for each host and for localhost, as it is written there.
+    # The variables that the inventory sets for each host and for localhost, as they are written.
     given: Mapping[str, Variables]
     # The options of all roles, {role: {variable: option}}, as their argument_specs have them.
     specs: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -73,43 +76,43 @@ class Platform:
 
     @property
     def kind(self) -> str:
-        """Who makes the machines: lab, multipass, metal or existing."""
+        """Return who makes the machines: lab, multipass, metal or existing."""
         return str(self.values["metalworks_machines"])
 
     @property
     def source(self) -> str:
-        """Where artifacts come from: upstream or build."""
+        """Return the source of artifacts: upstream or build."""
         return str(self.values["metalworks_artifact_source"])
 
     @cached_property
     def cluster(self) -> WantedCluster:
-        """The cluster that k3s's roles would make."""
+        """Return the cluster that the roles of k3s would make."""
         return wanted_cluster(self.groups, self.hosts)
 
     @property
     def nodes(self) -> list[WantedNode]:
-        """The hosts that are servers or agents, in the inventory's order."""
+        """Return the hosts that are servers or agents, in the inventory's order."""
         members = {*self.groups.get("k3s_server", ()), *self.groups.get("k3s_agent", ())}
         return [node for host, node in self.cluster.nodes.items() if host in members]
 
     @property
     def catalogue(self) -> dict[str, Any]:
-        """artifacts.yml with the inventory's overrides, or alone where these cannot be merged."""
+        """Return artifacts.yml with the inventory's overrides; without them if they cannot be merged."""
         overrides = self.values["metalworks_artifacts"]
         wrong = any(artifact_rules.shape_problems(self.entries, overrides))
         catalogue: dict[str, Any] = artifact_rules.merged(self.entries, {} if wrong else overrides)
         return catalogue
 
     def has_part(self, name: str) -> bool:
-        """Tell whether an application is to be installed."""
+        """Return whether an application is to be installed."""
         return name in self.values["metalworks_parts"]
 
     def gives(self, name: str) -> bool:
-        """Tell whether the inventory says something of a variable, anywhere."""
+        """Return whether the inventory sets a variable for any host."""
         return any(name in variables for variables in self.given.values())
 
     def on_machines(self, name: str) -> list[tuple[list[str], Any]]:
-        """Return each value that machines have for a variable, with the hosts that have it."""
+        """Return the different values that machines have for a variable, each with its hosts."""
         found: list[tuple[list[str], Any]] = []
         for host, variables in self.hosts.items():
             value = variables[name] if name in variables else self.values[name]
@@ -121,7 +124,7 @@ class Platform:
         return found
 
     def without(self, wrong: Mapping[str, set[str]]) -> Platform:
-        """Return the platform without the values, {host: names}, that no other rule can use."""
+        """Return the platform with some values marked as unusable: {host: names}."""
         hosts = {host: Without(its, wrong.get(host, set())) for host, its in self.hosts.items()}
         return replace(self, values=Without(self.values, wrong.get(LOCALHOST, set())), hosts=hosts)
 

@@ -1,4 +1,4 @@
-"""The node ports at which the applications are reached."""
+"""Rules for the node ports at which applications are reached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENDING = "_node_port"
 
 
 def node_ports(platform: Platform) -> Iterator[str]:
-    """Refuse a port that the cluster does not open, and one that two applications want."""
+    """Refuse a port outside of the cluster's range, and a port that two applications use."""
     first, last = platform.cluster.node_ports
     ports = _ports(platform)
     for name, port in ports.items():
@@ -29,7 +29,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (node_ports,)
 
 
 def _ports(platform: Platform) -> dict[str, int]:
-    """Return each application's node port, by the input that says it: those of parts that are installed."""
+    """Return the node ports of all installed applications, by the inputs that set them."""
     found = {}
     for role, options in platform.specs.items():
         name = f"{role}{ENDING}"

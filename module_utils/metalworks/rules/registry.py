@@ -1,4 +1,4 @@
-"""The registry for the platform's own images, and what nodes are told of registries."""
+"""Rules for the registry of the platform's own images, and for the nodes' settings of registries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def own_registry(platform: Platform) -> Iterator[str]:
 
 
 def node_registries(platform: Platform) -> Iterator[str]:
-    """Refuse what k3s would not read, with the login to the platform's own registry merged into it."""
+    """Refuse settings that k3s could not use, judged with the login to the platform's registry in them."""
     own = {} if any(own_registry(platform)) else platform.values["metalworks_registry"]
     every = [value for _, value in platform.on_machines("k3s_registries")] or [
         platform.values["k3s_registries"]

@@ -1,4 +1,4 @@
-"""Who may log in to the hub, by which names and passwords."""
+"""Rules for the users of the hub: their names and passwords."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..jupyterhub.users import user_name_problem
 from .platform import REAL, Platform
 
 SHORTEST_PASSWORD = 12
-# What the examples of this repository and of others use.
+# Passwords in examples of this repository and of other projects.
 WELL_KNOWN_PASSWORDS = {"user1", "user2", "admin", "password", "changeme", "jupyter", "jupyterhub"}
 
 
 def user_names(platform: Platform) -> Iterator[str]:
-    """Refuse names that the hub, its Secret or Kubernetes cannot use, and a name that stands there twice."""
+    """Refuse names that the hub, its Secret or Kubernetes cannot use, and a name that is listed twice."""
     names = [user["name"] for user in _users(platform)]
     for name, count in Counter(names).items():
         if count > 1:
@@ -26,7 +26,7 @@ def user_names(platform: Platform) -> Iterator[str]:
 
 
 def passwords(platform: Platform) -> Iterator[str]:
-    """Refuse users without a password and, where others can reach the hub, passwords that can be guessed."""
+    """Refuse users without a password and, on real machines, passwords that can be guessed."""
     for user in _users(platform):
         yield from _password_problems(user, platform.kind)
 

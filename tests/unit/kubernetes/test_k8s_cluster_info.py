@@ -55,3 +55,21 @@ def test_a_login_may_come_from_a_program_or_a_file(tmp_path: Path, capsys: Any) 
     with serving(known, tmp_path, exec=plugin) as path:
         answer = ask(path, capsys)
         assert f"asks {program} for a login, which gives none: You must log in" in answer["msg"]
+
+
+def test_a_context_that_is_missing_is_told_with_what_to_do(tmp_path: Path, capsys: Any) -> None:
+    with serving(KNOWN, tmp_path) as path:
+        told = ask(path, capsys, context="metalworks-lab")
+    assert told["failed"]
+    assert "has no context 'metalworks-lab'. It has: test. Make the cluster first" in told["msg"]
+    assert "cannot be read: No such file" in ask(tmp_path / "none", capsys)["msg"]
+
+
+def test_in_a_check_there_may_be_no_cluster_yet(tmp_path: Path, capsys: Any) -> None:
+    with serving(KNOWN, tmp_path) as path:
+        for where, context in ((path, "metalworks-lab"), (tmp_path / "none", "test")):
+            params = {"kubeconfig": str(where), "context": context}
+            told = run_module("k8s_cluster_info", params, capsys, check=True)
+            assert (told["failed"], told["exists"]) == (False, False)
+    gone = run_module("k8s_cluster_info", {"kubeconfig": str(path), "context": "test"}, capsys, check=True)
+    assert gone["failed"], "a cluster that is known and does not answer is a fault in a check, too"

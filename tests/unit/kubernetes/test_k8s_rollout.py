@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.kubernetes.api import ApiError
 from ansible.module_utils.metalworks.kubernetes.rollout import diagnose, hopeless
 from library.kubernetes.k8s_rollout import unfinished
+from tests.support.cluster_api import answers, serving
+from tests.support.modules import run_module
 
 HUB = "/apis/apps/v1/namespaces/jh/deployments/hub"
 SETS = "/apis/apps/v1/namespaces/jh/replicasets"
@@ -161,3 +164,23 @@ def test_a_quota_that_keeps_all_pods_away_is_the_cause() -> None:
     assert "ReplicaFailure is True" in said
     assert "Available is False" in said
     assert "NewReplicaSetCreated" not in said
+
+
+def test_a_secret_in_a_programs_log_is_not_shown(tmp_path: Path, capsys: Any) -> None:
+    hub = {**Cluster().objects[HUB], "status": {"observedGeneration": 2, "replicas": 1}}
+    pod = Cluster(reason="ErrImageNeverPull").objects[PODS]["items"][0]
+    log = f"{PODS}/hub-1/log?container=hub&tailLines=15&previous=false"
+    known = {
+        HUB: hub,
+        f"{SETS}?labelSelector=component%3Dhub": {"items": [Cluster.replica_set("new", 1)]},
+        f"{PODS}?labelSelector=component%3Dhub": {"items": [pod]},
+        "/api/v1/namespaces/jh/events": {"items": []},
+        log: {"said": "cannot log in with pass-word-2026"},
+    }
+    with serving(answers(**known), tmp_path) as path:
+        params = {"kubeconfig": str(path), "namespace": "jh", "workloads": ["deployment/hub"]}
+        shown = run_module("k8s_rollout", {**params, "secrets": []}, capsys)
+        hidden = run_module("k8s_rollout", {**params, "secrets": ["pass-word-2026"]}, capsys)
+    assert "cannot log in with pass-word-2026" in shown["msg"]
+    assert "cannot log in with ********" in hidden["msg"]
+    assert "pass-word-2026" not in str(hidden)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible.errors import AnsibleFilterError
 from plugins.filter.jupyterhub import FilterModule
@@ -50,15 +52,48 @@ def test_profile_sets_image_and_limits() -> None:
     ]
 
 
-def test_output_is_shown_without_secrets() -> None:
-    assert (
-        FILTERS["jupyterhub_scrub"]("token s3cret is short", {"api_token": "s3cret"})
-        == "token <api_token> is short"
-    )
-
-
 def test_keys_are_left_out() -> None:
     assert FILTERS["jupyterhub_without"]([{"name": "ada", "admin": True}], "admin") == [{"name": "ada"}]
+
+
+def test_notebooks_are_the_choices_with_the_references_of_their_images() -> None:
+    notebooks = [
+        {"slug": "a", "display_name": "A", "mem_limit": "1G", "image": {"artifact": "x"}},
+        {"slug": "b", "display_name": "B", "default": True, "image": {"context": "y"}},
+    ]
+    assert FILTERS["jupyterhub_profiles"](notebooks, {"a": "host/a:1", "b": "host/b:2", "hub": "h:3"}) == [
+        {"slug": "a", "display_name": "A", "mem_limit": "1G", "image": "host/a:1"},
+        {"slug": "b", "display_name": "B", "default": True, "image": "host/b:2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "values", "url"),
+    [
+        ("192.0.2.1", {}, "http://192.0.2.1:30080"),
+        ("hub.example", {"proxy": {"service": {"type": "NodePort"}}}, "http://hub.example:30080"),
+        ("2001:db8::1", {"proxy": {}}, "http://[2001:db8::1]:30080"),
+        ("192.0.2.1", {"proxy": {"service": {"type": "LoadBalancer"}}}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_the_hub_s_address_is_that_of_its_node_port(address: str, values: Any, url: str) -> None:
+    assert FILTERS["hub_url"](address, 30080, values) == url
+
+
+def test_a_port_from_the_command_line_is_a_number() -> None:
+    assert FILTERS["hub_node_port"]({}, "30081") == 30081
+
+
+def test_pods_get_a_login_only_where_the_registry_asks_for_one() -> None:
+    registry = {"address": "r.example", "repository": "team", "username": "robot", "password": "s3cret"}
+    assert FILTERS["pull_login"](registry) == {
+        "address": "r.example",
+        "username": "robot",
+        "password": "s3cret",
+    }
+    assert FILTERS["pull_login"]({"address": "r.example"}) == {}
+    assert FILTERS["pull_login"]({}) == {}
 
 
 GPU = {"key": "gpu", "operator": "Exists"}
