@@ -81,12 +81,12 @@ removed:
 """
 
 import base64
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.jupyterhub.scrypt import is_hash, make_hash, verifies
+from ansible.module_utils.metalworks.jupyterhub.users import user_name_problem
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 
@@ -105,8 +105,6 @@ ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "default": "hub-users"},
     **API_ARGUMENTS,
 }
-# The hub makes names small, a Secret's keys allow no other signs, and pods are named after them.
-NAME = re.compile(r"[a-z0-9]([-._a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass
@@ -132,8 +130,8 @@ def problems(users: list[dict[str, Any]]) -> list[str]:
         found.append(f"users: '{name}' is listed twice")
     for user in users:
         where = f"users: '{user['name']}'"
-        if not NAME.fullmatch(user["name"]):
-            found.append(f"{where} is not a user name: small letters, digits, '-', '_', '.', at most 63")
+        if problem := user_name_problem(user["name"]):
+            found.append(f"{where}: {problem}")
         if bool(user.get("password")) == bool(user.get("password_hash")):
             found.append(f"{where} needs either a password or a password_hash")
         elif user.get("password_hash") and not is_hash(user["password_hash"]):

@@ -15,7 +15,7 @@ PLAYBOOK = ROOT / "playbooks" / "check_cluster.yml"
 REGISTRY = {"address": "registry.example:5000"}
 
 
-def judged(folder: Path, path: Path, **variables: Any) -> Outcome:
+def judged(folder: Path, path: Path, playbook: Path = PLAYBOOK, **variables: Any) -> Outcome:
     """The example's inventory, its cluster being the one of this kubeconfig."""
     given = {
         "metalworks_kubeconfig": str(path),
@@ -25,7 +25,7 @@ def judged(folder: Path, path: Path, **variables: Any) -> Outcome:
         "jupyterhub_namespace": "hub",
         **variables,
     }
-    return play(PLAYBOOK, ROOT / "inventories" / "existing", **given)
+    return play(playbook, ROOT / "inventories" / "existing", **given)
 
 
 def assert_refused(outcome: Outcome, *says: str) -> None:
@@ -61,24 +61,33 @@ def test_unreachable_api(tmp_path: Path) -> None:
     ("changed", "variables", "says"),
     [
         ({CLASSES: {"items": []}}, {}, "no default storage class: name one in jupyterhub_storage_class"),
-        (
-            {},
-            {"metalworks_registry": {}},
-            "images are built here (datascience), and only a registry brings them",
-        ),
-        (
-            {},
-            {"jupyterhub_values": {"proxy": {"service": {"type": "LoadBalancer"}}}},
-            "its service is a LoadBalancer), so its address is not known here: write it into jupyterhub_url",
-        ),
         ({"denied": ["secrets"]}, {}, "this user may not create secrets for the namespace hub"),
         ({"/version": {"gitVersion": "v1.27.3"}}, {}, "runs Kubernetes v1.27.3"),
     ],
-    ids=["no_storage_class", "no_registry", "no_address", "no_rights", "old_version"],
+    ids=["no_storage_class", "no_rights", "old_version"],
 )
 def test_unfit_cluster(changed: dict[str, Any], variables: dict[str, Any], says: str, tmp_path: Path) -> None:
     with serving(answers(**changed), tmp_path) as path:
         assert_refused(judged(tmp_path, path, **variables), says)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"metalworks_registry": {}}, "images are built here (datascience), and only a registry brings them"),
+        (
+            {"jupyterhub_values": {"proxy": {"service": {"type": "LoadBalancer"}}}},
+            "its service is a LoadBalancer), so its address is not known here: write it into jupyterhub_url",
+        ),
+    ],
+    ids=["no_registry", "no_address"],
+)
+def test_contradictions_are_found_before_the_cluster_is_asked(
+    variables: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    assert_refused(
+        judged(tmp_path, tmp_path / "gone", ROOT / "playbooks" / "preflight.yml", **variables), says
+    )
 
 
 def test_node_port_taken(tmp_path: Path) -> None:

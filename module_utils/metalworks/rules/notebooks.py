@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common.kubernetes_names import is_label
 from ..common.suggestions import did_you_mean
+from ..images.parts import artifacts_of
 from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
 from .platform import Platform
 
@@ -18,8 +19,11 @@ Choice = Mapping[str, Any]
 
 
 def choices(platform: Platform) -> Iterator[str]:
-    """Refuse two choices with the same name, and more than one default."""
+    """Refuse an empty offer, two choices with the same name, and more than one default."""
+    taken = artifacts_of(platform.values["metalworks_parts"])
     for variable, found in _choices(platform):
+        if not found:
+            yield f"{variable} is empty, so that nobody could start a server: write at least one choice"
         slugs = [choice.get("slug", "") for choice in found]
         for slug, count in Counter(map(str, slugs)).items():
             if not is_label(slug):
@@ -27,6 +31,8 @@ def choices(platform: Platform) -> Iterator[str]:
                     f"{variable} has the slug {slug!r}: write small letters, digits and '-', as in "
                     "'data-science'"
                 )
+            if slug in taken and variable == "metalworks_notebooks":
+                yield f"{variable} has the slug {slug!r}, which is an image of the platform's own: rename it"
             if count > 1:
                 yield f"{variable} lists the slug {slug!r} {count} times: give each choice one of its own"
         chosen = [_name(variable, choice) for choice in found if choice.get("default")]
@@ -89,7 +95,7 @@ def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
         for choice in offered
         if platform.source == "build" or "context" in _image(choice)
     ]
-    built += ["hub", "proxy"] if platform.source == "build" else []
+    built += artifacts_of(platform.values["metalworks_parts"]) if platform.source == "build" else []
     if built:
         yield (
             f"images are built here ({', '.join(built)}), and only a registry brings them to this cluster: "

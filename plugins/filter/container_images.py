@@ -1,0 +1,98 @@
+"""Filters of the role container_images: the images of a platform, and their names for pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+
+# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.images.names import for_pods
+from ansible.module_utils.metalworks.images.parts import artifacts_of
+
+Image = Mapping[str, Any]
+
+DEFAULT_REPOSITORY = "metalworks"
+
+
+def platform_images(notebooks: Iterable[Image], parts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the images that the parts of the platform need, in the form of container_images_list."""
+    parts = list(parts)
+    programs = [{"name": name, "artifact": artifact} for name, artifact in artifacts_of(parts).items()]
+    offered = [{"name": each["slug"], **each["image"]} for each in notebooks if "jupyterhub" in parts]
+    return programs + offered
+
+
+def built_images(images: Iterable[Image], source: str) -> list[str]:
+    """Return the names of the images that are built on this computer if artifacts come from `source`."""
+    return [each["name"] for each in images if "context" in each or source != "upstream"]
+
+
+def image_problems(images: Iterable[Image]) -> list[str]:
+    """Return what is wrong with a container_images_list, as sentences."""
+    images = list(images)
+    names = [each["name"] for each in images]
+    unclear = [each["name"] for each in images if ("artifact" in each) == ("context" in each)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return [
+        *(
+            f"container_images_list: {name} needs either artifact (a name in artifacts.yml) or context (a "
+            "folder with a Dockerfile), and not both"
+            for name in unclear
+        ),
+        *(f"container_images_list: {name} is the name of two images; rename one of them" for name in twice),
+    ]
+
+
+def image_artifacts(images: Sequence[Image]) -> list[str]:
+    """Return the artifacts to fetch, each once: images of the catalogue, and bases of others."""
+    wanted = [each.get(key) for key in ("artifact", "base_artifact") for each in images]
+    return list(dict.fromkeys(name for name in wanted if name))
+
+
+def delivered_images(
+    images: Iterable[Image],
+    fetched: Iterable[Mapping[str, Any]],
+    built: Iterable[Mapping[str, Any]],
+    registry: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the images' names for pods (`references`), and the `records` of those that were built here.
+
+    `fetched` and `built` are the results of the loops over artifacts and over folders with a Dockerfile.
+    """
+    by_artifact = {each["item"]: each for each in fetched}
+    by_name = {each["item"]["name"]: each for each in built}
+    results = {
+        each["name"]: by_artifact[each["artifact"]] if "artifact" in each else by_name[each["name"]]
+        for each in images
+    }
+    return {
+        "references": {name: pod_name(each["reference"], registry) for name, each in results.items()},
+        "records": [each["record"] for each in results.values() if each["record"]],
+    }
+
+
+def pod_name(reference: str, registry: Mapping[str, Any]) -> str:
+    """Return what pods call an image: one that is made here is called by the registry that takes it."""
+    if not registry:
+        return reference
+    name: str = for_pods(reference, registry["address"], registry.get("repository", DEFAULT_REPOSITORY))
+    return name
+
+
+class FilterModule:
+    """Ansible calls filters() of this class."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
+        return {
+            "built_images": built_images,
+            "delivered_images": delivered_images,
+            "image_artifacts": image_artifacts,
+            "image_problems": image_problems,
+            "platform_images": platform_images,
+        }
