@@ -1,0 +1,56 @@
+"""Filters of the role helm_release: the values for Helm, and its output without secrets."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+
+def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[str, Any]:
+    """Return the values with the chart's checksum at a place such as `custom.chart`.
+
+    Helm compares only the versions of charts. With the checksum, a changed chart of the same version is a
+    change, too.
+    """
+    merged = copy.deepcopy(dict(values))
+    if not place or not checksum:
+        return merged
+    *way, last = place.split(".")
+    inner = merged
+    for key in way:
+        inner = inner.setdefault(key, {})
+    inner[last] = checksum
+    return merged
+
+
+def scrub(text: str, secrets: Mapping[str, str]) -> str:
+    """Return a program's output with each secret replaced by its name.
+
+    A secret may appear as it is, in base64 (as Kubernetes shows Secrets), quoted for JSON or for a URL.
+    """
+    forms = {form: name for name, secret in secrets.items() if secret for form in spellings(str(secret))}
+    # The longest come first, so that a secret that contains another one is replaced as a whole.
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, f"<{forms[form]}>")
+    return text
+
+
+def spellings(secret: str) -> Iterator[str]:
+    """Yield the forms in which programs print a text: as it is, in base64, and quoted."""
+    yield secret
+    yield base64.b64encode(secret.encode()).decode()
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield quote(secret, safe="")
+
+
+class FilterModule:
+    """Ansible calls filters() of this class."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
+        return {"helm_values": helm_values, "scrub": scrub}
