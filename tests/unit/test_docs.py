@@ -21,7 +21,7 @@ CODE_SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"!?\[(?:[^\]]|\][^(])*?\]\(([^)\s]+)\)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.*-]+)+/?")
 PLAYBOOK = re.compile(r"(?:playbooks/[\w/]+|site)\.yml")
-MAKE = re.compile(r"(?<![\w./-])make ((?:[A-Z]\w*=\S+ )*)([a-z][a-z-]*+)(?!\*)")
+MAKE = re.compile(r"(?:^\s*|[;&|] )(?:[A-Z]\w*=\S+ )*make ((?:[A-Z]\w*=\S+ )*)([a-z][a-z-]*+)(?!\*)")
 
 
 @dataclass(frozen=True)
@@ -269,6 +269,9 @@ def test_every_decision_is_listed() -> None:
         (make_problems, "`make up LAB=test`", False, 0),
         (make_problems, "`make coffee`", False, 1),
         (make_problems, "make sure that it runs", False, 0),
+        (make_problems, "lab/roles/    the roles that make the machines", True, 0),
+        (make_problems, "METALWORKS_LAB_SUBNET=172.30.20 make coffee", True, 1),
+        (make_problems, "git add x && make coffee     # of beans", True, 1),
         (playbook_problems, "`ansible-playbook -i inventories/lab site.yml`", False, 0),
         (playbook_problems, "ansible-playbook playbooks/images.yml", True, 1),
         (playbook_problems, "ansible-playbook -i inventories/lab playbooks/nothing.yml", True, 1),
