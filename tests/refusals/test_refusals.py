@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from playing import ROOT, Machine, play
+from tests.support.artifacts import built_path
+from tests.support.merging import merged
 from tests.support.waiting import wait_for
 
 HERE = Path(__file__).parent
@@ -25,19 +25,6 @@ def named(kind: str) -> list[Any]:
 
 
 # Inventories.
-
-
-def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """The base with the change in it; null takes a key out."""
-    result = dict(base)
-    for key, value in change.items():
-        if value is None:
-            result.pop(key)
-        elif isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merged(result[key], value)
-        else:
-            result[key] = value
-    return result
 
 
 def written(folder: Path, case: dict[str, Any]) -> Path:
@@ -123,13 +110,7 @@ def case(request: pytest.FixtureRequest, machines: dict[str, Machine]) -> dict[s
 @pytest.fixture(scope="session")
 def k3s() -> Path:
     """The lab's k3s, whose version the machine really answers."""
-    answer = subprocess.run(
-        [sys.executable, ROOT / "lab" / "build.py", "--path", "k3s"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Path(answer.stdout.strip())
+    return built_path("k3s")
 
 
 @contextmanager

@@ -9,19 +9,6 @@ from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform
 from plugins.action.preflight_inventory import read_entries, read_specs, read_yaml, role_files
 
 
-def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """The base with the change in it; null takes a key out."""
-    result = dict(base)
-    for key, value in change.items():
-        if value is None:
-            result.pop(key)
-        elif isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merged(result[key], value)
-        else:
-            result[key] = value
-    return result
-
-
 @cache
 def defaults() -> dict[str, Any]:
     """The defaults of all roles; their templates stay as they are."""

@@ -11,12 +11,10 @@ import argparse
 import gzip
 import hashlib
 import io
-import json
 import os
 import platform
 import shutil
 import ssl
-import subprocess
 import sys
 import tarfile
 import threading
@@ -33,6 +31,7 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from module_utils.metalworks.common.architectures import architecture
+from tests.support.artifacts import built
 from tests.support.servers import running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,14 +214,6 @@ def chart_repository(archives: Mapping[str, bytes], name: str = "jupyterhub") ->
     index = yaml.safe_dump({"apiVersion": "v1", "entries": {name: entries}}).encode()
     files = {f"/helm-chart/{name}-{version}.tgz": archive for version, archive in archives.items()}
     return {"/helm-chart/index.yaml": index, **files}
-
-
-def built(*names: str) -> dict[str, dict[str, str]]:
-    """What the lab built, made where it is missing."""
-    command = [sys.executable, ROOT / "lab" / "build.py", "--json", *names]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, dict[str, str]] = json.loads(done.stdout)
-    return found
 
 
 def the_labs_pages(arch: str) -> dict[str, Page]:

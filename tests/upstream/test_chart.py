@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.artifacts import built_path
 from tests.support.hub_values import values
 from tests.targets import mirror
 
@@ -19,7 +20,7 @@ OURS = {"app": "jupyterhub", "release": "platform"}
 
 @pytest.fixture(scope="module")
 def helm() -> str:
-    return mirror.built("helm")["helm"]["path"]
+    return str(built_path("helm"))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from kubernetes.stream import stream
+from tests.support.artifacts import built_path
 from tests.support.hub import Hub, log_in
 from tests.support.waiting import wait_for
 
@@ -187,12 +188,7 @@ def test_servers_and_sessions_outlive_a_restart_of_the_hub(
 
 
 def test_unknown_value_is_refused_by_its_name() -> None:
-    helm = subprocess.run(
-        [sys.executable, ROOT / "lab" / "build.py", "--path", "helm"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    helm = built_path("helm")
     chart = ROOT / "lab" / "charts" / "jupyterhub"
     for setting, word in {
         "singleuser.imge.name=x": "imge",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +118,11 @@ class TestLife:
         ]
         assert answers == [it.startswith(f"{NETWORK}.") for it in other]
 
-    def test_docker_that_does_not_answer_is_named_with_the_remedy(self) -> None:
-        os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
-        try:
-            refused = run("create.yml")
-        finally:
-            del os.environ["DOCKER_HOST"]
+    def test_docker_that_does_not_answer_is_named_with_the_remedy(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        refused = run("create.yml")
         assert refused.code == 2
         assert "Docker does not answer on this computer" in refused.output
         assert "`make setup`" in refused.output

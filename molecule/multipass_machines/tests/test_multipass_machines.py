@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 import testinfra
 from lab.multipass import machines, records
 from tests.support.playbooks import Outcome, play
@@ -160,12 +160,11 @@ class TestLife:
         assert states()["vm-2"] == "Running"
         computer.check_output("multipass delete --purge vm-2")
 
-    def test_service_that_does_not_answer_is_named_with_the_remedy(self) -> None:
-        os.environ["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
-        try:
-            refused = run("converge.yml")
-        finally:
-            del os.environ["DOCKER_HOST"]
+    def test_service_that_does_not_answer_is_named_with_the_remedy(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        refused = run("converge.yml")
         assert refused.code == 2
         assert "multipass's service does not answer" in refused.said
         assert "sudo snap restart multipass" in refused.said

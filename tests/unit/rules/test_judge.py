@@ -9,7 +9,8 @@ import pytest
 import yaml
 from ansible.module_utils.metalworks.rules.judge import AREAS, RULES, judge
 from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform, UnusableValue
-from tests.support.inventories import merged, platform
+from tests.support.inventories import platform
+from tests.support.merging import merged
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]

@@ -1,3 +1,0 @@
-"""Moved to tests/support/certificates.py."""
-
-from tests.support.certificates import *  # noqa: F403

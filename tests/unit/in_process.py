@@ -1,3 +1,0 @@
-"""Moved to tests/support/modules.py."""
-
-from tests.support.modules import *  # noqa: F403

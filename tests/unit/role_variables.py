@@ -1,3 +1,0 @@
-"""Moved to tests/support/roles.py."""
-
-from tests.support.roles import *  # noqa: F403
