@@ -77,7 +77,10 @@ def delivered_images(
 
 
 def pod_name(reference: str, registry: Mapping[str, Any]) -> str:
-    """Return what pods call an image: one that is made here is called by the registry that takes it."""
+    """Return the name of an image for pods.
+
+    In a registry, an image that was built here has the registry's name.
+    """
     if not registry:
         return reference
     name: str = for_pods(reference, registry["address"], registry.get("repository", DEFAULT_REPOSITORY))

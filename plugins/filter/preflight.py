@@ -1,4 +1,4 @@
-"""Filters that carry data to and from the checks of roles/preflight."""
+"""Turn the results of the module preflight_machine into sentences."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# The first pattern that fits what Ansible says of a machine on which no module could run. Tracebacks and
-# paths are full of words like python: so a pattern is a piece of a message, never a lone word.
+# Patterns for Ansible's error when no module could run on a machine; the first that fits counts. A pattern
+# is a part of a message and never a single word, because tracebacks and paths contain words like python.
 REASONS = (
     (
         r"Host key verification failed",
@@ -59,7 +59,7 @@ REASONS = (
 
 
 def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
-    """All sentences about all machines, from what the module returned for each."""
+    """Return the sentences about all machines, from the module's result or Ansible's error for each."""
     return [
         *(sentence for host, result in results.items() for sentence in _of_one(host, result, hostvars[host])),
         *_shared(results, "hostname", "call themselves {value}: set a name of its own on each (hostnamectl)"),

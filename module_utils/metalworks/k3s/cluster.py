@@ -1,4 +1,4 @@
-"""What a node knows of k3s on itself and of the cluster, from systemd and from `k3s kubectl ... -o json`."""
+"""Read on a node the state of its k3s (systemd, files) and of the cluster (`k3s kubectl ... -o json`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLE_LABEL = "node-role.kubernetes.io/"
 
 @dataclass(frozen=True)
 class Paths:
-    """Where k3s keeps its things."""
+    """The paths of k3s's program, configuration and data."""
 
     binary: Path = Path(BINARY)
     config: Path = Path("/etc/rancher/k3s/config.yaml")
@@ -39,7 +39,7 @@ class Node:
     version: str = ""
     internal_ip: str = ""
     conditions: list[dict[str, str]] = field(default_factory=list)
-    heard: float = 0.0  # when the kubelet last reported, by the node's own clock
+    heard: float = 0.0  # when the kubelet last reported, in seconds of the node's own clock
 
 
 def parse_node(item: Mapping[str, Any]) -> Node:
@@ -67,7 +67,7 @@ def _seconds(time: str | None) -> float:
 
 
 def read_datastore(data: Path) -> str:
-    """`etcd`, `sqlite`, or `none` when this node has never been a server with data of its own.
+    """Return `etcd`, `sqlite`, or `none` if this node has never been a server with data of its own.
 
     etcd's log is what k3s itself looks for (pkg/etcd, IsInitialized). Its folder alone says nothing: k3s
     writes db/etcd/name at every start of a server, with sqlite too, and before a join succeeds.
@@ -79,21 +79,24 @@ def read_datastore(data: Path) -> str:
 
 
 def read_membership(config: Path) -> dict[str, Any]:
-    """How this server came to its cluster: by initialising, by joining, or neither (a server on its own)."""
+    """Return how this server came to its cluster.
+
+    `cluster-init`, `server`, or neither (a server on its own).
+    """
     text = read_text(config) or ""
     found = {name: read_scalar(text, name) for name in MEMBERSHIP}
     return {name: value for name, value in found.items() if value not in (None, False, "false")}
 
 
 def read_service(run: Run) -> Unit:
-    """The unit that runs here; the server's when neither does."""
+    """Return the unit that runs here, or the server's if neither runs."""
     units = [read_unit(run, name) for name in UNITS.values()]
     present = [unit for unit in units if unit.load == "loaded"]
     return max(present or units[:1], key=lambda unit: unit.running)
 
 
 def kubectl(run: Run, paths: Paths, *arguments: str) -> tuple[int, str, str]:
-    """One request with the admin's rights; a hanging API is an answer too."""
+    """Run kubectl with the admin's rights. A time-out keeps an API that hangs from blocking the wait."""
     answer: tuple[int, str, str] = run([str(paths.binary), "kubectl", "--request-timeout=5s", *arguments])
     return answer
 
@@ -111,7 +114,7 @@ def read_nodes(run: Run, paths: Paths) -> list[Node]:
 
 
 def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str, Any]:
-    """All that `k3s_cluster_info` returns. `nodes` are given when they have just been read."""
+    """Return the result of `k3s_cluster_info`. `nodes` are passed if they have just been read."""
     installed = paths.binary.exists()
     service = read_service(run)
     role = ROLES[service.name] if service.load == "loaded" else None
@@ -126,7 +129,7 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
         "running": service.running,
         "instance": service.invocation,
         "datastore": datastore,
-        # Without data, the configuration tells of an attempt, not of a membership.
+        # Without data the configuration shows an attempt to join, not a membership.
         "membership": read_membership(paths.config) if datastore != "none" else {},
         "ready": ready,
         "nodes": [asdict(node) for node in nodes],
@@ -135,7 +138,7 @@ def read_cluster(run: Run, paths: Paths, nodes: Sequence[Node] = ()) -> dict[str
 
 
 def missing(wanted: Sequence[str], nodes: Sequence[Node], heard_after: float) -> list[str]:
-    """The wanted nodes that are not Ready, or whose Ready is from before a restart."""
-    # The API gives whole seconds.
+    """Return the wanted nodes that are not Ready, or that reported Ready only before a restart."""
+    # The API's times are whole seconds.
     ready = {node.name for node in nodes if node.ready and node.heard >= int(heard_after)}
     return [name for name in wanted if name not in ready]

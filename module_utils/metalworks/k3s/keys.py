@@ -1,4 +1,4 @@
-"""The keys of k3s's config.yaml: for which role, of what type, since which version, what servers must share.
+"""The keys of k3s's config.yaml: their roles, types and versions, and which servers must share.
 
 The source is k3s's own reference of the flags (docs.k3s.io/cli/server, docs.k3s.io/cli/agent) and, for those
 that it hides, pkg/cli/cmds/server.go and agent.go. Each key is one of these: *known* (its value is checked,
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 
 class Version(NamedTuple):
-    """Major and minor: k3s adds and removes keys with these."""
+    """Major and minor version, with which k3s adds and removes keys."""
 
     major: int
     minor: int
@@ -25,12 +25,12 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of one key."""
+    """The facts about one key."""
 
     kind: str  # the name of a check in types.py
     server_only: bool = False
     agreed: bool = False  # must be equal on all servers
-    default: object = None  # what k3s takes for it when it is missing; kept where the project needs it
+    default: object = None  # k3s's default; kept only if the project needs it
     secret: bool = False
     choices: tuple[str, ...] = ()
     since: Version | None = None
@@ -40,9 +40,9 @@ def _server(kind: str, **more: object) -> Key:
     return Key(kind, server_only=True, **more)  # type: ignore[arg-type]
 
 
-# Where the roles keep the token, unless the configuration names another file.
+# The file of the token, unless the configuration names another one.
 TOKEN_FILE: Final = "/etc/rancher/k3s/token"
-# The keys by which a server comes to its cluster.
+# The keys with which a server initialises or joins a cluster.
 MEMBERSHIP: Final = ("cluster-init", "server")
 PACKAGED: Final = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes")
 
@@ -188,7 +188,7 @@ _NO_NODE = "each server is also a node here, and the role waits until that node 
 _CONTAINERD = "images are imported into the containerd that k3s brings along"
 _PORTS = "one port serves the API and the nodes that join; https-listen-port changes it"
 
-# Keys that k3s has or had, and that the roles cannot follow: why not, and what to write in their place.
+# Keys that the roles cannot follow, or that k3s has dropped: the reason, and what to write instead.
 REFUSED: Final[dict[str, str]] = {
     "token": "it would stand in the configuration; the token is the role's input",
     "agent-token": "it would stand in the configuration; write a file and name that in agent-token-file",
@@ -220,7 +220,7 @@ REFUSED: Final[dict[str, str]] = {
     "kube-cloud-controller-arg": "k3s dropped it; write kube-cloud-controller-manager-arg",
 }
 
-# Values that k3s had and dropped.
+# Values that k3s has dropped.
 DROPPED: Final[dict[tuple[str, str], str]] = {
     ("flannel-backend", "wireguard"): "wireguard-native",
     ("flannel-backend", "ipsec"): "wireguard-native",

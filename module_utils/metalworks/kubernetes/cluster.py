@@ -187,7 +187,7 @@ def cause(error: ApiError, context: str) -> str:
         )
     if "CERTIFICATE_VERIFY_FAILED" in message:
         reason = next(
-            (said for words, said in CERTIFICATE_REASONS if words in message), "that is not accepted"
+            (message for words, message in CERTIFICATE_REASONS if words in message), "that is not accepted"
         )
         return f"the API of the context {context} shows a certificate {reason}. {message}"
     if not error.status and message.startswith(("GET ", "POST ")):

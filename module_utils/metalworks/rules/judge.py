@@ -1,9 +1,8 @@
-"""Is this inventory right? Asked on the operator's computer, before any machine is touched.
+"""Judge an inventory on the operator's computer, before any machine is touched.
 
-`judge()` is the whole of it. Each file of this folder has the rules of one area, and each rule is a
-function that takes the platform and yields sentences: where it is, what is wrong, and what to write
-instead. A rule is called as its function, and an operator who knows better leaves it out by that name
-(`preflight_skip`).
+Each file of this folder has the rules of one area. A rule is a function that takes the platform and yields
+sentences: where a value is, what is wrong with it, and what to write instead. The rule's name is the
+function's, and an operator can leave the rule out by that name (`preflight_skip`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .platform import Platform, UnusableValue
 
 Rule = Callable[[Platform], Iterator[str]]
 
-# In the order in which one would put things right.
+# In the order in which an operator would correct the inventory.
 AREAS: tuple[Any, ...] = (
     choices,
     inputs,
@@ -38,14 +37,14 @@ RULES: dict[str, Rule] = {rule.__name__: rule for area in AREAS for rule in area
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is wrong, each sentence with its rule's name at the end, and which rules were left out."""
+    """The problems, each sentence with its rule's name at the end, and the names of skipped rules."""
 
     problems: list[str]
     skipped: list[str]
 
 
 def judge(platform: Platform, skip: Sequence[Any] = ()) -> Judgement:
-    """Return all that is wrong, but for the rules that the operator leaves out."""
+    """Return everything that is wrong with the platform. Rules in `skip` are not asked."""
     found = [
         f"preflight_skip: no rule is called {name!r}{did_you_mean(name, RULES)}"
         for name in skip
@@ -59,7 +58,7 @@ def judge(platform: Platform, skip: Sequence[Any] = ()) -> Judgement:
 
 
 def _chosen(platform: Platform, skip: Sequence[Any]) -> Iterator[tuple[str, Rule]]:
-    """Return the rules for what this inventory installs."""
+    """Yield the rules for the parts that this inventory installs, with their names."""
     for area in AREAS:
         part = getattr(area, "PART", None)
         try:
@@ -71,7 +70,7 @@ def _chosen(platform: Platform, skip: Sequence[Any]) -> Iterator[tuple[str, Rule
 
 
 def _said(name: str, rule: Rule, platform: Platform) -> Iterator[str]:
-    """Return a rule's sentences; where it needs a value that cannot be used, those up to there."""
+    """Yield a rule's sentences. A rule that needs an unusable value ends there."""
     try:
         yield from (f"{sentence} [{name}]" for sentence in rule(platform))
     except UnusableValue as error:

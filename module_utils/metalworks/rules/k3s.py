@@ -1,4 +1,4 @@
-"""Will k3s start with what the roles write for each node, and do the parts around it fit?"""
+"""Rules for k3s: the configuration that the roles would write, networks, token, and room for pods."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..k3s.wanted import WantedNode, peers
 from .platform import Platform
 
 SHORTEST_TOKEN = 16
-# What other rules judge and say better, for the inventory as a whole (rules/hosts.py).
+# Problems that rules of hosts.py name already, for the inventory as a whole.
 JUDGED_ELSEWHERE = {"node-name", "node-ip"}
 KEEPS_PODS_AWAY = ("NoSchedule", "NoExecute")
 
 
 def api_address(platform: Platform) -> Iterator[str]:
-    """Refuse what cannot stand in front of the servers."""
+    """Refuse a `k3s_api_address` that is no address or name of a load balancer in front of the servers."""
     for hosts, given in platform.on_machines("k3s_api_address"):
         text = str(given or "")
         address = parse_address(text)
@@ -37,7 +37,7 @@ def api_address(platform: Platform) -> Iterator[str]:
 
 
 def configuration(platform: Platform) -> Iterator[str]:
-    """Refuse a configuration with which k3s would not start, and servers that do not agree."""
+    """Refuse a configuration with which k3s would not start, and servers that differ but must agree."""
     nowhere = not platform.cluster.servers or any(api_address(platform))
     for node in platform.nodes:
         where = f"host {node.host}, k3s_{node.role}_config"
@@ -54,7 +54,7 @@ def configuration(platform: Platform) -> Iterator[str]:
 
 
 def inner_networks(platform: Platform) -> Iterator[str]:
-    """Refuse a machine whose address lies in the pods' or the services' network: no pod would reach it."""
+    """Refuse a machine whose address lies in the network of pods or services: no pod could reach it."""
     inner = {"cluster-cidr": platform.cluster.pod_networks, "service-cidr": platform.cluster.service_networks}
     for key, networks in inner.items():
         for text in networks:
@@ -71,9 +71,9 @@ def inner_networks(platform: Platform) -> Iterator[str]:
 
 
 def token(platform: Platform) -> Iterator[str]:
-    """Refuse a token that can be guessed, or that k3s reads otherwise than it is written."""
+    """Refuse a token that can be guessed, or that k3s would read differently."""
     if not platform.gives("k3s_token"):
-        return  # the one that is made is long and random
+        return  # a generated token is long and random
     for _, given in platform.on_machines("k3s_token"):
         text = str(given)
         secret = text.rpartition(":")[2]
@@ -87,7 +87,7 @@ def token(platform: Platform) -> Iterator[str]:
 
 
 def nodes_for_pods(platform: Platform) -> Iterator[str]:
-    """Refuse a cluster none of whose nodes takes the applications' pods."""
+    """Refuse a cluster in which taints keep the applications' pods away from all nodes."""
     away = {node.host: _taints(node.config) for node in platform.nodes}
     if not away or not all(away.values()) or _has_tolerations(platform.values["jupyterhub_values"]):
         return
@@ -136,7 +136,7 @@ def _peers(platform: Platform, node: WantedNode) -> list[dict[str, Any]]:
 
 
 def _taints(config: Mapping[str, Any]) -> list[str]:
-    """Return what keeps pods away from a node that has this configuration."""
+    """Return the taints with which a node of this configuration keeps pods away."""
     kubelet = [str(each) for each in as_list(config.get("kubelet-arg") or [])]
     registered = [
         each.partition("=")[2] for each in kubelet if each.lstrip("-").startswith("register-with-taints=")
@@ -148,7 +148,7 @@ def _taints(config: Mapping[str, Any]) -> list[str]:
 
 
 def _has_tolerations(values: Any) -> bool:
-    """Tell whether the inventory says what the hub's pods tolerate (tolerations, extraTolerations)."""
+    """Return whether the inventory sets tolerations of the hub's pods (tolerations, extraTolerations)."""
     if isinstance(values, Mapping):
         return any(
             str(key).endswith("olerations") or _has_tolerations(value) for key, value in values.items()
