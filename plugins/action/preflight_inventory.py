@@ -82,7 +82,7 @@ class Values(Mapping[str, Any]):
             try:
                 self._known[name] = plain(self._templar.template(raw))
             except AnsibleError as error:
-                raise UnusableValue(f"{name} cannot be resolved: {error.message}") from None
+                raise UnusableValue(f"{name} cannot be resolved: {error.message}{_hint(error)}") from None
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -92,6 +92,13 @@ class Values(Mapping[str, Any]):
     def __len__(self) -> int:
         """Return the number of variables."""
         return len(self._raw)
+
+
+def _hint(error: AnsibleError) -> str:
+    """Return what to do about a template that works for the machines only."""
+    if "'inventory_dir' is undefined" not in str(error.message):
+        return ""
+    return ". Ansible knows it of listed hosts only: list localhost, as inventories/metal/hosts.yml does"
 
 
 def plain(value: Any) -> Any:

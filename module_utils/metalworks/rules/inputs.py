@@ -22,8 +22,6 @@ PLATFORM = "platform_defaults"
 COMMON_WORDS = {"node", PLATFORM}
 # Inputs that are used on machines only.
 MACHINES_ONLY = {"k3s_token", "k3s_registries"}
-# The inputs that each application requires.
-NEEDED = {"jupyterhub": ("jupyterhub_users",)}
 # Names that other projects have for an input -> the name here.
 FOREIGN = {"k3s_version": "write metalworks_artifacts: {k3s: {upstream: {version: ...}}}"}
 # The texts that Ansible reads as true and as false (ansible.module_utils.parsing.convert_bool).
@@ -31,11 +29,10 @@ ON = {"y", "yes", "on", "1", "true", "t", "1.0"}
 OFF = {"n", "no", "off", "0", "false", "f", "0.0"}
 # Values that an operator may expect, and why they are refused.
 NOT_YET = {
-    (
-        "metalworks_artifact_source",
-        "bundle",
-    ): "bundles for closed networks cannot be made yet; write upstream, with "
-    "mirrors in metalworks_artifacts and k3s_registries (docs/how-to/artifacts.md)"
+    "metalworks_artifact_source is 'bundle'": (
+        "bundles for closed networks cannot be made yet; write upstream, with mirrors in "
+        "metalworks_artifacts and k3s_registries (docs/how-to/artifacts.md)"
+    )
 }
 
 
@@ -54,13 +51,11 @@ def is_on(value: Any) -> bool:
 
 def missing_inputs(platform: Platform) -> Iterator[str]:
     """Refuse an inventory without a required input."""
-    known = options(platform)
-    parts = platform.values["metalworks_parts"]
-    needed = ["metalworks_name", *(name for part in parts for name in NEEDED.get(str(part), ()))]
-    for name in needed:
-        if not platform.gives(name):
-            meaning = _first_sentence(known[name].get("description", ""))
-            yield f"{name} is missing: write it into group_vars/all. {meaning}"
+    for role in (PLATFORM, *platform.values["metalworks_parts"]):
+        for name, option in platform.specs.get(role, {}).items():
+            if option.get("required") and not platform.gives(name):
+                meaning = _first_sentence(option.get("description", ""))
+                yield f"{name} is missing: write it into group_vars/all. {meaning}"
 
 
 def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
@@ -176,7 +171,8 @@ def _choice_problems(where: str, value: Any, option: Option) -> Iterator[str]:
     for item in value if isinstance(value, (list, tuple)) else [value]:
         if choices and str(item) not in choices:
             usual = f"write one of {', '.join(choices)}{did_you_mean(item, choices)}"
-            yield f"{where} is {item!r}: {NOT_YET.get((where, str(item)), usual)}"
+            found = f"{where} is {item!r}"
+            yield f"{found}: {NOT_YET.get(found, usual)}"
 
 
 def _found(value: Any, option: Option) -> str:
