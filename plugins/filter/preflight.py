@@ -58,6 +58,32 @@ REASONS = (
 )
 
 
+def expected_machine(cluster: Mapping[str, Any], host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a machine has to have, in the parameters of the module preflight_machine.
+
+    `cluster` is what the filter k3s_cluster returns. `variables` are the host's; without defaults of roles.
+    """
+    node, servers = cluster["nodes"][host], cluster["servers"]
+    config = node["config"]
+    shared = cluster["nodes"][servers[0]]["config"] if servers else {}
+    kubelet = config.get("kubelet-arg") or []
+    return {
+        "role": node["role"],
+        "architecture": variables.get("k3s_binary_arch") or "",
+        "node_addresses": node["addresses"],
+        "etcd": cluster["datastore"] == "etcd",
+        "flannel_interface": node["flannel_interface"],
+        "flannel_backend": cluster["flannel_backend"],
+        "pod_network": cluster["pod_networks"][0],
+        "api_port": cluster["api_port"],
+        "embedded_registry": bool(shared.get("embedded-registry")),
+        "kubelet_args": [kubelet] if isinstance(kubelet, str) else list(kubelet),
+        "swap": variables.get("node_swap") or "keep",
+        "resolv_conf": config.get("resolv-conf") or "",
+        "data_dir": node["data_dir"],
+    }
+
+
 def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
     """Return the sentences about all machines, from the module's result or Ansible's error for each."""
     return [
@@ -102,5 +128,6 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
         return {
+            "expected_machine": expected_machine,
             "preflight_problems": preflight_problems,
         }

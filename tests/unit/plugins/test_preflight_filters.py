@@ -5,8 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugins.filter.preflight import preflight_problems
+from plugins.filter.preflight import expected_machine, preflight_problems
 
+CLUSTER = {
+    "servers": ["a"],
+    "datastore": "sqlite",
+    "flannel_backend": "vxlan",
+    "pod_networks": ["10.42.0.0/16", "fd00::/56"],
+    "api_port": 6443,
+    "nodes": {
+        "a": {
+            "role": "server",
+            "addresses": ["192.0.2.1"],
+            "flannel_interface": "eth1",
+            "data_dir": "/srv/k3s",
+            "config": {"embedded-registry": True, "kubelet-arg": "fail-swap-on=true"},
+        },
+        "b": {
+            "role": "agent",
+            "addresses": [],
+            "flannel_interface": "",
+            "data_dir": "/var/lib/rancher/k3s",
+            "config": {"resolv-conf": "/etc/resolv.conf"},
+        },
+    },
+}
 HOSTVARS = {"a": {"ansible_host": "192.0.2.1", "ansible_user": "operator"}, "b": {}}
 
 
@@ -72,3 +95,28 @@ def test_copies_of_one_disk_are_found() -> None:
     names, identities = preflight_problems(found, HOSTVARS)
     assert names.startswith("hosts a, b call themselves metal")
     assert identities.startswith("hosts a, b have the same /etc/machine-id")
+
+
+def test_a_machine_is_expected_to_be_what_the_roles_would_make_of_it() -> None:
+    assert expected_machine(CLUSTER, "a", {"node_swap": "off"}) == {
+        "role": "server",
+        "architecture": "",
+        "node_addresses": ["192.0.2.1"],
+        "etcd": False,
+        "flannel_interface": "eth1",
+        "flannel_backend": "vxlan",
+        "pod_network": "10.42.0.0/16",
+        "api_port": 6443,
+        "embedded_registry": True,
+        "kubelet_args": ["fail-swap-on=true"],
+        "swap": "off",
+        "resolv_conf": "",
+        "data_dir": "/srv/k3s",
+    }
+
+
+def test_what_the_nodes_share_is_taken_from_the_first_server() -> None:
+    found = expected_machine(CLUSTER, "b", {"k3s_binary_arch": "arm64"})
+    assert found["embedded_registry"] is True
+    assert (found["role"], found["architecture"], found["kubelet_args"]) == ("agent", "arm64", [])
+    assert (found["swap"], found["resolv_conf"]) == ("keep", "/etc/resolv.conf")
