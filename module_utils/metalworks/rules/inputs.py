@@ -61,8 +61,9 @@ def missing_inputs(platform: Platform) -> Iterator[str]:
 def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
     """Refuse an input that only machines have and that is used on the operator's computer."""
     here = platform.given[LOCALHOST]
-    for name in options(platform):
-        if name in MACHINES_ONLY or not name.startswith(("metalworks_", "jupyterhub_", "k3s_api_address")):
+    roles = [PLATFORM, *platform.values["metalworks_parts"]]
+    for name in [name for role in roles for name in platform.specs.get(role, {})]:
+        if name in MACHINES_ONLY:
             continue
         said = {host: its[name] for host, its in platform.given.items() if name in its and host != LOCALHOST}
         if said and name not in here:
