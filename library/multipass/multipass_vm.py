@@ -21,10 +21,10 @@ options:
     required: true
   state:
     description:
-      - V(present) launches a missing instance, and does not change the state of an existing one.
+      - V(started) launches a missing instance, and starts one that does not run.
       - V(absent) deletes the instance. It can still be recovered, unless O(purge) removes it with its data.
     type: str
-    choices: [present, started, stopped, suspended, absent]
+    choices: [started, absent]
     default: started
   cpus:
     description: Number of processors.
@@ -168,7 +168,7 @@ ARGUMENTS: dict[str, Any] = {
     "state": {
         "type": "str",
         "default": "started",
-        "choices": ["present", "started", "stopped", "suspended", "absent"],
+        "choices": ["started", "absent"],
     },
     "cpus": {"type": "int"},
     "memory": {"type": "str"},
@@ -312,10 +312,6 @@ def expected(wanted: Wanted, found: Instance, steps: list[Step]) -> Instance:
         return found
     if wanted.state == "absent":
         return Instance(wanted.name, "absent" if wanted.purge else "deleted")
-    states = {
-        "present": found.state if found.state not in ("absent", "deleted") else "running",
-        "started": "running",
-    }
     keep = wanted.resize == "keep" and found.state not in ("absent", "deleted")
     sizes = (
         {}
@@ -326,7 +322,7 @@ def expected(wanted: Wanted, found: Instance, steps: list[Step]) -> Instance:
             if getattr(wanted, key) is not None
         }
     )
-    return replace(found, state=states.get(wanted.state, wanted.state), **sizes)
+    return replace(found, state="running", **sizes)
 
 
 def wanted_from(params: dict[str, Any]) -> Wanted:

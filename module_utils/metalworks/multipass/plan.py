@@ -22,7 +22,6 @@ from ansible.module_utils.metalworks.multipass.cloud_config import problem
 
 NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?")
 SMALLEST = {"memory": "512M", "disk": "1G"}
-TARGETS = {"started": "running", "stopped": "stopped", "suspended": "suspended"}
 
 
 class Refused(ValueError):
@@ -112,9 +111,7 @@ def plan(
     steps += around_the_changes(wanted, found, changes)
     state = "stopped" if changes else found.state
     steps += mounts(wanted, found)
-    # An instance that ran before it was resized is started again.
-    target = TARGETS.get(wanted.state, found.state)
-    return [*steps, *move(wanted.name, state, target)]
+    return [*steps, *([] if state == "running" else [start(wanted.name)])]
 
 
 def refuse_too_much_memory(wanted: Wanted, host_memory: int | None) -> None:
@@ -185,8 +182,7 @@ def launch(wanted: Wanted) -> list[Step]:
         if getattr(wanted, key) is not None
     )
     sentence = f"launch {wanted.name}" + (f" with {size}" if size else "")
-    after = move(wanted.name, "running", TARGETS.get(wanted.state, "running"))
-    return [Step(sentence, tuple(command), wanted.cloud_init), *after]
+    return [Step(sentence, tuple(command), wanted.cloud_init)]
 
 
 def refuse_what_cannot_change(wanted: Wanted, found: Instance) -> None:
@@ -237,14 +233,16 @@ def around_the_changes(wanted: Wanted, found: Instance, changes: list[Step]) -> 
     """Add a stop before the changes: multipass changes the sizes of a stopped instance only."""
     if not changes or found.state == "stopped":
         return changes
-    if wanted.resize != "restart" and wanted.state != "stopped":
+    if wanted.resize != "restart":
         todo = "; ".join(step.sentence for step in changes)
         raise Refused(
             f"{found.name} is {found.state}, and multipass changes sizes of a stopped instance only "
             f"({todo}). Set resize: restart to have it stopped and started, resize: keep to leave its sizes, "
             "or stop it first"
         )
-    return [*move(found.name, found.state, "stopped"), *changes]
+    # multipass stops what runs, and nothing else: a suspended instance has to run first.
+    woken = [] if found.state == "running" else [start(found.name)]
+    return [*woken, Step(f"stop {found.name}", ("stop", found.name)), *changes]
 
 
 def mounts(wanted: Wanted, found: Instance) -> list[Step]:
@@ -266,12 +264,6 @@ def mounts(wanted: Wanted, found: Instance) -> list[Step]:
     ]
 
 
-def move(name: str, state: str, target: str) -> list[Step]:
-    """Return the steps from one state to another. multipass can stop and suspend running instances only."""
-    if state == target:
-        return []
-    start = Step(f"start {name}", ("start", name))
-    if target == "running":
-        return [start]
-    verb = "stop" if target == "stopped" else "suspend"
-    return [*([start] if state != "running" else []), Step(f"{verb} {name}", (verb, name))]
+def start(name: str) -> Step:
+    """Return the step that starts an instance, or wakes it."""
+    return Step(f"start {name}", ("start", name))
