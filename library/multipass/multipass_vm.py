@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: multipass_vm
-short_description: Launch, size, start, stop and remove a multipass instance
+short_description: Launch, size, start and remove a multipass instance
 description:
   - Runs on the computer on which multipass is installed. Reads the instance, plans, and does only the steps
     that are missing.

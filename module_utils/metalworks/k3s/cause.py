@@ -29,6 +29,19 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "holds), and it joins as a new server",
     ),
     (
+        r"too many learner members in cluster",
+        "another server is just joining: let servers join one after the other, and start this one again",
+    ),
+    (
+        r"cluster ID mismatch",
+        "this server has etcd data of another cluster: reset it (it loses what only it holds), and it joins as "
+        "a new server",
+    ),
+    (
+        r"unable to select an IP from default routes|no default routes found",
+        "the machine has no default route: add one, a dummy one in a closed network, or write node-ip",
+    ),
+    (
         r"critical configuration (value )?mismatch",
         "this server's settings differ from those of the running servers in a key that must be equal on all",
     ),
@@ -43,8 +56,13 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "(server/token below k3s's data folder on a server that ran)",
     ),
     (
-        r"token CA hash does not match|not authorized: the token|invalid token format"
-        r"|token is not of the form|failed to validate token|(CA certs|/cacerts).*(401|[Uu]nauthorized)",
+        r"failed to normalize .*token|invalid token format|token is not of the form",
+        "the token has no form that k3s takes: write the password alone, or the whole of "
+        "K10<hash>::server:<password>",
+    ),
+    (
+        r"token CA hash does not match|not authorized: the token|failed to validate token"
+        r"|(CA certs|/cacerts).*(401|[Uu]nauthorized)",
         "the token is not that of the cluster: all nodes need the one that the first server was started with",
     ),
     (
@@ -105,8 +123,9 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "write fail-cgroupv1=false into kubelet-arg",
     ),
     (
-        r"failed to find (cpu|memory) cgroup",
-        "the memory cgroup is off: add cgroup_enable=memory to the kernel's command line, and reboot",
+        r"failed to find (cpu|cpuset|memory) cgroup",
+        "a cgroup controller is off: add cgroup_enable=memory (or cpuset) to the kernel's command line, and "
+        "reboot",
     ),
     (
         r"unknown (flag|setting|key)\b|flag provided but not defined"
