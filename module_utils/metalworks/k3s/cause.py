@@ -34,8 +34,8 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"cluster ID mismatch",
-        "this server has etcd data of another cluster: reset it (it loses what only it holds), and it joins as "
-        "a new server",
+        "this server has etcd data of another cluster: reset it (it loses what only it holds), and it joins "
+        "as a new server",
     ),
     (
         r"unable to select an IP from default routes|no default routes found",
