@@ -14,7 +14,7 @@ from typing import Any
 from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, unfit_for_a_node
 from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
-from ansible.module_utils.metalworks.k3s.types import as_list, split
+from ansible.module_utils.metalworks.k3s.types import split
 from ansible.module_utils.metalworks.k3s.unit import environment_problems
 
 Variables = Mapping[str, Any]
@@ -165,9 +165,11 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
     derived: dict[str, Any] = {
         "node-name": str(read(f"k3s_{role}_node_name") or host),
         "token-file": TOKEN_FILE,
-        **({"node-ip": ",".join(addresses)} if addresses else {}),
     }
     config = {**derived, **said}
+    config.pop("node-ip", None)  # it may be an empty text
+    if addresses:
+        config["node-ip"] = ",".join(addresses)
     return WantedNode(
         host=host,
         role=role,
@@ -248,7 +250,7 @@ def _complete(
 
 
 def _names(node: WantedNode) -> list[str]:
-    given = [str(name) for name in as_list(node.config.get("tls-san") or []) if name]
+    given = [str(name) for name in split(node.config.get("tls-san") or []) if name]
     names = [node.name, *node.addresses, node.reached_at, node.api_address, *given]
     return list(dict.fromkeys(name for name in names if name))
 
