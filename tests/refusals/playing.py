@@ -13,11 +13,11 @@ from tests.support.playbooks import Outcome
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "molecule" / "shared"
 # Machines of their own, so that no scenario and no lab is in the way; by another name, no second run.
-NAME = os.environ.get("METALWORKS_NEGATIVE", "negative")
+NAME = os.environ.get("METALWORKS_REFUSALS", "refusals")
 ENVIRONMENT = {
     **os.environ,
     "METALWORKS_MOLECULE": NAME,
-    "METALWORKS_MOLECULE_NETWORK": os.environ.get("METALWORKS_NEGATIVE_NETWORK", "172.30.10"),
+    "METALWORKS_MOLECULE_NETWORK": os.environ.get("METALWORKS_REFUSALS_NETWORK", "172.30.10"),
     "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
 }
 

@@ -18,8 +18,8 @@ PROGRAMS = ROOT / "lab" / "multipass" / "bin"
 MACHINES = ROOT / "playbooks" / "machines.yml"
 # Machines of their own, so that neither a scenario nor a person's instances are in the way.
 SERVICE = {
-    "METALWORKS_MULTIPASS": "negative-multipass",
-    "METALWORKS_MULTIPASS_SUBNET": os.environ.get("METALWORKS_NEGATIVE_MULTIPASS_SUBNET", "172.30.11.0/24"),
+    "METALWORKS_MULTIPASS": "refusals-multipass",
+    "METALWORKS_MULTIPASS_SUBNET": os.environ.get("METALWORKS_REFUSALS_MULTIPASS_SUBNET", "172.30.11.0/24"),
     "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
 }
 SIZE = {"multipass_machines_cpus": 1, "multipass_machines_memory": "512M", "multipass_machines_disk": "5G"}
@@ -112,7 +112,7 @@ def written(folder: Path, variables: dict[str, Any], **more: Any) -> Path:
     """Write an inventory of two machines, the first of them with these variables."""
     common = {
         "metalworks_machines": "multipass",
-        "multipass_machines_name": "negative",
+        "multipass_machines_name": "refusals",
         "multipass_machines_state_dir": str(folder / "state"),
         "ansible_user": "operator",
         **SIZE,
@@ -152,7 +152,7 @@ def test_more_memory_than_there_is_for_all_of_them(tmp_path: Path) -> None:
 def test_playbook_alone_on_a_machine_that_does_not_run(
     somebody: str, playbook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {"metalworks_name": "negative", "metalworks_state_dir": str(tmp_path / "state")}
+    names = {"metalworks_name": "refusals", "metalworks_state_dir": str(tmp_path / "state")}
     inventory = written(tmp_path, USED, **names, ansible_connection="local")
     multipass("stop", somebody)
     try:
