@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import hashlib
 import json
 import re
@@ -17,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 
 Registries = Mapping[str, Any]
 
@@ -148,9 +149,8 @@ def _keys(place: str, value: Any, known: Iterable[str]) -> Iterator[str]:
         return
     for key in value:
         if key not in known:
-            near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            yield f"{prefix}{key} is no key of registries.yaml; {hint}"
+            hint = did_you_mean(key, known, f"; there are {', '.join(known)}")
+            yield f"{prefix}{key} is no key of registries.yaml{hint}"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

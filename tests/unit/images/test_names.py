@@ -36,6 +36,11 @@ def test_only_images_that_are_made_here_change_their_name() -> None:
 
 
 def test_programs_that_cannot_import_the_placeholder_say_the_same() -> None:
-    said = re.search(r'ImageBase += "([^/]+)/', (ROOT / "lab/k3s/internal/layout/layout.go").read_text())
-    assert said
-    assert said[1] == PLACEHOLDER_HOST
+    for path, pattern in {
+        "lab/k3s/internal/layout/layout.go": r'ImageBase += "([^/]+)/',
+        "benchmarks/cluster/floor.sh": r"sandbox = '([^/]+)/",
+        "playbooks/templates/platform.json.j2": r"select\('match', '([^/]+)/'",
+    }.items():
+        said = re.search(pattern, (ROOT / path).read_text())
+        assert said
+        assert said[1] == PLACEHOLDER_HOST, path
