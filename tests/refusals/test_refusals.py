@@ -69,6 +69,14 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         assert f"{number}. {part}" in outcome.said
 
 
+def test_a_rule_that_is_left_out_is_named_at_each_run(tmp_path: Path) -> None:
+    case = {"hosts": {"k3s_server": {"metal-3": {"ansible_host": "198.18.0.13"}}}}
+    path = written(tmp_path, {**case, "vars": {"preflight_skip": ["number_of_servers"]}})
+    outcome = play(PLAYBOOKS / "check_inventory.yml", path)
+    assert outcome.code == 0, outcome.said
+    assert "The inventory is not judged by the rules number_of_servers (preflight_skip)." in outcome.said
+
+
 def test_refusal_shows_no_secret(tmp_path: Path) -> None:
     users = [
         {"name": "ada", "password": "S3cr3t-w0rd"},
