@@ -18,7 +18,14 @@ def own_registry(platform: Platform) -> Iterator[str]:
     if not registry:
         return
     address = registry.get("address") or ""
-    if parse_host_port(address) is None:
+    place = parse_host_port(address)
+    if place is not None and ":" in place.host:
+        # skopeo 1.9.3: "invalid reference format"
+        yield (
+            f"metalworks_registry, address is {address!r}: an IPv6 address cannot be part of an image's name; "
+            "write a name that leads there, as in registry.example:5000"
+        )
+    if place is None:
         yield (
             f"metalworks_registry, address is {address!r}: write a host, and a port where it is not 443, "
             "without https:// and without a path, as in registry.example:5000"
