@@ -22,8 +22,8 @@ def own_registry(platform: Platform) -> Iterator[str]:
     if place is not None and ":" in place.host:
         # skopeo 1.9.3: "invalid reference format"
         yield (
-            f"metalworks_registry, address is {address!r}: an IPv6 address cannot be part of an image's name; "
-            "write a name that leads there, as in registry.example:5000"
+            f"metalworks_registry, address is {address!r}: an IPv6 address cannot be part of an image's "
+            "name; write a name that leads there, as in registry.example:5000"
         )
     if place is None:
         yield (
