@@ -30,7 +30,11 @@ NETWORKS = os.environ.get("METALWORKS_MOLECULE_NETWORK", "172.30.8 172.30.19").s
 # Far more than the slowest scenario takes on a busy computer: what takes longer hangs.
 LONGEST_SECONDS = 1800
 HEARTBEAT_SECONDS = 30
-LINES_SHOWN = 80
+LINES_SHOWN = 100
+# How Ansible, pytest and Molecule begin to tell of a failure.
+FAILURE = re.compile(
+    r"^\[ERROR\]|^fatal: |^=+ (FAILURES|ERRORS) =+$|^CRITICAL|Traceback \(most recent call last\)"
+)
 
 
 class Interrupted(Exception):
@@ -96,8 +100,7 @@ class Run:
                 self.passed += 1
             else:
                 self.failed.append(scenario)
-                lines = log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
-                print("\n".join((f"---- the end of {log}", *lines, "----")))
+                print("\n".join((f"---- from {log}", *telling(log.read_text(errors="replace")), "----")))
             done = self.passed + len(self.failed)
             verdict = "FAILED" if code else "ok"
             seconds = time.monotonic() - began
@@ -156,6 +159,13 @@ def task(scenario: str) -> str:
     """The last task that a log names."""
     text = (LOGS / f"{scenario}.log").read_text(errors="replace")
     return next(reversed(re.findall(r"TASK \[([^\]\n]+)|(?<=/)test_\S+\.py", text)), "it begins")
+
+
+def telling(text: str) -> list[str]:
+    """The lines of a log from the first failure on; what came after it, such as the removal, tells less."""
+    lines = text.splitlines()
+    first = next((number for number, line in enumerate(lines) if FAILURE.search(line)), -LINES_SHOWN)
+    return lines[first:][:LINES_SHOWN]
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

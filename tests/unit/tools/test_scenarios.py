@@ -21,7 +21,10 @@ echo "TASK [the task of $3] ***"
 case "$1 $HANGING" in "test $3") sleep 600 ;; esac
 sleep 0.1
 echo "end $1 $3" >>"$CALLS"
-[ "$3" != "$FAILING" ]
+[ "$3" != "$FAILING" ] && exit 0
+echo "fatal: [server-1]: this is why"
+for line in $(seq 200); do echo "the removal, line $line"; done
+exit 1
 """
 ANSIBLE = """#!/bin/sh
 echo "playbook ${3##*/}" >>"$CALLS"
@@ -97,7 +100,8 @@ def test_a_failure_is_told_and_the_others_go_on(start: Start, calls: Path) -> No
     run = start(*SHARING, *ALONE, failing="jupyterhub")
     said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 1
-    assert "TASK [the task of jupyterhub]" in said
+    assert "fatal: [server-1]: this is why" in said
+    assert "the removal, line 200" not in said
     assert "3 passed, 1 failed" in said
     assert "Failed: jupyterhub" in said
     assert calls.read_text().splitlines()[-1] == "playbook remove_cluster.yml"
