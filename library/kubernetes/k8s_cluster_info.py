@@ -111,8 +111,8 @@ def main() -> None:
         version, nodes = read_nodes(api)
         while wait and (late := missing(nodes, wait["nodes"])):
             if time.monotonic() - start > wait["seconds"]:
-                said = f"Not Ready after {wait['seconds']} s: {', '.join(late)}."
-                module.fail_json(msg=f"{said} `kubectl describe node` says why.")
+                message = f"Not Ready after {wait['seconds']} s: {', '.join(late)}."
+                module.fail_json(msg=f"{message} `kubectl describe node` says why.")
             time.sleep(1)
             version, nodes = read_nodes(api)
     except NoContextError as error:

@@ -270,8 +270,8 @@ def wait_until_booted(multipass: Multipass, wanted: Wanted) -> str:
             f"cloud-init of {wanted.name} failed. Its end: {last_words(multipass, wanted.name)}"
         )
     if status == "degraded":
-        said = judgement(multipass, wanted.name)
-        return f"cloud-init of {wanted.name} finished with errors that it recovered from: {said}"
+        complaint = judgement(multipass, wanted.name)
+        return f"cloud-init of {wanted.name} finished with errors that it recovered from: {complaint}"
     return ""
 
 

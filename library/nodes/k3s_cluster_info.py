@@ -216,10 +216,12 @@ def wait(module: AnsibleModule, run: Run, paths: Paths) -> tuple[float, list[Nod
         if found.lack is None:
             return waited, found.nodes
         if waited > wanted["seconds"] or patience.ended(found.unit):
-            what = f"{found.lack} after {waited:.0f} seconds."
+            sentence = f"{found.lack} after {waited:.0f} seconds."
             journal = read_journal(run, found.unit or read_unit(run, "k3s.service"))
             warnings = read_warnings(run, paths) if found.nodes else []
-            module.fail_json(msg=explain(what, journal, node_sentences(found.absent, found.nodes), warnings))
+            module.fail_json(
+                msg=explain(sentence, journal, node_sentences(found.absent, found.nodes), warnings)
+            )
         time.sleep(POLL_SECONDS)
 
 

@@ -413,15 +413,15 @@ def main() -> None:
     wanted = Wanted(**{name: value for name, value in module.params.items() if name not in NOT_WANTED})
     reach.end()  # a listener of an earlier run that was interrupted
     found = look(run, wanted, module.params["operator_time"])
-    said = notes(wanted, found)
-    for note in said:
+    remarks = notes(wanted, found)
+    for note in remarks:
         module.warn(note)
     seconds = module.params["listen_seconds"]
     spots, key = reach.listen(own_addresses(wanted), wanted.ports, seconds) if seconds else ([], "")
     module.exit_json(
         changed=False,
         problems=problems(wanted, found),
-        notes=said,
+        notes=remarks,
         facts=dataclasses.asdict(found),
         reach={"role": wanted.role, "spots": reach.as_data(spots), "key": key, "firewall": firewall(run)},
     )

@@ -103,13 +103,13 @@ def _of_one(host: str, result: Mapping[str, Any], variables: Mapping[str, Any]) 
     if "problems" in result:
         yield from (f"{where}: {sentence}" for sentence in result["problems"])
         return
-    said = " ".join(str(result.get(part, "")) for part in ("msg", "module_stderr", "module_stdout"))
-    said = " ".join(said.split()) or "nothing"
+    message = " ".join(str(result.get(part, "")) for part in ("msg", "module_stderr", "module_stdout"))
+    message = " ".join(message.split()) or "nothing"
     user = variables.get("ansible_user", "the account")
-    reasons = [reason for pattern, reason in REASONS if re.search(pattern, said, re.IGNORECASE)]
+    reasons = [reason for pattern, reason in REASONS if re.search(pattern, message, re.IGNORECASE)]
     reason = reasons[0].format(user=user) if reasons else "Ansible could not ask it"
     address = variables.get("ansible_host", host)
-    yield f"{where} ({address}): {reason}. Ansible says: {said[:300]}"
+    yield f"{where} ({address}): {reason}. Ansible says: {message[:300]}"
 
 
 def _shared(results: Mapping[str, Mapping[str, Any]], fact: str, sentence: str) -> Iterator[str]:

@@ -96,10 +96,10 @@ class Registry:
         done = self._skopeo("inspect", options, ASK_SECONDS)
         if done.returncode == 0:
             return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
-        said = last_words(done.stderr)
-        if _MISSING.search(said) and not _LOGIN.search(said):
+        message = last_words(done.stderr)
+        if _MISSING.search(message) and not _LOGIN.search(message):
             return ""
-        raise self._cause(said, name)
+        raise self._cause(message, name)
 
     def push(self, name: str, record: Record, store: BlobStore) -> None:
         """Push an image, and make sure that the registry has it under its own digest."""

@@ -227,8 +227,8 @@ def node_sentences(absent: Sequence[str], nodes: Sequence[Node]) -> list[str]:
             bad = [
                 each for each in node.conditions if (each["type"] == "Ready") != (each["status"] == "True")
             ]
-            told = "; ".join(f"{each['type']}: {each['message']}" for each in bad)
-            sentences.append(f"{name} is not Ready" + (f" ({told})" if told else ""))
+            conditions = "; ".join(f"{each['type']}: {each['message']}" for each in bad)
+            sentences.append(f"{name} is not Ready" + (f" ({conditions})" if conditions else ""))
         else:
             sentences.append(f"{name} was Ready before; its kubelet was not heard of since the restart")
     return sentences

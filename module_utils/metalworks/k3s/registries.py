@@ -169,15 +169,15 @@ def with_own(registries: Any, own: Any) -> Any:
     """
     configs = _mapping(registries).get("configs") or {}
     host = str(_mapping(own).get("address", ""))
-    said = _mapping(configs).get(host) or {}
-    if not host or not all(isinstance(each, Mapping) for each in (registries, configs, said)):
+    given = _mapping(configs).get(host) or {}
+    if not host or not all(isinstance(each, Mapping) for each in (registries, configs, given)):
         return registries
     parts = {
         "auth": {key: own[key] for key in ("username", "password") if key in own},
         "tls": {key: own[key] for key in ("ca",) if key in own},
     }
     ours = {part: keys for part, keys in parts.items() if keys}
-    config = {part: {**ours.get(part, {}), **_mapping(said.get(part))} for part in {**ours, **said}}
+    config = {part: {**ours.get(part, {}), **_mapping(given.get(part))} for part in {**ours, **given}}
     return {**registries, "configs": {**configs, host: config}}
 
 

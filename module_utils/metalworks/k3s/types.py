@@ -151,10 +151,10 @@ def _addresses(key: Key, name: str, value: Any) -> Iterator[str]:
     yield from _two_families(split(value), "addresses")
 
 
-def _two_families(items: Sequence[object], what: str) -> Iterator[str]:
+def _two_families(items: Sequence[object], name: str) -> Iterator[str]:
     families = [":" in str(item) for item in items]
     if len(families) != len(set(families)):
-        yield f"{', '.join(map(str, items))}: at most one of IPv4 and one of IPv6 {what} can be given"
+        yield f"{', '.join(map(str, items))}: at most one of IPv4 and one of IPv6 {name} can be given"
 
 
 TYPES: dict[str, Callable[[Key, str, Any], Iterator[str]]] = {

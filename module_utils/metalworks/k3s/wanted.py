@@ -77,7 +77,12 @@ def wanted_cluster(
     members = [*servers, *groups.get("k3s_agent", ()), *groups.get("k3s_cluster", ())]
     own = own or {}
     # A play's own configuration counts for all of its hosts.
-    play = {name: value for said in own.values() for name, value in said.items() if name.endswith("_config")}
+    play = {
+        name: value
+        for variables in own.values()
+        for name, value in variables.items()
+        if name.endswith("_config")
+    }
     nodes = {}
     for host in dict.fromkeys(members):
         role = "server" if host in servers else "agent"
@@ -119,8 +124,8 @@ def _url(host: str, port: int) -> str:
 
 def node_ports(config: Mapping[str, Any]) -> list[int]:
     """Return the first and the last node port; k3s's default if the given range is none."""
-    for said in (setting("service-node-port-range", config), KEYS["service-node-port-range"].default):
-        first, _, last = str(said).partition("-")
+    for text in (setting("service-node-port-range", config), KEYS["service-node-port-range"].default):
+        first, _, last = str(text).partition("-")
         if first.isdigit() and last.isdigit():
             return [int(first), int(last)]
     raise AssertionError("k3s's own range of node ports is written wrongly in keys.py")
@@ -144,18 +149,18 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         _mapping(f"k3s_{role}_{name}", read(f"k3s_{role}_{name}"), faults)
         for name in ("config", "unchecked_config")
     )
-    said = {**given, **unchecked}
+    settings = {**given, **unchecked}
     source = f"k3s_{role}_environment"
     source = source if read(source) is not None else "k3s_environment"
     environment = _mapping(source, read(source), faults)
-    faults += [f"{key}: {DERIVED[role][key]}" for key in said if key in DERIVED[role]]
+    faults += [f"{key}: {DERIVED[role][key]}" for key in settings if key in DERIVED[role]]
     for key in ("node-name", "node-ip"):
         variable = f"k3s_{role}_{key.replace('-', '_')}"
         value = read(variable)
-        if key in said and value is not None and split(value) != split(said[key]):
-            faults.append(f"{key} is {said[key]!r} here, and {variable} is {value!r}; write one of them")
+        if key in settings and value is not None and split(value) != split(settings[key]):
+            faults.append(f"{key} is {settings[key]!r} here, and {variable} is {value!r}; write one of them")
     reached_at = str(read("ansible_host") or host)
-    addresses = _addresses(said, read(f"k3s_{role}_node_ip"), reached_at)
+    addresses = _addresses(settings, read(f"k3s_{role}_node_ip"), reached_at)
     ipv6 = [address for address in addresses if ":" in address]
     if ipv6 and "node-ip" not in unchecked:
         faults.append(
@@ -166,7 +171,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         "node-name": str(read(f"k3s_{role}_node_name") or host),
         "token-file": TOKEN_FILE,
     }
-    config = {**derived, **said}
+    config = {**derived, **settings}
     config.pop("node-ip", None)  # it may be an empty text
     if addresses:
         config["node-ip"] = ",".join(addresses)
@@ -188,14 +193,14 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
     )
 
 
-def _addresses(config: Mapping[str, Any], said: Any, reached_at: str) -> list[str]:
+def _addresses(config: Mapping[str, Any], node_ip: Any, reached_at: str) -> list[str]:
     """Return the node-ip: the given one, or the address for ssh if a node can have it."""
     if "node-ip" in config:
-        said = config["node-ip"]
-    elif said is None:
+        node_ip = config["node-ip"]
+    elif node_ip is None:
         address = parse_address(reached_at)
-        said = reached_at if address is not None and not unfit_for_a_node(address) else ""
-    return [str(each) for each in split(said) if each not in (None, "")]
+        node_ip = reached_at if address is not None and not unfit_for_a_node(address) else ""
+    return [str(each) for each in split(node_ip) if each not in (None, "")]
 
 
 def _mapping(name: str, value: Any, faults: list[str]) -> dict[str, Any]:
@@ -272,8 +277,8 @@ def membership(
     """
     alone = list(servers) == [me]
     if has_data(me, states):
-        said = states[me].get("membership") or {}
-        kept = {name: said[name] for name in MEMBERSHIP if name in said}
+        former = states[me].get("membership") or {}
+        kept = {name: former[name] for name in MEMBERSHIP if name in former}
         return kept if alone or kept else {"cluster-init": True}
     others = _others_with_data(me, servers, states)
     if others or not (alone or states or me == servers[0]):

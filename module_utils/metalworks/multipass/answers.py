@@ -133,26 +133,28 @@ def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
 
 def explain(doing: str, code: int, out: str, err: str) -> str:
     """Return an error message: what failed, what multipass printed, and what to do about known causes."""
-    said = " ".join(DRAWN.sub("", f"{err}\n{out}").split()) or f"exit code {code}, and not a word"
+    output = " ".join(DRAWN.sub("", f"{err}\n{out}").split()) or f"exit code {code}, and not a word"
     if code == NOT_FOUND:
         return (
             f"{doing}: multipass is not installed on this computer. Linux: `sudo snap install "
             "multipass`; macOS: `brew install --cask multipass`."
         )
-    if "cannot connect to the multipass socket" in said:
+    if "cannot connect to the multipass socket" in output:
         return (
             f"{doing}: multipass's service does not answer. Start it (Linux: `sudo snap restart multipass`; "
             "macOS: `sudo launchctl kickstart -k system/com.canonical.multipassd`) and try again. "
-            f"multipass says: {said}"
+            f"multipass says: {output}"
         )
-    if "not authenticated" in said:
-        return f"{doing}: this account may not use multipass yet: run `multipass authenticate` once ({said})."
-    if re.search(r"source .*(does not exist|not readable|permission denied)", said, re.IGNORECASE):
+    if "not authenticated" in output:
+        return (
+            f"{doing}: this account may not use multipass yet: run `multipass authenticate` once ({output})."
+        )
+    if re.search(r"source .*(does not exist|not readable|permission denied)", output, re.IGNORECASE):
         return (
             f"{doing}: multipass cannot read that folder. As a snap it sees what is below your home folder, "
-            f"hidden folders excepted: choose a source there. multipass says: {said}"
+            f"hidden folders excepted: choose a source there. multipass says: {output}"
         )
-    return f"{doing}: {said}"
+    return f"{doing}: {output}"
 
 
 def ask(multipass: Multipass, doing: str, *arguments: str, stdin: str = "") -> str:

@@ -118,19 +118,19 @@ def problems(wanted: Wanted, found: Facts) -> list[str]:
 
 def notes(wanted: Wanted, found: Facts) -> list[str]:
     """Return sentences that the operator should know, and that are no reason to refuse the machine."""
-    said = []
+    remarks = []
     if found.swap and wanted.swap != "off":
-        said.append(
+        remarks.append(
             "Its swap is on. k3s runs with it and pods do not use it; a node that swaps is slow when memory "
             'is short. `node_swap: "off"` turns it off for good.'
         )
     if not found.resolvers_usable and found.fallback_answers:
-        said.append(
+        remarks.append(
             "Its resolvers are on its own loopback, where pods cannot ask: k3s gives them "
             f"{FALLBACK_RESOLVER} instead, which does not know names of your own network. The key "
             f"resolv-conf in k3s_{wanted.role}_config names a file with other resolvers for pods."
         )
-    return said
+    return remarks
 
 
 def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
@@ -271,10 +271,10 @@ def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         return
     for address in wanted.node_addresses:
         if address in found.local_addresses and address not in found.cards[name]:
-            there = ", ".join(found.cards[name]) or "no address"
+            addresses = ", ".join(found.cards[name]) or "no address"
             yield (
                 f"its node-ip {address} is not on {name}, which flannel-iface of {config} names and which "
-                f"has {there}: write an address and an interface of one network"
+                f"has {addresses}: write an address and an interface of one network"
             )
 
 

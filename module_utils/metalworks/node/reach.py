@@ -103,10 +103,10 @@ def end() -> str:
             control.settimeout(5)
             control.connect(CONTROL)
             # The ports are free again when the process has closed its end.
-            said = b"".join(iter(lambda: control.recv(64), b""))
+            answer = b"".join(iter(lambda: control.recv(64), b""))
     except OSError:
         return ""
-    return said.decode()
+    return answer.decode()
 
 
 def _bound(address: str, port: Port) -> socket.socket | None:
@@ -172,8 +172,8 @@ def _answer(asked: socket.socket) -> None:
         if asked.type == socket.SOCK_STREAM:
             asked.accept()[0].close()
             return
-        said, sender = asked.recvfrom(64)
-        if said == QUESTION:
+        question, sender = asked.recvfrom(64)
+        if question == QUESTION:
             asked.sendto(ANSWER, sender)
     except OSError:
         return  # the client has gone already

@@ -65,13 +65,15 @@ def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
     for name in [name for role in roles for name in platform.specs.get(role, {})]:
         if name in MACHINES_ONLY:
             continue
-        said = {host: its[name] for host, its in platform.given.items() if name in its and host != LOCALHOST}
-        if said and name not in here:
+        values = {
+            host: its[name] for host, its in platform.given.items() if name in its and host != LOCALHOST
+        }
+        if values and name not in here:
             yield (
-                f"{name} is written for {listed(list(said))} and not for localhost, where it is needed too: "
-                "write it into group_vars/all (in a file of one piece: below all.vars)"
+                f"{name} is written for {listed(list(values))} and not for localhost, where it is needed, "
+                "too: write it into group_vars/all (in an inventory of one file: below all.vars)"
             )
-        elif other := [host for host, value in said.items() if value != here[name]]:
+        elif other := [host for host, value in values.items() if value != here[name]]:
             yield (
                 f"{name} is another one for {listed(other)} than for localhost, and the platform has only "
                 "one: write it into group_vars/all, and nowhere else"

@@ -91,9 +91,9 @@ def nodes_for_pods(platform: Platform) -> Iterator[str]:
     away = {node.host: _taints(node.config) for node in platform.nodes}
     if not away or not all(away.values()) or _has_tolerations(platform.values["jupyterhub_values"]):
         return
-    said = "; ".join(f"{host}: {', '.join(taints)}" for host, taints in away.items())
+    reasons = "; ".join(f"{host}: {', '.join(taints)}" for host, taints in away.items())
     yield (
-        f"no node takes the hub's pods, because each one has a taint ({said}): add an agent, or take the "
+        f"no node takes the hub's pods, because each one has a taint ({reasons}): add an agent, or take the "
         "taint out of the configuration of one node"
     )
 

@@ -48,10 +48,10 @@ def _subnet(platform: Platform) -> tuple[str, Network | None]:
     """Return the lab's subnet as text and as a network; empty and None for other machines."""
     if platform.kind != "lab":
         return "", None
-    said = [
+    given = [
         variables["lab_machines_subnet"]
         for variables in platform.hosts.values()
         if "lab_machines_subnet" in variables
     ]
-    text = str(said[0]) if said else ""
+    text = str(given[0]) if given else ""
     return text, parse_network(text)

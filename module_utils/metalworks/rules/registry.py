@@ -40,7 +40,9 @@ def own_registry(platform: Platform) -> Iterator[str]:
         given, missing = ("username", "password") if registry.get("username") else ("password", "username")
         yield f"metalworks_registry has a {given} and no {missing}: write both, or neither"
     if registry.get("ca"):
-        yield from (f"metalworks_registry, ca {said}" for said in k3s_registries.ca_problems(registry["ca"]))
+        yield from (
+            f"metalworks_registry, ca {problem}" for problem in k3s_registries.ca_problems(registry["ca"])
+        )
 
 
 def node_registries(platform: Platform) -> Iterator[str]:
