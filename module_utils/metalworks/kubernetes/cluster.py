@@ -186,9 +186,7 @@ def cause(error: ApiError, context: str) -> str:
             f"the user of the context {context} may not look at the cluster, as with the role view: {message}"
         )
     if "CERTIFICATE_VERIFY_FAILED" in message:
-        reason = next(
-            (message for words, message in CERTIFICATE_REASONS if words in message), "that is not accepted"
-        )
+        reason = next((why for words, why in CERTIFICATE_REASONS if words in message), "that is not accepted")
         return f"the API of the context {context} shows a certificate {reason}. {message}"
     if not error.status and message.startswith(("GET ", "POST ")):
         return (
