@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.k3s.build import StandIn
 from module_utils.metalworks.artifacts.cache import Fingerprint, files_below
 from module_utils.metalworks.common.files import sha256_of
 
 from .recipe import LAB, ROOT, Job, Recipe, Result
 
 TOOLCHAIN_LOCK = LAB / "go" / "requirements.txt"
-# The stand-in knows itself how it is built; a process of its own can be logged and stopped.
-OWN_BUILD = (
-    "import os, sys; from pathlib import Path; from lab.k3s.build import build; "
-    "build(Path(sys.argv[1]), Path(sys.argv[2]), dict(os.environ))"
-)
 STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 
 
@@ -29,8 +25,6 @@ class Program:
     module: str  # folder below lab/
     package: str
     variables: tuple[str, ...] = ()  # what the linker sets, as NAME=VALUE
-    # Of other versions of Kubernetes: its gigabytes of caches serve nothing else, and go with the build.
-    alone: bool = False
 
 
 def toolchain(name: str, version: str) -> Recipe:
@@ -52,51 +46,61 @@ def program(name: str, version: str, what: Program) -> Recipe:
     linker = " ".join(["-s", "-w", *(f"-X {variable}" for variable in what.variables)])
 
     def inputs(found: Fingerprint) -> object:
-        own = what.package.startswith(".")
-        pins = files_below(folder) if own else [folder / "go.mod", folder / "go.sum"]
+        own = [*(folder / what.package).glob("*.go")] if what.package.startswith(".") else []
+        pins = [path for path in (folder / "go.mod", folder / "go.sum") if path.exists()] + own
         return found.text("linker", linker).text("package", what.package).files(LAB, pins)
 
     def make(job: Job) -> Result:
         job.say("compiling")
         output = job.out / name
         go = job.needs["go"].path
-        env = environment(go, job.cache, name if what.alone else "")
+        env = environment(go, job.cache)
         job.run([go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package], env=env, cwd=folder)
-        if what.alone:
-            job.run([go, "clean", "-cache", "-modcache"], env=env)
-            shutil.rmtree(job.cache / "go" / name)
         return Result(version, path=name, sha256=sha256_of(output))
 
     return Recipe(name, version, make, inputs, needs=("go",), lane="go")
 
 
-def k3s(name: str, version: str) -> Recipe:
+def k3s(name: str, wanted: StandIn) -> Recipe:
     """Make the recipe of the k3s stand-in."""
     folder = LAB / "k3s"
+    own = (wanted.modules, wanted.modules.replace(".mod", ".sum"))
 
-    def about(path: Path) -> bool:
-        return path.suffix == ".md" or path.name.endswith("_test.go") or "tests" in path.parts
+    def unrelated(path: Path) -> bool:
+        pins = path.suffix in (".mod", ".sum") and path.name not in own
+        return pins or path.suffix == ".md" or path.name.endswith("_test.go")
+
+    def inputs(found: Fingerprint) -> object:
+        return found.text("what", repr(wanted)).files(LAB, files_below(folder, unless=unrelated))
 
     def make(job: Job) -> Result:
-        job.say("compiling Kubernetes")
-        output = job.out / "k3s"
-        go = Path(job.needs["go"].path)
-        job.run([sys.executable, "-c", OWN_BUILD, go, output], env=environment(str(go), job.cache), cwd=ROOT)
-        return Result(version, path="k3s", sha256=sha256_of(output))
+        job.say(f"compiling Kubernetes {wanted.kubernetes}")
+        output, go = job.out / "k3s", job.needs["go"].path
+        # A process of its own can be logged and stopped.
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "lab.k3s.build",
+            go,
+            output,
+            json.dumps(asdict(wanted)),
+        ]
+        job.run(command, env=environment(go, job.cache), cwd=ROOT)
+        return Result(wanted.version, path="k3s", sha256=sha256_of(output))
 
     return Recipe(
         name,
-        version,
+        wanted.version,
         make,
-        lambda f: f.files(LAB, files_below(folder, unless=about)),
+        inputs,
         needs=("go",),
         lane="go",
     )
 
 
-def environment(go: str, cache: Path, place: str = "") -> dict[str, str]:
+def environment(go: str, cache: Path) -> dict[str, str]:
     """Return the environment of a Go build: our caches and rules, the computer's mirrors and proxies."""
-    caches = cache / "go" / place
+    caches = cache / "go"
     return {
         **os.environ,
         "PATH": f"{Path(go).parent}{os.pathsep}{os.environ.get('PATH', '')}",

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from lab.k3s.build import StandIn
 from module_utils.metalworks.artifacts.catalogue import Artifact, read_catalogue
 
 from . import airgap, debian, docker_images, golang
 from .recipe import ROOT, Recipe
 
-KUBERNETES = ("1", "34")  # what helm takes for the cluster's version when it has no cluster to ask
+STORAGE = "github.com/rancher/local-path-provisioner"
 
 
-def helm_variables(version: str) -> tuple[str, ...]:
-    """Return what helm's linker sets: unset, it refuses charts that ask for a Kubernetes version."""
-    major, minor = KUBERNETES
+def helm_variables(version: str, kubernetes: str) -> tuple[str, ...]:
+    """Return what helm's linker sets.
+
+    `kubernetes` is what helm takes for the cluster's version when it has no cluster to ask: unset, it refuses
+    charts that ask for one.
+    """
+    major, minor, _ = kubernetes.removeprefix("v").split(".")
     places = ("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules")
     known = tuple(
         f"{place}.k8sVersion{part}={value}"
@@ -29,18 +34,16 @@ def helm_variables(version: str) -> tuple[str, ...]:
     )
 
 
-def go_program(name: str, version: str) -> Recipe:
-    """Return the recipe of one of the lab's Go programs."""
-    storage = "github.com/rancher/local-path-provisioner"
+def go_program(name: str, version: str, kubernetes: str) -> Recipe:
+    """Return the recipe of one of the lab's Go programs.
+
+    All that use Kubernetes' libraries are pinned by the stand-in's module, so that these are compiled once.
+    """
     programs = {
-        "helm": golang.Program("k3s", "helm.sh/helm/v3/cmd/helm", helm_variables(version)),
-        "coredns": golang.Program("k3s", "github.com/coredns/coredns"),
-        "local-path-provisioner": golang.Program(
-            "go/local-path-provisioner", storage, (f"main.VERSION=v{version}",), alone=True
-        ),
-        "metrics-server": golang.Program(
-            "go/metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", alone=True
-        ),
+        "helm": golang.Program("k3s", "helm.sh/helm/v3/cmd/helm", helm_variables(version, kubernetes)),
+        "coredns": golang.Program("k3s", "./coredns"),
+        "local-path-provisioner": golang.Program("k3s", STORAGE, (f"main.VERSION=v{version}",)),
+        "metrics-server": golang.Program("k3s", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
         "pause": golang.Program("go/pause", "."),
     }
     return golang.program(name, version, programs[name])
@@ -48,8 +51,6 @@ def go_program(name: str, version: str) -> Recipe:
 
 RECIPES: dict[str, Callable[[str, str], Recipe]] = {
     "go_toolchain": golang.toolchain,
-    "go_program": go_program,
-    "k3s": golang.k3s,
     "debian_image": lambda name, version: debian.system(name, version, debian.System("base", "base")),
     "node_image": lambda name, version: debian.system(
         name, version, debian.System("node", "node", ("/sbin/init",))
@@ -65,14 +66,20 @@ def all_recipes() -> dict[str, Recipe]:
     return {
         name: _recipe(artifact, catalogue)
         for name, artifact in catalogue.items()
-        if artifact.build.get("recipe") in (*RECIPES, "airgap_images")
+        if artifact.build.get("recipe") in (*RECIPES, "airgap_images", "go_program", "k3s")
     }
 
 
 def _recipe(artifact: Artifact, catalogue: dict[str, Artifact]) -> Recipe:
     recipe, version = artifact.build["recipe"], artifact.version("build")
+    parts = {part: catalogue[part].version("build") for part in airgap.PARTS}
+    made: Recipe
     if recipe == "airgap_images":
-        parts = {part: catalogue[part].version("build") for part in airgap.PARTS}
-        return airgap.recipe(artifact.name, version, parts)
-    made = RECIPES[recipe](artifact.name, version)
+        made = airgap.recipe(artifact.name, version, parts)
+    elif recipe == "k3s":
+        made = golang.k3s(artifact.name, StandIn(version, parts, artifact.build.get("modules", "go.mod")))
+    elif recipe == "go_program":
+        made = go_program(artifact.name, version, StandIn(catalogue["k3s"].version("build")).kubernetes)
+    else:
+        made = RECIPES[recipe](artifact.name, version)
     return replace(made, on_demand=bool(artifact.build.get("on_demand")))

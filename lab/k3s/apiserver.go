@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net"
+	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -17,12 +19,15 @@ import (
 )
 
 // publicListener listens on the local port, and says it is the public one: kube-apiserver publishes this port in the
-// Endpoints of the Service `kubernetes`, and the launcher stands on the public port (6443) with API and supervisor.
-type publicListener struct{ net.Listener }
+// Endpoints of the Service `kubernetes`, and the launcher stands on the public port with API and supervisor.
+type publicListener struct {
+	net.Listener
+	port int
+}
 
 func (l publicListener) Addr() net.Addr {
 	address := *l.Listener.Addr().(*net.TCPAddr)
-	address.Port = layout.PublicPort
+	address.Port = l.port
 	return &address
 }
 
@@ -63,8 +68,10 @@ func serveAPI(ctx context.Context, opts *options.ServerRunOptions) error {
 	if err != nil {
 		return err
 	}
-	serving := config.KubeAPIs.ControlPlane.Generic.SecureServing
-	serving.Listener = publicListener{serving.Listener}
+	if port, err := strconv.Atoi(os.Getenv(layout.PublicPortVariable)); err == nil { // unset: not started by the launcher
+		serving := config.KubeAPIs.ControlPlane.Generic.SecureServing
+		serving.Listener = publicListener{serving.Listener, port}
+	}
 	completed, err := config.Complete()
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ func runNode(ctx context.Context, role config.Role, arguments []string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("must run as root: start it with systemctl or sudo")
 	}
+	layout.UseDataDir(settings.DataDir)
 	if settings.Registries, err = registries.Read(layout.RegistriesFile); err != nil {
 		return err
 	}

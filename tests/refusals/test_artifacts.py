@@ -16,7 +16,7 @@ ARCH = architecture(platform.machine())
 VERSION = "v1.34.4+k3s1"
 RELEASE = f"/k3s-io/k3s/releases/download/{VERSION}"
 BINARY = f"{RELEASE}/k3s" if ARCH == "amd64" else f"{RELEASE}/k3s-{ARCH}"
-HELM = "v3.19.5"
+HELM = "v3.22.0"
 CHART = "/helm-chart/jupyterhub-4.4.0.tgz"
 
 

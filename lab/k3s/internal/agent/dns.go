@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/relay"
 )
 
@@ -11,12 +12,12 @@ const answerTimeout = 5 * time.Second
 
 // ServeDNS relays DNS from the node's address to the resolver on the machine's loopback, if that is all it has.
 // CoreDNS answers for the cluster, and asks here for the rest.
-func ServeDNS(nodeIP string) error {
-	resolver, needed := loopbackResolver()
-	if !needed {
+func ServeDNS(nodeIP, resolver string) error {
+	servers := nameservers(resolvers[0])
+	if resolver != layout.Agent("etc", "resolv.conf") || len(servers) == 0 {
 		return nil
 	}
-	target := net.JoinHostPort(resolver, "53")
+	target := net.JoinHostPort(servers[0].String(), "53")
 	packets, err := net.ListenPacket("udp", net.JoinHostPort(nodeIP, "53"))
 	if err != nil {
 		return err

@@ -14,11 +14,6 @@ import (
 	"metalworks/lab/k3s/internal/pki"
 )
 
-const (
-	kubeletConfig = layout.AgentDir + "/etc/kubelet.conf"
-	resolvConf    = layout.AgentDir + "/etc/resolv.conf"
-)
-
 // limited tells whether this machine lacks the right to raise limits, as a container without CAP_SYS_RESOURCE does.
 // Then the kubelet and containerd must do without what only a full machine allows.
 func limited() bool {
@@ -31,7 +26,7 @@ func limited() bool {
 }
 
 func writeKubeletConfig(s *config.Settings, cluster config.Cluster) error {
-	resolver, err := podResolver(s.NodeIP)
+	resolver, err := podResolver(s)
 	if err != nil {
 		return err
 	}
@@ -41,7 +36,7 @@ func writeKubeletConfig(s *config.Settings, cluster config.Cluster) error {
 		"authentication": map[string]any{
 			"anonymous": map[string]any{"enabled": false},
 			"webhook":   map[string]any{"enabled": true},
-			"x509":      map[string]any{"clientCAFile": clientCA},
+			"x509":      map[string]any{"clientCAFile": clientCA()},
 		},
 		"authorization":            map[string]any{"mode": "Webhook"},
 		"cgroupDriver":             "cgroupfs",
@@ -51,52 +46,66 @@ func writeKubeletConfig(s *config.Settings, cluster config.Cluster) error {
 		// A lab machine shares the disk of its host, so a threshold in percent of it says nothing about the machine.
 		"evictionHard":                map[string]string{"imagefs.available": "1%", "nodefs.available": "1%"},
 		"imageGCHighThresholdPercent": 100,
-		"failCgroupV1":                false,
 		"failSwapOn":                  false,
 		"featureGates":                map[string]bool{"KubeletInUserNamespace": limited()},
 		"resolvConf":                  resolver,
 		"serializeImagePulls":         false,
 		"healthzBindAddress":          "127.0.0.1",
-		"tlsCertFile":                 layout.AgentDir + "/serving-kubelet.crt",
-		"tlsPrivateKeyFile":           layout.AgentDir + "/serving-kubelet.key",
-		"staticPodPath":               layout.AgentDir + "/pod-manifests",
+		"tlsCertFile":                 layout.Agent("serving-kubelet.crt"),
+		"tlsPrivateKeyFile":           layout.Agent("serving-kubelet.key"),
+		"staticPodPath":               layout.Agent("pod-manifests"),
 	}
-	if err := os.MkdirAll(layout.AgentDir+"/pod-manifests", 0o700); err != nil {
+	if err := os.MkdirAll(layout.Agent("pod-manifests"), 0o700); err != nil {
 		return err
 	}
 	content, err := json.MarshalIndent(settings, "", "  ")
 	if err != nil {
 		return err
 	}
-	return pki.WriteFile(kubeletConfig, content, 0o600)
+	return pki.WriteFile(kubeletConfig(), content, 0o600)
 }
 
-// podResolver is the resolv.conf that CoreDNS forwards to. A resolver on the machine's loopback cannot be reached from
-// a pod, so the launcher relays to it from the node's address (ServeDNS).
-func podResolver(nodeIP string) (string, error) {
-	if _, needed := loopbackResolver(); !needed {
-		return "/etc/resolv.conf", nil
+// resolvers are where k3s looks for the resolv.conf of pods, in its order.
+var resolvers = []string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
+
+// podResolver is the resolv.conf that CoreDNS forwards to: the configured one, or the first that pods can use. k3s takes
+// 8.8.8.8 where there is none. The launcher relays from the node's address instead (ServeDNS), so that names of a
+// closed network are found.
+func podResolver(s *config.Settings) (string, error) {
+	if s.ResolvConf != "" {
+		return s.ResolvConf, nil
 	}
-	return resolvConf, pki.WriteFile(resolvConf, fmt.Appendf(nil, "nameserver %s\n", nodeIP), 0o644)
+	for _, path := range resolvers {
+		if usable(nameservers(path)) {
+			return path, nil
+		}
+	}
+	path := layout.Agent("etc", "resolv.conf")
+	return path, pki.WriteFile(path, fmt.Appendf(nil, "nameserver %s\n", s.NodeIP), 0o644)
 }
 
-// loopbackResolver is the machine's resolver, when all that it names are on the loopback.
-func loopbackResolver() (string, bool) {
-	content, err := os.ReadFile("/etc/resolv.conf")
+// usable tells whether pods can ask these: none may be on the loopback of the machine, or a group.
+func usable(servers []netip.Addr) bool {
+	for _, server := range servers {
+		if !server.IsGlobalUnicast() {
+			return false
+		}
+	}
+	return len(servers) > 0
+}
+
+// nameservers returns the resolvers that a resolv.conf names. One that is no address counts as the zero address.
+func nameservers(path string) []netip.Addr {
+	content, err := os.ReadFile(path)
 	if err != nil {
-		return "", false
+		return nil
 	}
-	found := ""
+	var found []netip.Addr
 	for line := range strings.Lines(string(content)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "nameserver" {
+			address, _ := netip.ParseAddr(fields[1])
+			found = append(found, address)
 		}
-		address, err := netip.ParseAddr(fields[1])
-		if err != nil || !address.IsLoopback() {
-			return "", false
-		}
-		found = fields[1]
 	}
-	return found, found != ""
+	return found
 }

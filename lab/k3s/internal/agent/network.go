@@ -22,7 +22,7 @@ func startNetwork(ctx context.Context, s *config.Settings, cluster config.Cluste
 			return err
 		}
 	}
-	client, err := kube.Client(ControllerKubeconfig)
+	client, err := kube.Client(controllerKubeconfig())
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func startNetwork(ctx context.Context, s *config.Settings, cluster config.Cluste
 	if err != nil {
 		return err
 	}
-	go network.Watch(ctx, client, s.NodeName, cniFolder, cluster.ClusterCIDR, s.FlannelIface)
+	go network.Watch(ctx, client, s.NodeName, cniFolder(), cluster.ClusterCIDR, s.FlannelIface)
 	if servers != nil {
 		go network.WatchServers(ctx, client, servers)
 	}

@@ -21,14 +21,12 @@ import (
 )
 
 // Files of the node.
-const (
-	KubeletKubeconfig    = layout.AgentDir + "/kubelet.kubeconfig"
-	ProxyKubeconfig      = layout.AgentDir + "/kubeproxy.kubeconfig"
-	ControllerKubeconfig = layout.AgentDir + "/k3scontroller.kubeconfig"
-
-	serverCA = layout.AgentDir + "/server-ca.crt"
-	clientCA = layout.AgentDir + "/client-ca.crt"
-)
+func kubeletKubeconfig() string    { return layout.Agent("kubelet.kubeconfig") }
+func proxyKubeconfig() string      { return layout.Agent("kubeproxy.kubeconfig") }
+func controllerKubeconfig() string { return layout.Agent("k3scontroller.kubeconfig") }
+func kubeletConfig() string        { return layout.Agent("etc", "kubelet.conf") }
+func serverCA() string             { return layout.Agent("server-ca.crt") }
+func clientCA() string             { return layout.Agent("client-ca.crt") }
 
 // Identify completes the settings with what this machine says of itself.
 func Identify(s *config.Settings) error {
@@ -139,7 +137,7 @@ func Join(ctx context.Context, s *config.Settings, ask Asker) (config.Cluster, e
 		Name: s.NodeName, IP: s.NodeIP, Password: password, Requests: map[string][]byte{},
 	}
 	for name := range supervisor.NodeCertificates(s.NodeName, s.NodeIP) {
-		if request.Requests[name], err = pki.Request(layout.AgentDir + "/" + name + ".key"); err != nil {
+		if request.Requests[name], err = pki.Request(layout.Agent(name + ".key")); err != nil {
 			return config.Cluster{}, err
 		}
 	}
@@ -147,26 +145,26 @@ func Join(ctx context.Context, s *config.Settings, ask Asker) (config.Cluster, e
 	if err != nil {
 		return config.Cluster{}, err
 	}
-	return reply.Cluster, writeNode(reply)
+	return reply.Cluster, writeNode(s, reply)
 }
 
-func writeNode(reply supervisor.NodeReply) error {
-	files := map[string][]byte{serverCA: reply.ServerCA, clientCA: reply.ClientCA}
+func writeNode(s *config.Settings, reply supervisor.NodeReply) error {
+	files := map[string][]byte{serverCA(): reply.ServerCA, clientCA(): reply.ClientCA}
 	for name, certificate := range reply.Certificates {
-		files[layout.AgentDir+"/"+name+".crt"] = certificate
+		files[layout.Agent(name+".crt")] = certificate
 	}
 	for path, content := range files {
 		if err := pki.WriteFile(path, content, 0o644); err != nil {
 			return err
 		}
 	}
-	api := fmt.Sprintf("https://127.0.0.1:%d", layout.LocalPort)
+	api := fmt.Sprintf("https://127.0.0.1:%d", s.LocalPort)
 	for path, client := range map[string]string{
-		KubeletKubeconfig:    "client-kubelet",
-		ProxyKubeconfig:      "client-kube-proxy",
-		ControllerKubeconfig: "client-k3s-controller",
+		kubeletKubeconfig():    "client-kubelet",
+		proxyKubeconfig():      "client-kube-proxy",
+		controllerKubeconfig(): "client-k3s-controller",
 	} {
-		if err := pki.WriteKubeconfig(path, api, serverCA, layout.AgentDir+"/"+client); err != nil {
+		if err := pki.WriteKubeconfig(path, api, serverCA(), layout.Agent(client)); err != nil {
 			return err
 		}
 	}
@@ -179,12 +177,12 @@ func StartKubelet(s *config.Settings, cluster config.Cluster, children *process.
 		return err
 	}
 	arguments := []string{
-		"--config=" + kubeletConfig,
-		"--kubeconfig=" + KubeletKubeconfig,
+		"--config=" + kubeletConfig(),
+		"--kubeconfig=" + kubeletKubeconfig(),
 		"--hostname-override=" + s.NodeName,
 		"--node-ip=" + s.NodeIP,
 		"--root-dir=/var/lib/kubelet",
-		"--cert-dir=" + layout.AgentDir + "/kubelet-pki",
+		"--cert-dir=" + layout.Agent("kubelet-pki"),
 	}
 	if len(s.NodeLabels) > 0 {
 		arguments = append(arguments, "--node-labels="+strings.Join(s.NodeLabels, ","))
@@ -196,7 +194,7 @@ func StartKubelet(s *config.Settings, cluster config.Cluster, children *process.
 		return err
 	}
 	return children.Start("kube-proxy", append([]string{
-		"--kubeconfig=" + ProxyKubeconfig,
+		"--kubeconfig=" + proxyKubeconfig(),
 		"--cluster-cidr=" + cluster.ClusterCIDR,
 		"--hostname-override=" + s.NodeName,
 		"--proxy-mode=iptables",

@@ -3,8 +3,10 @@ package agent
 import (
 	"context"
 	"fmt"
+	"log"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"metalworks/lab/k3s/internal/config"
@@ -17,10 +19,7 @@ import (
 	"metalworks/lab/k3s/internal/token"
 )
 
-const (
-	balancerFile = layout.AgentDir + "/etc/k3s-agent-load-balancer.json"
-	grace        = 2 * time.Second
-)
+const grace = 2 * time.Second
 
 // HostPort is the address in `server: https://HOST:PORT`.
 func HostPort(server string) (string, error) {
@@ -62,11 +61,11 @@ func start(ctx context.Context, s *config.Settings, children *process.Group) err
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", layout.LocalPort))
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", s.LocalPort))
 	if err != nil {
 		return err
 	}
-	balancer := relay.NewBalancer(balancerFile, configured)
+	balancer := relay.NewBalancer(layout.Agent("etc", "k3s-agent-load-balancer.json"), configured)
 	go balancer.Serve(listener)
 	images := make(chan error, 1)
 	go func() { images <- StartContainerd(ctx, s, children) }()
@@ -86,7 +85,11 @@ func start(ctx context.Context, s *config.Settings, children *process.Group) err
 func Start(
 	ctx context.Context, s *config.Settings, cluster config.Cluster, children *process.Group, servers func([]string) error,
 ) error {
-	if err := ServeDNS(s.NodeIP); err != nil {
+	resolver, err := podResolver(s)
+	if err != nil {
+		return err
+	}
+	if err := ServeDNS(s.NodeIP, resolver); err != nil {
 		return err
 	}
 	if err := StartKubelet(s, cluster, children); err != nil {
@@ -98,12 +101,34 @@ func Start(
 	if err := kube.WaitKubelet(ctx); err != nil {
 		return err
 	}
-	client, err := kube.Client(KubeletKubeconfig)
+	client, err := kube.Client(kubeletKubeconfig())
 	if err != nil {
 		return err
 	}
 	if err := kube.WaitNode(ctx, client, s.NodeName); err != nil {
 		return err
 	}
+	go labelNode(ctx, s)
 	return notify.Ready()
+}
+
+// labelNode gives a node that is registered the labels of its configuration, as k3s does at every start: the kubelet
+// sets them at registration only. Labels that the configuration no longer names stay, and so do taints.
+func labelNode(ctx context.Context, s *config.Settings) {
+	labels := map[string]string{}
+	for _, label := range s.NodeLabels {
+		name, value, _ := strings.Cut(label, "=")
+		labels[name] = value
+	}
+	if len(labels) == 0 {
+		return
+	}
+	client, err := kube.Client(controllerKubeconfig())
+	if err != nil {
+		log.Printf("labels of the node: %v", err)
+		return
+	}
+	if err := kube.LabelNode(ctx, client, s.NodeName, labels); err != nil && ctx.Err() == nil {
+		log.Printf("labels of the node: %v", err)
+	}
 }

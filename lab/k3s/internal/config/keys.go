@@ -3,9 +3,12 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // Role is what a node is started as.
@@ -20,14 +23,10 @@ const (
 type kind int
 
 const (
-	text kind = iota
-	toggle
+	text   kind = iota // one value; of several the last counts
+	toggle             // true or false
 	list
 )
-
-func (k kind) String() string {
-	return [...]string{"one value", "true or false", "a list"}[k]
-}
 
 // key is one key of config.yaml, which is also a flag and is spelled alike in both.
 type key struct {
@@ -36,36 +35,61 @@ type key struct {
 	check      func(value string) error // applied to every value
 }
 
-// keys are those that the stand-in honours. Every other key is refused.
+// keys are those that the stand-in honours.
 var keys = map[string]key{
 	"token":         {kind: text},
 	"token-file":    {kind: text},
 	"server":        {kind: text, check: checkServer},
+	"data-dir":      {kind: text, check: checkFolder},
 	"node-name":     {kind: text, check: checkNodeName},
 	"node-ip":       {kind: text, check: checkIP},
 	"node-label":    {kind: list, check: checkLabel},
 	"node-taint":    {kind: list, check: checkTaint},
 	"flannel-iface": {kind: text},
+	"resolv-conf":   {kind: text},
 	"snapshotter":   {kind: text, check: oneOf("overlayfs", "native")},
 	"kubelet-arg":   {kind: list, check: checkArgument},
 
 	"kube-proxy-arg": {kind: list, check: checkArgument},
 
 	"cluster-init":                {kind: toggle, serverOnly: true},
+	"https-listen-port":           {kind: text, serverOnly: true, check: checkPort},
 	"tls-san":                     {kind: list, serverOnly: true},
 	"cluster-cidr":                {kind: text, serverOnly: true, check: checkCIDR},
 	"service-cidr":                {kind: text, serverOnly: true, check: checkCIDR},
+	"service-node-port-range":     {kind: text, serverOnly: true, check: checkPortRange},
 	"cluster-dns":                 {kind: text, serverOnly: true, check: checkIP},
 	"cluster-domain":              {kind: text, serverOnly: true, check: checkDomain},
+	"default-local-storage-path":  {kind: text, serverOnly: true, check: checkFolder},
 	"disable":                     {kind: list, serverOnly: true, check: eachOf(components...)},
 	"flannel-backend":             {kind: text, serverOnly: true, check: oneOf("vxlan", "host-gw")},
-	"write-kubeconfig-mode":       {kind: text, serverOnly: true, check: checkMode},
+	"write-kubeconfig-mode":       {kind: text, serverOnly: true},
 	"disable-network-policy":      {kind: toggle, serverOnly: true},
 	"secrets-encryption":          {kind: toggle, serverOnly: true},
 	"kube-apiserver-arg":          {kind: list, serverOnly: true, check: checkArgument},
 	"kube-controller-manager-arg": {kind: list, serverOnly: true, check: checkArgument},
 	"kube-scheduler-arg":          {kind: list, serverOnly: true, check: checkArgument},
 }
+
+// beyond are the keys that k3s has and the stand-in does not honour (docs.k3s.io/cli/server, cli/agent). It refuses
+// them by name: doing without what was asked for would prove nothing. A key in neither list k3s does not have.
+var beyond = strings.Fields(`
+advertise-address advertise-port agent-token agent-token-file airgap-extra-registry alsologtostderr apiserver-bind-address
+apiserver-port bind-address cluster-reset cluster-reset-restore-path container-runtime-endpoint datastore-cafile
+datastore-certfile datastore-endpoint datastore-keyfile debug default-runtime disable-agent disable-apiserver
+disable-apiserver-lb disable-cloud-controller disable-controller-manager disable-default-registry-endpoint disable-etcd
+disable-helm-controller disable-kube-proxy disable-scheduler docker egress-selector-mode embedded-registry enable-pprof
+etcd-arg etcd-disable-snapshots etcd-expose-metrics etcd-s3 etcd-s3-access-key etcd-s3-bucket etcd-s3-bucket-lookup-type
+etcd-s3-config-secret etcd-s3-endpoint etcd-s3-endpoint-ca etcd-s3-folder etcd-s3-insecure etcd-s3-proxy etcd-s3-region
+etcd-s3-retention etcd-s3-secret-key etcd-s3-session-token etcd-s3-skip-ssl-verify etcd-s3-timeout etcd-snapshot-compress
+etcd-snapshot-dir etcd-snapshot-name etcd-snapshot-reconcile-interval etcd-snapshot-retention
+etcd-snapshot-schedule-cron flannel-cni-conf flannel-conf flannel-external-ip flannel-ip-masq-disable-random-fully
+flannel-ipv6-masq helm-controller-arg helm-job-image image-credential-provider-bin-dir
+image-credential-provider-config image-service-endpoint kine-tls kube-cloud-controller-manager-arg lb-server-port log
+node-external-dns node-external-ip node-internal-dns nonroot-devices pause-image prefer-bundled-bin private-registry
+protect-kernel-defaults rootless secrets-encryption-provider selinux servicelb-namespace supervisor-metrics
+supervisor-port system-default-registry tls-san-security v vmodule vpn-auth vpn-auth-file with-node-id write-kubeconfig
+write-kubeconfig-group`)
 
 // components are the values of `disable`.
 var components = []string{"coredns", "local-storage", "metrics-server", "servicelb", "traefik"}
@@ -98,8 +122,29 @@ var (
 )
 
 func checkIP(value string) error {
-	if _, err := netip.ParseAddr(value); err != nil {
-		return fmt.Errorf("%q is not an IP address", value)
+	if address, err := netip.ParseAddr(value); err != nil || !address.Is4() {
+		return fmt.Errorf("%q is not one IPv4 address, and the stand-in has no other", value)
+	}
+	return nil
+}
+
+func checkFolder(value string) error {
+	if !filepath.IsAbs(value) {
+		return fmt.Errorf("%q is not the absolute path of a folder", value)
+	}
+	return nil
+}
+
+func checkPort(value string) error {
+	if port, err := strconv.ParseUint(value, 10, 16); err != nil || port == 0 {
+		return fmt.Errorf("%q is not a port", value)
+	}
+	return nil
+}
+
+func checkPortRange(value string) error {
+	if _, err := utilnet.ParsePortRange(value); err != nil {
+		return fmt.Errorf("%q is not a range of ports such as 30000-32767", value)
 	}
 	return nil
 }
@@ -107,14 +152,7 @@ func checkIP(value string) error {
 func checkCIDR(value string) error {
 	prefix, err := netip.ParsePrefix(value)
 	if err != nil || !prefix.Addr().Is4() || prefix != prefix.Masked() {
-		return fmt.Errorf("%q is not an IPv4 network such as 10.42.0.0/16", value)
-	}
-	return nil
-}
-
-func checkMode(value string) error {
-	if mode, err := strconv.ParseUint(value, 8, 32); err != nil || mode > 0o777 {
-		return fmt.Errorf("%q is not a file mode: write it in quotes, such as \"0640\"", value)
+		return fmt.Errorf("%q is not one IPv4 network such as 10.42.0.0/16, and the stand-in has no other", value)
 	}
 	return nil
 }

@@ -4,17 +4,19 @@ package config
 import (
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	yaml "go.yaml.in/yaml/v2" // as k3s: YAML 1.1, in which 0644 is a number and yes is true
 
 	"metalworks/lab/k3s/internal/layout"
 )
 
-// values holds every key as it was given; a later source replaces an earlier one, as k3s does.
+// values holds every key as it was given, as the flags that k3s makes of it.
 type values map[string][]string
 
 // Read gathers the settings of a node of this role from the files, the arguments and the environment.
@@ -23,27 +25,31 @@ func Read(role Role, arguments []string) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := values{}
 	paths, err := configFiles(file)
 	if err != nil {
 		return nil, err
 	}
+	found := values{}
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		if err := found.mergeFile(role, path, content); err != nil {
+		if err := found.mergeFile(path, content); err != nil {
 			return nil, err
 		}
 	}
-	for name, value := range flags {
-		found[name] = value
+	if err := found.check(role); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for name, given := range flags {
+		found[name] = append(found[name], given...) // behind those of the files: of one value the last counts
 	}
 	found.mergeEnvironment()
 	return settle(role, found)
 }
 
+// configFiles returns the file, where there is one, and the files beside it in the order of their names.
 func configFiles(file string) ([]string, error) {
 	var paths []string
 	if _, err := os.Stat(file); err == nil {
@@ -51,71 +57,84 @@ func configFiles(file string) ([]string, error) {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	more, err := filepath.Glob(file + ".d/*.yaml")
-	if err != nil {
+	entries, err := os.ReadDir(file + ".d")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	sort.Strings(more)
-	return append(paths, more...), nil
+	for _, entry := range entries {
+		ending := strings.ToLower(filepath.Ext(entry.Name()))
+		if !entry.IsDir() && (ending == ".yaml" || ending == ".yml") {
+			paths = append(paths, filepath.Join(file+".d", entry.Name()))
+		}
+	}
+	return paths, nil
 }
 
-func (v values) mergeFile(role Role, path string, content []byte) error {
-	var document yaml.Node
+// mergeFile puts a file over those before it: a key replaces, `key+` adds.
+func (v values) mergeFile(path string, content []byte) error {
+	var document yaml.MapSlice
 	if err := yaml.Unmarshal(content, &document); err != nil {
-		return fmt.Errorf("%s is not YAML: %w", path, err)
+		return fmt.Errorf("%s does not hold keys and values in YAML: %w", path, err)
 	}
-	if len(document.Content) == 0 {
-		return nil
-	}
-	mapping := document.Content[0]
-	if mapping.Kind != yaml.MappingNode {
-		return fmt.Errorf("%s: the top must be keys and values, such as `node-name: metal-1`", path)
-	}
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if err := v.mergeKey(role, path, mapping.Content[i], mapping.Content[i+1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v values) mergeKey(role Role, path string, name, value *yaml.Node) error {
-	where := fmt.Sprintf("%s line %d", path, name.Line)
-	plain, add := strings.CutSuffix(name.Value, "+") // `key+:` appends to what earlier files said
-	known, err := lookUp(role, plain)
-	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	var given []string
-	switch {
-	case value.Kind == yaml.ScalarNode:
-		given = []string{value.Value}
-	case value.Kind == yaml.SequenceNode && known.kind == list:
-		for _, item := range value.Content {
-			if item.Kind != yaml.ScalarNode {
-				return fmt.Errorf("%s: %s: every item must be one value", where, plain)
+	for _, item := range document {
+		name, add := strings.CutSuffix(fmt.Sprint(item.Key), "+")
+		var given []string
+		switch value := item.Value.(type) {
+		case []any:
+			for _, each := range value {
+				given = append(given, toText(each))
 			}
-			given = append(given, item.Value)
+		case yaml.MapSlice:
+			return fmt.Errorf("%s: %s is neither a value nor a list of values", path, name)
+		default:
+			given = []string{toText(value)}
 		}
-	default:
-		return fmt.Errorf("%s: %s must be %s", where, plain, known.kind)
+		if add {
+			given = append(slices.Clone(v[name]), given...)
+		}
+		v[name] = given
 	}
-	if err := known.checkAll(given); err != nil {
-		return fmt.Errorf("%s: %s: %w", where, plain, err)
-	}
-	if add && known.kind == list {
-		given = append(append([]string{}, v[plain]...), given...)
-	}
-	v[plain] = given
 	return nil
 }
 
-func (k key) checkAll(given []string) error {
-	for _, value := range given {
-		if k.kind == toggle && value != "true" && value != "false" {
-			return fmt.Errorf("%q is not true or false", value)
+func toText(value any) string {
+	if value == nil {
+		return ""
+	}
+	return strings.TrimSpace(fmt.Sprint(value))
+}
+
+// check skips the keys that a node of this role does not have, with k3s's warning, and refuses bad values.
+func (v values) check(role Role) error {
+	for name, given := range v {
+		known, err := lookUp(role, name)
+		if errors.Is(err, errNoSuchKey) {
+			log.Printf("Unknown flag --%s found in config.yaml, skipping", name)
+			delete(v, name)
+			continue
 		}
-		if k.check != nil {
+		if err == nil {
+			err = known.checkGiven(given)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// checkGiven judges the values that count: all of a list, the last one otherwise.
+func (k key) checkGiven(given []string) error {
+	if k.kind != list && len(given) > 1 {
+		given = given[len(given)-1:]
+	}
+	for _, value := range given {
+		if k.kind == toggle {
+			if _, err := strconv.ParseBool(value); err != nil {
+				return fmt.Errorf("%q is not true or false", value)
+			}
+		}
+		if k.check != nil && value != "" {
 			if err := k.check(value); err != nil {
 				return err
 			}
@@ -124,50 +143,20 @@ func (k key) checkAll(given []string) error {
 	return nil
 }
 
+var errNoSuchKey = errors.New("k3s has no such key")
+
 func lookUp(role Role, name string) (key, error) {
 	known, found := keys[name]
-	if !found {
-		return key{}, fmt.Errorf("unknown key %q, which the stand-in does not honour: write %s", name, suggestion(name))
+	if slices.Contains(beyond, name) {
+		return key{}, errors.New("k3s has this key, but the stand-in does not honour it")
 	}
-	if known.serverOnly && role == Agent {
-		return key{}, fmt.Errorf("the key %q is for servers: take it out of the agent's configuration", name)
+	if !found || known.serverOnly && role == Agent {
+		return key{}, errNoSuchKey
 	}
 	return known, nil
 }
 
-func suggestion(name string) string {
-	var names []string
-	for known := range keys {
-		if distance(known, name) <= 2 {
-			return fmt.Sprintf("%q instead", known)
-		}
-		names = append(names, known)
-	}
-	sort.Strings(names)
-	return "one of " + strings.Join(names, ", ")
-}
-
-// distance is the number of edits between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := previous
-			if a[i] != b[j] {
-				cost++
-			}
-			previous = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
+// parseFlags reads the command line, where an unknown flag is an error, and returns the configuration's file, too.
 func parseFlags(role Role, arguments []string) (values, string, error) {
 	found, file := values{}, layout.ConfigFile
 	if path := os.Getenv("K3S_CONFIG_FILE"); path != "" {
@@ -179,16 +168,15 @@ func parseFlags(role Role, arguments []string) (values, string, error) {
 			return nil, "", fmt.Errorf("unexpected argument %q: options are written --key value", arguments[i])
 		}
 		name, value, inline := strings.Cut(name, "=")
-		if name == "config" {
-			name = "config-file"
-		}
-		known, err := lookUp(role, name)
-		if name != "config-file" && err != nil {
-			return nil, "", err
+		known, err := key{kind: text}, error(nil)
+		if name != "config" {
+			known, err = lookUp(role, name)
 		}
 		switch {
+		case err != nil:
+			return nil, "", fmt.Errorf("--%s: %w", name, err)
 		case inline:
-		case known.kind == toggle && name != "config-file":
+		case known.kind == toggle:
 			value = "true"
 		case i+1 < len(arguments):
 			i++
@@ -196,19 +184,14 @@ func parseFlags(role Role, arguments []string) (values, string, error) {
 		default:
 			return nil, "", fmt.Errorf("--%s needs a value", name)
 		}
-		if name == "config-file" {
+		if name == "config" {
 			file = value
 			continue
 		}
-		if err := known.checkAll([]string{value}); err != nil {
+		if err := known.checkGiven([]string{value}); err != nil {
 			return nil, "", fmt.Errorf("--%s: %w", name, err)
 		}
-		if known.kind == list {
-			value := append(found[name], value)
-			found[name] = value
-		} else {
-			found[name] = []string{value}
-		}
+		found[name] = append(found[name], value)
 	}
 	return found, file, nil
 }
@@ -216,6 +199,7 @@ func parseFlags(role Role, arguments []string) (values, string, error) {
 func (v values) mergeEnvironment() {
 	for variable, name := range map[string]string{
 		"K3S_TOKEN": "token", "K3S_TOKEN_FILE": "token-file", "K3S_URL": "server", "K3S_NODE_NAME": "node-name",
+		"K3S_DATA_DIR": "data-dir",
 	} {
 		if value := os.Getenv(variable); value != "" && v[name] == nil {
 			v[name] = []string{value}

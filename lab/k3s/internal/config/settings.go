@@ -3,12 +3,14 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"log"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/registries"
 )
 
@@ -18,6 +20,12 @@ type Settings struct {
 	Token         string // as it was given: short or long form; empty: the server makes one
 	Server        string
 	ClusterInit   bool
+	DataDir       string
+	PublicPort    int // of API and supervisor, on every server
+	LocalPort     int // of the API on 127.0.0.1: kube-apiserver itself, or an agent's load balancer in front of all
+	NodePorts     string
+	ResolvConf    string
+	StoragePath   string
 	NodeName      string
 	NodeIP        string
 	NodeLabels    []string
@@ -54,13 +62,29 @@ func (v values) text(name, otherwise string) string {
 	return otherwise
 }
 
+func (v values) toggle(name string) bool {
+	on, _ := strconv.ParseBool(v.text(name, "false")) // checked before
+	return on
+}
+
 func settle(role Role, v values) (*Settings, error) {
-	mode, _ := strconv.ParseUint(v.text("write-kubeconfig-mode", "0600"), 8, 32)
+	mode, err := strconv.ParseUint(v.text("write-kubeconfig-mode", "0600"), 8, 32)
+	if err != nil || mode > 0o777 {
+		log.Printf("Failed to set the mode of the kubeconfig to %s: it stays 0600", v.text("write-kubeconfig-mode", ""))
+		mode = 0o600
+	}
+	port, _ := strconv.Atoi(v.text("https-listen-port", strconv.Itoa(layout.PublicPort))) // checked before
 	s := &Settings{
 		Role:          role,
 		Token:         v.text("token", ""),
 		Server:        v.text("server", ""),
-		ClusterInit:   v.text("cluster-init", "false") == "true",
+		ClusterInit:   v.toggle("cluster-init"),
+		DataDir:       v.text("data-dir", layout.DefaultDataDir),
+		PublicPort:    port,
+		LocalPort:     port + 1,
+		NodePorts:     v.text("service-node-port-range", "30000-32767"),
+		ResolvConf:    v.text("resolv-conf", ""),
+		StoragePath:   v.text("default-local-storage-path", ""),
 		NodeName:      v.text("node-name", ""),
 		NodeIP:        v.text("node-ip", ""),
 		NodeLabels:    v["node-label"],
@@ -80,9 +104,12 @@ func settle(role Role, v values) (*Settings, error) {
 			ClusterDomain:        v.text("cluster-domain", "cluster.local"),
 			Disable:              slices.Sorted(slices.Values(splitCommas(v["disable"]))),
 			FlannelBackend:       v.text("flannel-backend", "vxlan"),
-			DisableNetworkPolicy: v.text("disable-network-policy", "false") == "true",
-			SecretsEncryption:    v.text("secrets-encryption", "false") == "true",
+			DisableNetworkPolicy: v.toggle("disable-network-policy"),
+			SecretsEncryption:    v.toggle("secrets-encryption"),
 		},
+	}
+	if role == Agent {
+		s.LocalPort = layout.BalancePort
 	}
 	if err := s.settleNetwork(v); err != nil {
 		return nil, err

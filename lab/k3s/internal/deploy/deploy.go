@@ -3,6 +3,7 @@ package deploy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -46,13 +47,13 @@ type applier struct {
 }
 
 // Run keeps the folder applied until the context ends.
-func Run(ctx context.Context, kubeconfig string, cluster config.Cluster) {
+func Run(ctx context.Context, kubeconfig string, s *config.Settings) {
 	a, err := newApplier(kubeconfig)
 	if err != nil {
 		log.Printf("manifests: %v", err)
 		return
 	}
-	if err := a.writeBundled(ctx, cluster); err != nil {
+	if err := a.writeBundled(ctx, s); err != nil {
 		log.Printf("manifests: %v", err)
 	}
 	for {
@@ -86,18 +87,18 @@ func newApplier(kubeconfig string) (*applier, error) {
 }
 
 // writeBundled writes the bundled components' manifests, and takes out what is disabled.
-func (a *applier) writeBundled(ctx context.Context, cluster config.Cluster) error {
+func (a *applier) writeBundled(ctx context.Context, s *config.Settings) error {
 	entries, err := bundled.ReadDir("manifests")
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		content, err := render(entry.Name(), cluster)
+		content, err := render(entry.Name(), s)
 		if err != nil {
 			return err
 		}
-		path := filepath.Join(layout.ManifestFolder, entry.Name())
-		if !slices.Contains(cluster.Disable, strings.TrimSuffix(entry.Name(), ".yaml")) {
+		path := filepath.Join(layout.ManifestFolder(), entry.Name())
+		if !slices.Contains(s.Cluster.Disable, strings.TrimSuffix(entry.Name(), ".yaml")) {
 			if err := pki.WriteFile(path, content, 0o600); err != nil {
 				return err
 			}
@@ -115,23 +116,22 @@ func (a *applier) writeBundled(ctx context.Context, cluster config.Cluster) erro
 	return nil
 }
 
-func render(name string, cluster config.Cluster) ([]byte, error) {
+func render(name string, s *config.Settings) ([]byte, error) {
 	source, err := template.ParseFS(bundled, "manifests/"+name)
 	if err != nil {
 		return nil, err
 	}
 	var content bytes.Buffer
-	err = source.Execute(&content, map[string]string{
-		"ClusterDNS": cluster.ClusterDNS, "ClusterDomain": cluster.ClusterDomain, "Storage": layout.StorageFolder,
-		"CoreDNS": layout.CoreDNSImage, "Provisioner": layout.StorageImage, "Metrics": layout.MetricsImage,
-		"Tools": layout.ToolsImage,
-	})
+	values := layout.Images()
+	values["ClusterDNS"], values["ClusterDomain"] = s.Cluster.ClusterDNS, s.Cluster.ClusterDomain
+	values["Storage"] = cmp.Or(s.StoragePath, layout.StorageFolder())
+	err = source.Execute(&content, values)
 	return content.Bytes(), err
 }
 
 // look applies the files that are new or changed. A file that fails is tried again at the next look.
 func (a *applier) look(ctx context.Context) {
-	paths, err := filepath.Glob(layout.ManifestFolder + "/*")
+	paths, err := filepath.Glob(layout.ManifestFolder() + "/*")
 	if err != nil {
 		return
 	}

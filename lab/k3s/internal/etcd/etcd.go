@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,28 +19,55 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"metalworks/lab/k3s/internal/join"
 	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/pki"
-	"metalworks/lab/k3s/internal/supervisor"
 )
 
-const (
-	tlsFolder  = layout.TLSFolder + "/etcd"
-	joinedFile = layout.ServerDir + "/db/joined" // says that this member is a full one
-	nameFile   = layout.ServerDir + "/db/name"
-)
+// A server that is alone has its data where k3s's sqlite would be, and the file that sqlite would be. The stand-in has
+// no sqlite: the folder is a datastore of etcd's that others never see.
+func aloneFolder() string { return layout.Server("db", "alone") }
+func aloneFile() string   { return layout.Server("db", "state.db") }
+
+// joinedFile says that this server's datastore is complete: it is alone, or its member is a full one.
+func joinedFile() string { return layout.Server("db", "joined") }
 
 // Exists says whether this server already has a datastore: from then on the data decides, not the configuration.
-func Exists() bool {
-	_, err := os.Stat(joinedFile)
+func Exists() bool { return exists(joinedFile()) }
+
+// Embedded says whether the datastore is etcd's, which takes more members. k3s asks for the same folder.
+func Embedded() bool { return exists(layout.Server("db", "etcd", "member", "wal")) }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
 	return err == nil
 }
 
 // MarkJoined records that the datastore is complete.
-func MarkJoined() error { return pki.WriteFile(joinedFile, nil, 0o600) }
+func MarkJoined() error { return pki.WriteFile(joinedFile(), nil, 0o600) }
+
+// Folder returns where the datastore lies, and moves the data of a server that was alone when it is to take others in.
+func Folder(several bool) (string, error) {
+	if !several {
+		return aloneFolder(), pki.WriteFile(aloneFile(), nil, 0o600)
+	}
+	if !exists(aloneFolder()) || Embedded() {
+		return layout.EtcdFolder(), nil
+	}
+	log.Print("Migrating content from sqlite to etcd")
+	if err := os.Rename(filepath.Join(aloneFolder(), "member"), layout.EtcdFolder("member")); err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(aloneFolder()); err != nil {
+		return "", err
+	}
+	return layout.EtcdFolder(), os.Rename(aloneFile(), aloneFile()+".migrated")
+}
 
 // MemberName is this server's name in the datastore's cluster: unlike the node's, it is new after the disk was wiped.
+// k3s writes the file at every start of a server, whatever its datastore is, and before a join can fail.
 func MemberName(node string) (string, error) {
+	nameFile := layout.EtcdFolder("name")
 	if content, err := os.ReadFile(nameFile); err == nil {
 		return string(content), nil
 	}
@@ -58,7 +86,7 @@ func PeerURL(ip string) string { return fmt.Sprintf("https://%s:%d", ip, layout.
 //
 // A server that is alone waits for one or two election timeouts at every restart, so it has a short one. Several
 // servers share the lab's processors, and a slow moment must not cost the leader.
-func Arguments(name, ip, initialCluster, state string, several bool) []string {
+func Arguments(name, ip, folder, initialCluster, state string, several bool) []string {
 	beat := 50
 	if several {
 		beat = 300
@@ -66,7 +94,7 @@ func Arguments(name, ip, initialCluster, state string, several bool) []string {
 	client := fmt.Sprintf("https://127.0.0.1:%d,https://%s:%d", layout.EtcdClient, ip, layout.EtcdClient)
 	return []string{
 		"--name=" + name,
-		"--data-dir=" + layout.EtcdFolder,
+		"--data-dir=" + folder,
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + fmt.Sprintf("https://%s:%d", ip, layout.EtcdClient),
 		"--listen-peer-urls=" + PeerURL(ip),
@@ -74,11 +102,11 @@ func Arguments(name, ip, initialCluster, state string, several bool) []string {
 		"--initial-cluster=" + initialCluster,
 		"--initial-cluster-state=" + state,
 		"--client-cert-auth", "--peer-client-cert-auth",
-		"--trusted-ca-file=" + tlsFolder + "/server-ca.crt",
-		"--cert-file=" + tlsFolder + "/server-client.crt", "--key-file=" + tlsFolder + "/server-client.key",
-		"--peer-trusted-ca-file=" + tlsFolder + "/peer-ca.crt",
-		"--peer-cert-file=" + tlsFolder + "/peer-server-client.crt",
-		"--peer-key-file=" + tlsFolder + "/peer-server-client.key",
+		"--trusted-ca-file=" + layout.TLS("etcd") + "/server-ca.crt",
+		"--cert-file=" + layout.TLS("etcd") + "/server-client.crt", "--key-file=" + layout.TLS("etcd") + "/server-client.key",
+		"--peer-trusted-ca-file=" + layout.TLS("etcd") + "/peer-ca.crt",
+		"--peer-cert-file=" + layout.TLS("etcd") + "/peer-server-client.crt",
+		"--peer-key-file=" + layout.TLS("etcd") + "/peer-server-client.key",
 		"--listen-metrics-urls=http://127.0.0.1:2381",
 		"--snapshot-count=10000", "--log-level=error",
 		fmt.Sprintf("--heartbeat-interval=%d", beat), fmt.Sprintf("--election-timeout=%d", 10*beat),
@@ -95,11 +123,11 @@ type Members struct {
 }
 
 func connect() (*clientv3.Client, error) {
-	certificate, err := tls.LoadX509KeyPair(tlsFolder+"/client.crt", tlsFolder+"/client.key")
+	certificate, err := tls.LoadX509KeyPair(layout.TLS("etcd", "client.crt"), layout.TLS("etcd", "client.key"))
 	if err != nil {
 		return nil, err
 	}
-	ca, err := os.ReadFile(filepath.Join(tlsFolder, "server-ca.crt"))
+	ca, err := os.ReadFile(layout.TLS("etcd", "server-ca.crt"))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +153,7 @@ func withClient(ctx context.Context, use func(context.Context, *clientv3.Client)
 
 // AddMember lets a server in as a learner, which cannot harm the quorum, and returns its --initial-cluster. It may be
 // asked again by a server that was interrupted.
-func (m *Members) AddMember(ctx context.Context, request supervisor.MemberRequest) (string, error) {
+func (m *Members) AddMember(ctx context.Context, request join.MemberRequest) (string, error) {
 	var cluster string
 	err := withClient(ctx, func(ctx context.Context, client *clientv3.Client) error {
 		list, err := client.MemberList(ctx)
@@ -152,7 +180,7 @@ func (m *Members) AddMember(ctx context.Context, request supervisor.MemberReques
 
 // find tells whether the joiner's place is there already, and removes what a wiped machine of this name left behind.
 func (m *Members) find(
-	ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member, request supervisor.MemberRequest,
+	ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member, request join.MemberRequest,
 ) (bool, error) {
 	for _, member := range members {
 		samePeer := len(member.PeerURLs) == 1 && member.PeerURLs[0] == request.PeerURL
@@ -167,7 +195,7 @@ func (m *Members) find(
 			return false, err
 		}
 		if exists {
-			return false, supervisor.Refusal{Reason: fmt.Sprintf("a server of the name or address of %s is a member "+
+			return false, join.Refusal{Reason: fmt.Sprintf("a server of the name or address of %s is a member "+
 				"of the datastore (%s): if its disk was wiped, delete the old node first: kubectl delete node %s",
 				request.Node, member.Name, request.Node)}
 		}
@@ -178,7 +206,7 @@ func (m *Members) find(
 	return false, nil
 }
 
-func initialCluster(members []*etcdserverpb.Member, request supervisor.MemberRequest) string {
+func initialCluster(members []*etcdserverpb.Member, request join.MemberRequest) string {
 	var parts []string
 	for _, member := range members {
 		name := member.Name

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,11 +17,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"metalworks/lab/k3s/internal/supervisor"
+	"metalworks/lab/k3s/internal/join"
 )
 
 const pollEvery = 100 * time.Millisecond
@@ -86,13 +88,25 @@ func WaitNode(ctx context.Context, client kubernetes.Interface, name string) err
 	})
 }
 
+// LabelNode gives a node labels, and asks again until the API takes them or the context ends.
+func LabelNode(ctx context.Context, client kubernetes.Interface, name string, labels map[string]string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": labels}})
+	if err != nil {
+		return err
+	}
+	return Until(ctx, func(ctx context.Context) bool {
+		_, err := client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+		return err == nil
+	})
+}
+
 // Passwords keeps a hash of each node's password in a Secret, so that no other machine can take a node's name.
 type Passwords struct{ Client kubernetes.Interface }
 
 // Check remembers the password of a new name, and refuses another password for a known one.
 func (p Passwords) Check(ctx context.Context, node, password string) error {
 	if node == "" || password == "" {
-		return supervisor.Refusal{Reason: "a node must give its name and its password"}
+		return join.Refusal{Reason: "a node must give its name and its password"}
 	}
 	secrets := p.Client.CoreV1().Secrets("kube-system")
 	name := node + ".node-password.k3s"
@@ -112,7 +126,7 @@ func (p Passwords) Check(ctx context.Context, node, password string) error {
 	hash := string(known.Data["hash"])
 	salt, _, _ := strings.Cut(hash, ":")
 	if subtle.ConstantTimeCompare([]byte(hash), []byte(hashPassword(password, salt))) != 1 {
-		return supervisor.Refusal{Reason: fmt.Sprintf("Node password rejected, duplicate hostname: another machine "+
+		return join.Refusal{Reason: fmt.Sprintf("Node password rejected, duplicate hostname: another machine "+
 			"joined as %s before. Give this one another node-name; or, if it takes the place of the old one, run: "+
 			"kubectl delete node %s (that deletes the Secret kube-system/%s, too)", node, node, name)}
 	}

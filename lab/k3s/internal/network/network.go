@@ -20,6 +20,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"metalworks/lab/k3s/internal/nft"
+	"metalworks/lab/k3s/internal/poke"
 )
 
 // routeProtocol marks the routes that are ours (`ip route` shows it as proto 157), so that no other is touched.
@@ -36,19 +39,13 @@ const conflist = `{"cniVersion": "0.4.0", "name": "cbr0", "plugins": [
 func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clusterCIDR, through string) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	nodes := factory.Core().V1().Nodes()
-	changed := make(chan struct{}, 1)
-	poke := func() {
-		select {
-		case changed <- struct{}{}:
-		default: // a look is due already
-		}
-	}
+	changed := poke.New()
 	_, err := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { poke() },
-		DeleteFunc: func(any) { poke() },
+		AddFunc:    func(any) { changed.Poke() },
+		DeleteFunc: func(any) { changed.Poke() },
 		UpdateFunc: func(before, after any) {
 			if gateway(before.(*corev1.Node)) != gateway(after.(*corev1.Node)) {
-				poke()
+				changed.Poke()
 			}
 		},
 	})
@@ -69,32 +66,20 @@ func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clust
 		list := nodes.Informer().GetStore().List()
 		if err := settle(self, folder, through, list); err != nil {
 			log.Printf("network: %v", err)
-			time.AfterFunc(time.Second, poke)
+			time.AfterFunc(time.Second, changed.Poke)
 		}
 	}
 }
 
 // masquerade lets pods reach the world as their node, and each other as themselves.
 func masquerade(clusterCIDR string) error {
-	rules := fmt.Sprintf(`add table ip k3s-network
-delete table ip k3s-network
-table ip k3s-network {
+	return nft.Apply(nft.Replace("k3s-network") + fmt.Sprintf(`table ip k3s-network {
 	chain postrouting {
 		type nat hook postrouting priority 90; policy accept;
 		ip saddr %s ip daddr != %s ip daddr != 224.0.0.0/4 counter masquerade fully-random
 	}
 }
-`, clusterCIDR, clusterCIDR)
-	return nft(rules)
-}
-
-func nft(rules string) error {
-	command := exec.Command("nft", "-f", "-")
-	command.Stdin = strings.NewReader(rules)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("nft: %w: %s", err, output)
-	}
-	return nil
+`, clusterCIDR, clusterCIDR))
 }
 
 // gateway is the way to a node's pods: its network and address.

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"metalworks/lab/k3s/internal/nft"
 )
 
 const table = "k3s-policy"
@@ -81,8 +83,7 @@ func Compile(w World) string {
 		}
 		jumps.WriteString("\t}\n")
 	}
-	return fmt.Sprintf("add table ip %s\ndelete table ip %s\ntable ip %s {\n%s%s}\n",
-		table, table, table, chains.String(), jumps.String())
+	return nft.Replace(table) + fmt.Sprintf("table ip %s {\n%s%s}\n", table, chains.String(), jumps.String())
 }
 
 // hasAddress tells whether a pod has an address of its own that is in use.

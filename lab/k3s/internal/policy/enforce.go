@@ -2,10 +2,7 @@ package policy
 
 import (
 	"context"
-	"fmt"
 	"log"
-	"os/exec"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +10,9 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"metalworks/lab/k3s/internal/nft"
+	"metalworks/lab/k3s/internal/poke"
 )
 
 // gather is how long events are gathered before the rules are written: pods often come in groups.
@@ -24,7 +24,7 @@ func Enforce(ctx context.Context, client kubernetes.Interface, node string) {
 	pods := factory.Core().V1().Pods().Informer()
 	namespaces := factory.Core().V1().Namespaces().Informer()
 	policies := factory.Networking().V1().NetworkPolicies().Informer()
-	changed := make(chan struct{}, 1)
+	changed := poke.New()
 	for _, informer := range []cache.SharedIndexInformer{pods, namespaces, policies} {
 		if _, err := informer.AddEventHandler(poking(changed)); err != nil {
 			log.Printf("network policy: %v", err)
@@ -45,9 +45,9 @@ func Enforce(ctx context.Context, client kubernetes.Interface, node string) {
 		if rules == last {
 			continue
 		}
-		if err := Apply(rules); err != nil {
+		if err := nft.Apply(rules); err != nil {
 			log.Printf("network policy: %v", err)
-			time.AfterFunc(time.Second, func() { poke(changed) })
+			time.AfterFunc(time.Second, changed.Poke)
 			continue
 		}
 		last = rules
@@ -55,17 +55,7 @@ func Enforce(ctx context.Context, client kubernetes.Interface, node string) {
 }
 
 // Remove takes the rules of an earlier start out.
-func Remove() error { return Apply(fmt.Sprintf("add table ip %s\ndelete table ip %s\n", table, table)) }
-
-// Apply hands rules to nftables, which takes all of them or none.
-func Apply(rules string) error {
-	command := exec.Command("nft", "-f", "-")
-	command.Stdin = strings.NewReader(rules)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("nft: %w: %s", err, output)
-	}
-	return nil
-}
+func Remove() error { return nft.Apply(nft.Replace(table)) }
 
 func look(node string, pods, namespaces, policies cache.Store) World {
 	world := World{Node: node, Namespaces: map[string]map[string]string{}}
@@ -82,18 +72,11 @@ func look(node string, pods, namespaces, policies cache.Store) World {
 	return world
 }
 
-func poke(changed chan<- struct{}) {
-	select {
-	case changed <- struct{}{}:
-	default: // a look is due already
-	}
-}
-
-func poking(changed chan<- struct{}) cache.ResourceEventHandler {
+func poking(changed poke.Channel) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { poke(changed) },
-		DeleteFunc: func(any) { poke(changed) },
-		UpdateFunc: func(any, any) { poke(changed) },
+		AddFunc:    func(any) { changed.Poke() },
+		DeleteFunc: func(any) { changed.Poke() },
+		UpdateFunc: func(any, any) { changed.Poke() },
 	}
 }
 

@@ -17,35 +17,36 @@ func apiServerArguments(s *config.Settings) []string {
 		"--api-audiences=https://kubernetes.default.svc." + s.Cluster.ClusterDomain + ",k3s",
 		"--authorization-mode=Node,RBAC",
 		"--bind-address=127.0.0.1",
-		"--client-ca-file=" + tls + "/client-ca.crt",
+		"--client-ca-file=" + layout.TLS("client-ca.crt"),
 		"--enable-admission-plugins=NodeRestriction",
 		"--enable-aggregator-routing=true",
-		"--etcd-cafile=" + tls + "/etcd/server-ca.crt",
-		"--etcd-certfile=" + tls + "/etcd/client.crt",
-		"--etcd-keyfile=" + tls + "/etcd/client.key",
+		"--etcd-cafile=" + layout.TLS("etcd/server-ca.crt"),
+		"--etcd-certfile=" + layout.TLS("etcd/client.crt"),
+		"--etcd-keyfile=" + layout.TLS("etcd/client.key"),
 		fmt.Sprintf("--etcd-servers=https://127.0.0.1:%d", layout.EtcdClient),
-		"--kubelet-certificate-authority=" + tls + "/server-ca.crt",
-		"--kubelet-client-certificate=" + tls + "/client-kube-apiserver.crt",
-		"--kubelet-client-key=" + tls + "/client-kube-apiserver.key",
+		"--kubelet-certificate-authority=" + layout.TLS("server-ca.crt"),
+		"--kubelet-client-certificate=" + layout.TLS("client-kube-apiserver.crt"),
+		"--kubelet-client-key=" + layout.TLS("client-kube-apiserver.key"),
 		"--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
 		"--profiling=false",
-		"--proxy-client-cert-file=" + tls + "/client-auth-proxy.crt",
-		"--proxy-client-key-file=" + tls + "/client-auth-proxy.key",
+		"--proxy-client-cert-file=" + layout.TLS("client-auth-proxy.crt"),
+		"--proxy-client-key-file=" + layout.TLS("client-auth-proxy.key"),
 		"--requestheader-allowed-names=system:auth-proxy",
-		"--requestheader-client-ca-file=" + tls + "/request-header-ca.crt",
+		"--requestheader-client-ca-file=" + layout.TLS("request-header-ca.crt"),
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-username-headers=X-Remote-User",
-		"--secure-port=" + strconv.Itoa(layout.LocalPort),
+		"--secure-port=" + strconv.Itoa(s.LocalPort),
 		"--service-account-issuer=https://kubernetes.default.svc." + s.Cluster.ClusterDomain,
-		"--service-account-key-file=" + publicServiceKey,
-		"--service-account-signing-key-file=" + tls + "/service.key",
+		"--service-account-key-file=" + publicServiceKey(),
+		"--service-account-signing-key-file=" + layout.TLS("service.key"),
 		"--service-cluster-ip-range=" + s.Cluster.ServiceCIDR,
-		"--tls-cert-file=" + servingPrefix + ".crt",
-		"--tls-private-key-file=" + servingPrefix + ".key",
+		"--service-node-port-range=" + s.NodePorts,
+		"--tls-cert-file=" + servingPrefix() + ".crt",
+		"--tls-private-key-file=" + servingPrefix() + ".key",
 	}
 	if s.Cluster.SecretsEncryption {
-		arguments = append(arguments, "--encryption-provider-config="+encryptionConfig)
+		arguments = append(arguments, "--encryption-provider-config="+encryptionConfig())
 	}
 	return append(arguments, agent.Flags(s.APIServerArgs)...)
 }
@@ -56,27 +57,27 @@ func managerArguments(s *config.Settings, several bool) []string {
 		"--bind-address=127.0.0.1",
 		"--cluster-cidr=" + s.Cluster.ClusterCIDR,
 		"--service-cluster-ip-range=" + s.Cluster.ServiceCIDR,
-		"--cluster-signing-kube-apiserver-client-cert-file=" + tls + "/client-ca.crt",
-		"--cluster-signing-kube-apiserver-client-key-file=" + tls + "/client-ca.key",
-		"--cluster-signing-kubelet-client-cert-file=" + tls + "/client-ca.crt",
-		"--cluster-signing-kubelet-client-key-file=" + tls + "/client-ca.key",
-		"--cluster-signing-kubelet-serving-cert-file=" + tls + "/server-ca.crt",
-		"--cluster-signing-kubelet-serving-key-file=" + tls + "/server-ca.key",
-		"--cluster-signing-legacy-unknown-cert-file=" + tls + "/server-ca.crt",
-		"--cluster-signing-legacy-unknown-key-file=" + tls + "/server-ca.key",
+		"--cluster-signing-kube-apiserver-client-cert-file=" + layout.TLS("client-ca.crt"),
+		"--cluster-signing-kube-apiserver-client-key-file=" + layout.TLS("client-ca.key"),
+		"--cluster-signing-kubelet-client-cert-file=" + layout.TLS("client-ca.crt"),
+		"--cluster-signing-kubelet-client-key-file=" + layout.TLS("client-ca.key"),
+		"--cluster-signing-kubelet-serving-cert-file=" + layout.TLS("server-ca.crt"),
+		"--cluster-signing-kubelet-serving-key-file=" + layout.TLS("server-ca.key"),
+		"--cluster-signing-legacy-unknown-cert-file=" + layout.TLS("server-ca.crt"),
+		"--cluster-signing-legacy-unknown-key-file=" + layout.TLS("server-ca.key"),
 		"--controllers=*,tokencleaner,-service-lb-controller,-node-route-controller,-cloud-node-lifecycle-controller",
 		"--profiling=false",
-		"--root-ca-file=" + tls + "/server-ca.crt",
-		"--service-account-private-key-file=" + tls + "/service.key",
+		"--root-ca-file=" + layout.TLS("server-ca.crt"),
+		"--service-account-private-key-file=" + layout.TLS("service.key"),
 		"--use-service-account-credentials=true",
 	}
-	arguments = append(arguments, controllerArguments(managerKubeconfig, several)...)
+	arguments = append(arguments, controllerArguments(managerKubeconfig(), several)...)
 	return append(arguments, agent.Flags(s.ManagerArgs)...)
 }
 
 func schedulerArguments(s *config.Settings, several bool) []string {
 	arguments := append([]string{"--bind-address=127.0.0.1", "--profiling=false"},
-		controllerArguments(schedulerKubeconfig, several)...)
+		controllerArguments(schedulerKubeconfig(), several)...)
 	return append(arguments, agent.Flags(s.SchedulerArgs)...)
 }
 

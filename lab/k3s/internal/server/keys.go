@@ -15,17 +15,13 @@ import (
 	"metalworks/lab/k3s/internal/pki"
 )
 
-const (
-	tls             = layout.TLSFolder
-	adminPrefix     = tls + "/client-admin"
-	servingPrefix   = tls + "/serving-kube-apiserver"
-	AdminKubeconfig = layout.CredFolder + "/admin.kubeconfig"
-
-	managerKubeconfig   = layout.CredFolder + "/controller.kubeconfig"
-	schedulerKubeconfig = layout.CredFolder + "/scheduler.kubeconfig"
-	encryptionConfig    = layout.CredFolder + "/encryption-config.json"
-	publicServiceKey    = tls + "/service.pub"
-)
+// Files of the control plane.
+func servingPrefix() string       { return layout.TLS("serving-kube-apiserver") }
+func publicServiceKey() string    { return layout.TLS("service.pub") }
+func adminKubeconfig() string     { return layout.Credentials("admin.kubeconfig") }
+func managerKubeconfig() string   { return layout.Credentials("controller.kubeconfig") }
+func schedulerKubeconfig() string { return layout.Credentials("scheduler.kubeconfig") }
+func encryptionConfig() string    { return layout.Credentials("encryption-config.json") }
 
 // authorities are the CAs, by the name of their files below the TLS folder.
 var authorities = map[string]string{
@@ -52,7 +48,7 @@ func sharedFiles(cluster config.Cluster) []string {
 func makeKeys(s *config.Settings) (map[string]*pki.CA, error) {
 	cas := map[string]*pki.CA{}
 	for name, title := range authorities {
-		ca, err := pki.LoadOrMakeCA(tls+"/"+name, title)
+		ca, err := pki.LoadOrMakeCA(layout.TLS(name), title)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +58,7 @@ func makeKeys(s *config.Settings) (map[string]*pki.CA, error) {
 		return nil, err
 	}
 	for _, leaf := range leaves(s) {
-		if err := cas[leaf.ca].Ensure(tls+"/"+leaf.file, leaf.subject); err != nil {
+		if err := cas[leaf.ca].Ensure(layout.TLS(leaf.file), leaf.subject); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +106,7 @@ func leaves(s *config.Settings) []leaf {
 
 // makeServiceKey makes the key that signs the tokens of service accounts, and its public half.
 func makeServiceKey() error {
-	key, err := pki.LoadOrMakeKey(tls + "/service.key")
+	key, err := pki.LoadOrMakeKey(layout.TLS("service.key"))
 	if err != nil {
 		return err
 	}
@@ -118,11 +114,11 @@ func makeServiceKey() error {
 	if err != nil {
 		return err
 	}
-	return pki.WriteFile(publicServiceKey, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
+	return pki.WriteFile(publicServiceKey(), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644)
 }
 
 func makeEncryptionConfig() error {
-	if _, err := os.Stat(encryptionConfig); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(encryptionConfig()); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	key := make([]byte, 32)
@@ -133,23 +129,23 @@ func makeEncryptionConfig() error {
  "resources": [{"resources": ["secrets"], "providers": [
   {"aescbc": {"keys": [{"name": "aescbckey", "secret": "%s"}]}}, {"identity": {}}]}]}
 `, base64.StdEncoding.EncodeToString(key))
-	return pki.WriteFile(encryptionConfig, content, 0o600)
+	return pki.WriteFile(encryptionConfig(), content, 0o600)
 }
 
 func writeKubeconfigs(s *config.Settings, ca []byte) error {
-	local := fmt.Sprintf("https://127.0.0.1:%d", layout.LocalPort)
+	local := fmt.Sprintf("https://127.0.0.1:%d", s.LocalPort)
 	for path, client := range map[string]string{
-		AdminKubeconfig:     adminPrefix,
-		managerKubeconfig:   tls + "/client-controller",
-		schedulerKubeconfig: tls + "/client-scheduler",
+		adminKubeconfig():     "client-admin",
+		managerKubeconfig():   "client-controller",
+		schedulerKubeconfig(): "client-scheduler",
 	} {
-		if err := pki.WriteKubeconfig(path, local, tls+"/server-ca.crt", client); err != nil {
+		if err := pki.WriteKubeconfig(path, local, layout.TLS("server-ca.crt"), layout.TLS(client)); err != nil {
 			return err
 		}
 	}
 	if err := os.MkdirAll("/etc/rancher/k3s", 0o755); err != nil {
 		return err
 	}
-	public := fmt.Sprintf("https://127.0.0.1:%d", layout.PublicPort)
-	return pki.WriteEmbeddedKubeconfig(layout.Kubeconfig, public, ca, adminPrefix, s.KubeconfigMod)
+	public := fmt.Sprintf("https://127.0.0.1:%d", s.PublicPort)
+	return pki.WriteEmbeddedKubeconfig(layout.Kubeconfig, public, ca, layout.TLS("client-admin"), s.KubeconfigMod)
 }

@@ -10,11 +10,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,6 +21,7 @@ import (
 	"metalworks/lab/k3s/internal/config"
 	"metalworks/lab/k3s/internal/deploy"
 	"metalworks/lab/k3s/internal/etcd"
+	"metalworks/lab/k3s/internal/join"
 	"metalworks/lab/k3s/internal/kube"
 	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/pki"
@@ -31,19 +30,17 @@ import (
 	"metalworks/lab/k3s/internal/token"
 )
 
-const (
-	clusteredFile = layout.ServerDir + "/db/clustered" // says that the datastore accepts more members
-	// The API would wait for a minute until all watches end; what it has to do (take its address out of the
-	// Endpoints) is done at once. etcd and containerd end within the time.
-	grace = 1500 * time.Millisecond
-)
+// The API would wait for a minute until all watches end; what it has to do (take its address out of the Endpoints) is
+// done at once. etcd and containerd end within the time.
+const grace = 1500 * time.Millisecond
 
 // launcher holds what the steps of a server's start hand to each other.
 type launcher struct {
 	settings  *config.Settings
 	children  *process.Group
 	secret    string
-	several   bool // more servers are possible
+	member    string // the name in the datastore
+	several   bool   // more servers are possible
 	authority map[string]*pki.CA
 	members   *etcd.Members
 	client    *kubernetes.Clientset
@@ -89,30 +86,33 @@ func (l *launcher) start(ctx context.Context) error {
 	}
 	go l.watchNodes(ctx)
 	go l.labelNode(ctx)
-	go deploy.Run(ctx, AdminKubeconfig, l.settings.Cluster)
+	go deploy.Run(ctx, adminKubeconfig(), l.settings)
 	return agent.Start(ctx, l.settings, cluster, l.children, nil)
 }
 
 // prepare settles token and keys; a server that joins asks another one for them, and its client is returned.
 func (l *launcher) prepare(ctx context.Context) (*supervisor.Client, error) {
-	if err := os.MkdirAll(layout.DataDir, 0o755); err != nil {
+	if err := os.MkdirAll(layout.Data(), 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	if l.member, err = etcd.MemberName(l.settings.NodeName); err != nil {
 		return nil, err
 	}
 	var joiner *supervisor.Client
 	if l.settings.Server != "" && !etcd.Exists() {
-		var err error
 		if joiner, err = l.bootstrap(ctx); err != nil {
 			return nil, err
 		}
 	}
-	var err error
 	if l.authority, err = makeKeys(l.settings); err != nil {
 		return nil, err
 	}
 	if err := l.settleToken(); err != nil {
 		return nil, err
 	}
-	return joiner, l.settleSeveral()
+	l.several = etcd.Embedded() || l.settings.ClusterInit || l.settings.Server != ""
+	return joiner, nil
 }
 
 // bootstrap receives the keys of the cluster from the server that the configuration names.
@@ -136,7 +136,7 @@ func (l *launcher) bootstrap(ctx context.Context) (*supervisor.Client, error) {
 		if !filepath.IsLocal(name) {
 			return nil, fmt.Errorf("the server sent a file outside of its folder: %s", name)
 		}
-		if err := pki.WriteFile(filepath.Join(layout.ServerDir, name), content, 0o600); err != nil {
+		if err := pki.WriteFile(layout.Server(name), content, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -156,7 +156,7 @@ func (l *launcher) settleToken() error {
 			return err
 		}
 	}
-	content, err := os.ReadFile(layout.TokenFile)
+	content, err := os.ReadFile(layout.TokenFile())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -164,7 +164,7 @@ func (l *launcher) settleToken() error {
 	switch {
 	case kept.Secret != "" && given.Secret != "" && kept.Secret != given.Secret && etcd.Exists():
 		return fmt.Errorf("the token of the configuration does not match the one this cluster was made with: "+
-			"write that of %s into the file that token-file names", layout.TokenFile)
+			"write that of %s into the file that token-file names", layout.TokenFile())
 	case given.Secret != "":
 		l.secret = given.Secret
 	case kept.Secret != "":
@@ -174,54 +174,60 @@ func (l *launcher) settleToken() error {
 			return err
 		}
 	}
-	for _, path := range []string{layout.TokenFile, layout.NodeTokenFile} {
-		if err := pki.WriteFile(path, []byte(token.Format(l.secret, ca)+"\n"), 0o600); err != nil {
+	if err := pki.WriteFile(layout.TokenFile(), []byte(token.Format(l.secret, ca)+"\n"), 0o600); err != nil {
+		return err
+	}
+	for _, name := range []string{"node-token", "agent-token"} {
+		if err := link(layout.TokenFile(), layout.Server(name)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settleSeveral remembers that the datastore accepts more members; once it does, it always does.
-func (l *launcher) settleSeveral() error {
-	_, err := os.Stat(clusteredFile)
-	l.several = err == nil || l.settings.ClusterInit || l.settings.Server != ""
-	if l.several && err != nil {
-		return pki.WriteFile(clusteredFile, nil, 0o600)
+// link makes path a symbolic link, in the place of whatever is there.
+func link(target, path string) error {
+	if found, err := os.Readlink(path); err == nil && found == target {
+		return nil
 	}
-	return nil
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	return os.Symlink(target, path)
 }
 
 func (l *launcher) startDatastore(ctx context.Context, joiner *supervisor.Client) error {
 	s := l.settings
-	name, err := etcd.MemberName(s.NodeName)
+	folder, err := etcd.Folder(l.several)
 	if err != nil {
 		return err
 	}
 	l.members = &etcd.Members{NodeExists: l.nodeExists}
 	if joiner == nil {
-		return l.children.Start("etcd", etcd.Arguments(name, s.NodeIP, etcd.Single(name, s.NodeIP), "new", l.several))
+		return l.children.Start("etcd", etcd.Arguments(
+			l.member, s.NodeIP, folder, etcd.Single(l.member, s.NodeIP), "new", l.several))
 	}
 	log.Printf("joining the datastore of %s", s.Server)
-	cluster, err := joiner.AddMember(ctx, supervisor.MemberRequest{
-		Node: s.NodeName, Member: name, PeerURL: etcd.PeerURL(s.NodeIP),
+	cluster, err := joiner.AddMember(ctx, join.MemberRequest{
+		Node: s.NodeName, Member: l.member, PeerURL: etcd.PeerURL(s.NodeIP),
 	})
 	if err != nil {
 		return err
 	}
-	if err := l.children.Start("etcd", etcd.Arguments(name, s.NodeIP, cluster, "existing", true)); err != nil {
+	if err := l.children.Start("etcd", etcd.Arguments(l.member, s.NodeIP, folder, cluster, "existing", true)); err != nil {
 		return err
 	}
-	return joiner.Promote(ctx, name)
+	return joiner.Promote(ctx, l.member)
 }
 
 func (l *launcher) startControlPlane(ctx context.Context) error {
 	s := l.settings
-	if err := l.children.Start("kube-apiserver", apiServerArguments(s)); err != nil {
+	publicPort := fmt.Sprintf("%s=%d", layout.PublicPortVariable, s.PublicPort)
+	if err := l.children.Start("kube-apiserver", apiServerArguments(s), publicPort); err != nil {
 		return err
 	}
 	var err error
-	if l.client, err = kube.Client(AdminKubeconfig); err != nil {
+	if l.client, err = kube.Client(adminKubeconfig()); err != nil {
 		return err
 	}
 	if err := l.serve(); err != nil {
@@ -241,11 +247,11 @@ func (l *launcher) startControlPlane(ctx context.Context) error {
 
 // serve opens the public port.
 func (l *launcher) serve() error {
-	certificate, err := cryptotls.LoadX509KeyPair(servingPrefix+".crt", servingPrefix+".key")
+	certificate, err := cryptotls.LoadX509KeyPair(servingPrefix()+".crt", servingPrefix()+".key")
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", layout.PublicPort))
+	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", l.settings.PublicPort))
 	if err != nil {
 		return fmt.Errorf("the port of the API is taken: %w", err)
 	}
@@ -259,7 +265,7 @@ func (l *launcher) serve() error {
 		Passwords: kube.Passwords{Client: l.client},
 		Datastore: l.members,
 	}
-	api := fmt.Sprintf("127.0.0.1:%d", layout.LocalPort)
+	api := fmt.Sprintf("127.0.0.1:%d", l.settings.LocalPort)
 	go supervisor.Serve(listener, certificate, l.answers.Handler(), api)
 	return nil
 }
@@ -274,17 +280,11 @@ func (l *launcher) nodeExists(ctx context.Context, name string) (bool, error) {
 
 // labelNode gives the node its roles, which a kubelet may not give itself.
 func (l *launcher) labelNode(ctx context.Context) {
-	labels := []string{`"node-role.kubernetes.io/control-plane":"true"`}
+	labels := map[string]string{"node-role.kubernetes.io/control-plane": "true"}
 	if l.several {
-		labels = append(labels, `"node-role.kubernetes.io/etcd":"true"`)
+		labels["node-role.kubernetes.io/etcd"] = "true"
 	}
-	patch := `{"metadata":{"labels":{` + strings.Join(labels, ",") + `}}}`
-	err := kube.Until(ctx, func(ctx context.Context) bool {
-		_, err := l.client.CoreV1().Nodes().Patch(
-			ctx, l.settings.NodeName, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-		return err == nil
-	})
-	if err != nil && ctx.Err() == nil {
+	if err := kube.LabelNode(ctx, l.client, l.settings.NodeName, labels); err != nil && ctx.Err() == nil {
 		log.Printf("labels of the node: %v", err)
 	}
 }

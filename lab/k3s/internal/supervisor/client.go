@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"metalworks/lab/k3s/internal/join"
 	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/relay"
 	"metalworks/lab/k3s/internal/token"
@@ -46,14 +47,14 @@ func (c *Client) Bootstrap(ctx context.Context, request BootstrapRequest) (Boots
 }
 
 // AddMember asks for a place in the datastore's cluster, and returns etcd's --initial-cluster.
-func (c *Client) AddMember(ctx context.Context, request MemberRequest) (string, error) {
+func (c *Client) AddMember(ctx context.Context, request join.MemberRequest) (string, error) {
 	reply, err := ask[MemberReply](ctx, c, pathMember, request)
 	return reply.InitialCluster, err
 }
 
 // Promote asks for a vote in the datastore's cluster, until it has caught up.
 func (c *Client) Promote(ctx context.Context, member string) error {
-	_, err := ask[struct{}](ctx, c, pathPromote, MemberRequest{Member: member})
+	_, err := ask[struct{}](ctx, c, pathPromote, join.MemberRequest{Member: member})
 	return err
 }
 
@@ -63,7 +64,7 @@ func ask[Out any](ctx context.Context, c *Client, path string, request any) (Out
 	for {
 		var reply Out
 		err := c.askOnce(ctx, path, request, &reply)
-		if err == nil || errors.As(err, &Refusal{}) {
+		if err == nil || errors.As(err, &join.Refusal{}) {
 			return reply, err
 		}
 		if text := err.Error(); text != last {
@@ -108,7 +109,7 @@ func (c *Client) askOnce(ctx context.Context, path string, request, reply any) e
 	case http.StatusOK:
 		return json.Unmarshal(content, reply)
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
-		return Refusal{fmt.Sprintf("the server at %s refuses: %s", c.address, strings.TrimSpace(string(content)))}
+		return join.Refusal{Reason: fmt.Sprintf("the server at %s refuses: %s", c.address, strings.TrimSpace(string(content)))}
 	}
 	return fmt.Errorf("%s: %s", answer.Status, strings.TrimSpace(string(content)))
 }
@@ -133,7 +134,7 @@ func (c *Client) connect(ctx context.Context) error {
 		return fmt.Errorf("no supervisor: %s", answer.Status)
 	}
 	if err := c.token.Check(ca); err != nil {
-		return Refusal{err.Error()}
+		return join.Refusal{Reason: err.Error()}
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {

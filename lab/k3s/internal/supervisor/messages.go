@@ -39,13 +39,6 @@ type BootstrapReply struct {
 	Files map[string][]byte
 }
 
-// MemberRequest asks for a place in the datastore's cluster.
-type MemberRequest struct {
-	Node    string
-	Member  string
-	PeerURL string
-}
-
 // MemberReply is etcd's --initial-cluster.
 type MemberReply struct {
 	InitialCluster string

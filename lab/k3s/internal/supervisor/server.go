@@ -9,18 +9,18 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"metalworks/lab/k3s/internal/config"
+	"metalworks/lab/k3s/internal/join"
 	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/pki"
 )
 
 // Datastore is the part of etcd that a joining server needs.
 type Datastore interface {
-	AddMember(ctx context.Context, request MemberRequest) (string, error)
+	AddMember(ctx context.Context, request join.MemberRequest) (string, error)
 	Promote(ctx context.Context, member string) error
 }
 
@@ -28,11 +28,6 @@ type Datastore interface {
 type NodePasswords interface {
 	Check(ctx context.Context, node, password string) error
 }
-
-// Refusal is an error that trying again will not mend.
-type Refusal struct{ Reason string }
-
-func (r Refusal) Error() string { return r.Reason }
 
 // Server answers nodes and servers that join.
 type Server struct {
@@ -74,7 +69,7 @@ func guarded[In, Out any](s *Server, users string, answer func(context.Context, 
 		if err != nil {
 			log.Printf("supervisor: %s %s: %v", r.RemoteAddr, r.URL.Path, err)
 			status := http.StatusServiceUnavailable
-			if errors.As(err, &Refusal{}) {
+			if errors.As(err, &join.Refusal{}) {
 				status = http.StatusForbidden
 			}
 			http.Error(w, err.Error(), status)
@@ -102,7 +97,7 @@ func (s *Server) Node(ctx context.Context, request NodeRequest) (NodeReply, erro
 		}
 		signed, err := ca.SignRequest(request.Requests[name], certificate)
 		if err != nil {
-			return NodeReply{}, Refusal{fmt.Sprintf("certificate request %s: %v", name, err)}
+			return NodeReply{}, join.Refusal{Reason: fmt.Sprintf("certificate request %s: %v", name, err)}
 		}
 		reply.Certificates[name] = signed
 	}
@@ -123,16 +118,16 @@ func NodeCertificates(node, ip string) map[string]pki.Subject {
 
 func (s *Server) bootstrap(_ context.Context, request BootstrapRequest) (BootstrapReply, error) {
 	if !s.Clustered {
-		return BootstrapReply{}, Refusal{"this server runs alone: only a first server with cluster-init: true " +
+		return BootstrapReply{}, join.Refusal{Reason: "this server runs alone: only a first server with cluster-init: true " +
 			"accepts more servers; write it into its configuration and restart it"}
 	}
 	if differences := s.Cluster.Differences(request.Cluster); len(differences) > 0 {
-		return BootstrapReply{}, Refusal{"critical configuration value mismatch between servers: " +
+		return BootstrapReply{}, join.Refusal{Reason: "critical configuration value mismatch between servers: " +
 			strings.Join(differences, "; ") + ". Write the cluster's values into this server's configuration"}
 	}
 	reply := BootstrapReply{Files: map[string][]byte{}}
 	for _, name := range s.Shared {
-		content, err := os.ReadFile(filepath.Join(layout.ServerDir, name))
+		content, err := os.ReadFile(layout.Server(name))
 		if err != nil {
 			return BootstrapReply{}, err
 		}
@@ -141,11 +136,11 @@ func (s *Server) bootstrap(_ context.Context, request BootstrapRequest) (Bootstr
 	return reply, nil
 }
 
-func (s *Server) addMember(ctx context.Context, request MemberRequest) (MemberReply, error) {
+func (s *Server) addMember(ctx context.Context, request join.MemberRequest) (MemberReply, error) {
 	members, err := s.Datastore.AddMember(ctx, request)
 	return MemberReply{InitialCluster: members}, err
 }
 
-func (s *Server) promote(ctx context.Context, request MemberRequest) (struct{}, error) {
+func (s *Server) promote(ctx context.Context, request join.MemberRequest) (struct{}, error) {
 	return struct{}{}, s.Datastore.Promote(ctx, request.Member)
 }

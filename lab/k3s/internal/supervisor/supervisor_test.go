@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"metalworks/lab/k3s/internal/config"
+	"metalworks/lab/k3s/internal/join"
 	"metalworks/lab/k3s/internal/pki"
 	"metalworks/lab/k3s/internal/token"
 )
@@ -20,7 +21,7 @@ type passwords map[string]string
 
 func (p passwords) Check(_ context.Context, node, password string) error {
 	if known, found := p[node]; found && known != password {
-		return Refusal{"Node password rejected"}
+		return join.Refusal{Reason: "Node password rejected"}
 	}
 	p[node] = password
 	return nil
@@ -110,7 +111,7 @@ func TestJoining(t *testing.T) {
 				}
 				return
 			}
-			if !errors.As(err, &Refusal{}) || !strings.Contains(err.Error(), c.refused) {
+			if !errors.As(err, &join.Refusal{}) || !strings.Contains(err.Error(), c.refused) {
 				t.Fatalf("wanted a refusal with %q, found %v", c.refused, err)
 			}
 		})
