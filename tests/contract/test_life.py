@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from tests.support.waiting import wait_for
 
-from .conftest import Cluster, Machine
+from .conftest import CONFIG, TRIED, Cluster, Machine
 
 
 @pytest.fixture(params=["server", "agent"])
@@ -68,10 +69,10 @@ JOINS = {
     "another secret": ("agent", {"token": "another-secret"}, "not authorized"),
     "the token of another cluster": ("agent", {"token": "K10" + "0" * 64 + "::server:secret"}, "CA hash"),
     "a name that is taken": ("agent", {"node-name": "{server}"}, "Node password rejected"),
-    "a second server of a cluster with one": (
+    "a server of another network, or of a cluster with one": (
         "server",
         {"disable": ["traefik", "servicelb"], "flannel-backend": "host-gw", "cluster-cidr": "10.99.0.0/16"},
-        "cluster-init|critical configuration",
+        "cluster-init|critical configuration|etcd disabled",
     ),
 }
 
@@ -80,9 +81,10 @@ JOINS = {
 def test_a_join_is_refused(
     server: Machine, agent: Machine, role: str, settings: dict[str, object], told: str
 ) -> None:
-    config = agent.yaml("/etc/rancher/k3s/config.yaml")
+    config = agent.config
     token = config.get("token") or agent.read(config["token-file"]).strip()
     joining = {"server": config["server"], "token": token, "node-name": agent.node, **settings}
+    joining["data-dir"] = TRIED
     joining["node-name"] = str(joining["node-name"]).format(server=server.node)
     if "node-ip" in config:
         joining["node-ip"] = config["node-ip"]
@@ -94,10 +96,9 @@ def test_a_join_is_refused(
         said += agent.read("/tmp/contract.log")
         assert any(part in said for part in told.split("|")), said[-2000:]
     finally:
-        agent.run("rm -f /tmp/contract.yaml /tmp/contract.log")
+        agent.run(f"rm -rf /tmp/contract.yaml /tmp/contract.log {TRIED}")
         agent.start()
     wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")
-    agent.run("test ! -e /var/lib/rancher/k3s/server/db")
 
 
 def test_a_deleted_node_may_come_back_as_another_machine(server: Machine, agent: Machine) -> None:
@@ -111,3 +112,73 @@ def test_a_deleted_node_may_come_back_as_another_machine(server: Machine, agent:
     finally:
         agent.start()
     wait_for(lambda: ready(server, agent.node), f"{agent.node} is not Ready")
+
+
+DROP_IN = """\
+no-such-key: [a, b]
+snapshotter: [native, overlayfs]
+node-label+: [contract.test/patched=yes]
+node-taint+: ["contract.test/late=yes:PreferNoSchedule"]
+"""
+
+
+@pytest.fixture(scope="module")
+def restarted(server: Machine, agent: Machine) -> Iterator[str]:
+    """Restart an agent with one more file beside its configuration; return what it said."""
+    path = f"{CONFIG}.d/zz-contract.YML"
+    agent.write(path, DROP_IN)
+    try:
+        yield agent.restart()
+    finally:
+        agent.run(f"rm -f {path}")
+        agent.restart()
+        server.run(f"k3s kubectl label node {agent.node} contract.test/patched-")
+
+
+def test_a_key_that_k3s_does_not_have_is_skipped_with_a_warning(restarted: str) -> None:
+    assert "Unknown flag --no-such-key found in config.yaml, skipping" in restarted
+
+
+def test_the_last_of_several_values_counts(restarted: str, agent: Machine) -> None:
+    assert agent.answer("systemctl is-active k3s-agent").rc == 0, restarted[-2000:]
+    assert "overlayfs" in agent.read(f"{agent.data}/agent/etc/containerd/config.toml")
+
+
+def test_labels_count_at_every_start_and_taints_at_registration(
+    restarted: str, server: Machine, agent: Machine
+) -> None:
+    def node() -> dict[str, dict[str, object]]:
+        shown: dict[str, dict[str, object]] = json.loads(
+            server.run(f"k3s kubectl get node {agent.node} -o json")
+        )
+        return shown
+
+    def labelled() -> bool:
+        labels = node()["metadata"]["labels"]
+        return isinstance(labels, dict) and labels.get("contract.test/patched") == "yes"
+
+    wait_for(labelled, "the label of the configuration is not on the node", 30)
+    assert "contract.test/late" not in json.dumps(node()["spec"])
+
+
+def test_archives_are_imported_at_every_start_unless_a_cache_lies_beside_them(
+    restarted: str, agent: Machine
+) -> None:
+    folder = f"{agent.data}/agent/images"
+    if not any(".tar" in name for name in agent.run(f"ls {folder} 2>/dev/null || true").split()):
+        pytest.skip("this node was given no archive")
+    cache = f"{folder}/.cache.json"
+    cached = agent.answer(f"test -e {cache}").rc == 0
+    assert ("Imported images from" in restarted) is not cached
+    if cached:
+        return
+    agent.run(f"touch {cache}")
+    try:
+        assert "Imported images from" in agent.restart()
+        assert "Imported images from" not in agent.restart()
+        assert {tuple(sorted(each)) for each in json.loads(agent.read(cache)).values()} == {
+            ("images", "modTime", "size")
+        }
+        assert "io.cri-containerd.pinned=pinned" in agent.run("k3s ctr images ls")
+    finally:
+        agent.run(f"rm -f {cache}")

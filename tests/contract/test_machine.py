@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from .conftest import Machine
+from .conftest import TRIED, Machine
 
 
 @pytest.fixture(scope="module", params=["server", "agent"])
@@ -26,19 +26,24 @@ def test_the_unit_is_ready_by_notification_and_leaves_pods_alone(machine: Machin
     assert set(shown.split()) == {"Type=notify", "KillMode=process", "Delegate=yes", "ActiveState=active"}
 
 
+@pytest.mark.stand_in  # k3s finds such faults later, when a server runs beside the node that is there
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("cluster-cird: 10.0.0.0/16", "cluster-cird"),
-        ("write-kubeconfig-mode: [1, 2]", "write-kubeconfig-mode"),
+        ("etcd-s3: true", "etcd-s3: k3s has this key, but the stand-in does not honour it"),
         ("cluster-cidr: 10.43.0.0/16", "overlap"),
+        ("cluster-init: perhaps", "not true or false"),
         ("flannel-iface: no-such-card", "no-such-card"),
     ],
 )
 def test_a_wrong_configuration_is_refused_by_name(machine: Machine, written: str, told: str) -> None:
-    machine.write("/tmp/contract.yaml", f"disable: [traefik, servicelb]\n{written}\n")
-    said = machine.run("timeout 20 k3s server --config /tmp/contract.yaml", fails=True)
-    assert told in said
+    machine.write("/tmp/contract.yaml", f"data-dir: {TRIED}\ndisable: [traefik, servicelb]\n{written}\n")
+    try:
+        said = machine.run("timeout 20 k3s server --config /tmp/contract.yaml", fails=True)
+        assert told in said
+        machine.run(f"test ! -e {TRIED}")
+    finally:
+        machine.run(f"rm -rf /tmp/contract.yaml {TRIED}")
 
 
 def test_ctr_speaks_to_the_containerd_of_the_pods(machine: Machine) -> None:
@@ -48,8 +53,11 @@ def test_ctr_speaks_to_the_containerd_of_the_pods(machine: Machine) -> None:
 
 
 def test_images_of_the_archive_are_pinned(machine: Machine) -> None:
+    archives = machine.run(f"ls {machine.data}/agent/images 2>/dev/null || true").split()
+    if not any(".tar" in name for name in archives):
+        pytest.skip("this node was given no archive")
     rows = machine.run("k3s ctr images ls").splitlines()[1:]
-    delivered = [row for row in rows if "/lab/" in row.split()[0]]
+    delivered = [row for row in rows if "io.cattle.k3s.pinned=pinned" in row]
     assert delivered
     assert [row.split()[0] for row in delivered if "io.cri-containerd.pinned=pinned" not in row] == []
 

@@ -26,12 +26,12 @@ def test_every_server_is_a_member_of_the_datastore(three: list[Machine]) -> None
     ]
     assert sorted(members) == sorted(each.node for each in three)
     for machine in three:
-        machine.run("test -d /var/lib/rancher/k3s/server/db/etcd")
+        machine.run(f"test -d {machine.data}/server/db/etcd/member/wal")
 
 
 def test_all_servers_have_one_token_and_one_ca(three: list[Machine]) -> None:
-    files = "/var/lib/rancher/k3s/server/token /var/lib/rancher/k3s/server/tls/server-ca.crt"
-    assert len({machine.run(f"sha256sum {files}") for machine in three}) == 1
+    files = "server/token server/tls/server-ca.crt"
+    assert len({machine.run(f"cd {machine.data} && sha256sum {files}") for machine in three}) == 1
 
 
 def test_a_joined_server_needs_the_first_no_more(three: list[Machine]) -> None:
