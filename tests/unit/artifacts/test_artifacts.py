@@ -47,7 +47,7 @@ def test_without_a_catalogue_the_folder_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     catalogue = read_catalogue(ROOT / "artifacts.yml")
-    with pytest.raises(CatalogueError, match=r"artifacts\.yml knows k3s, k3s-airgap-images"):
+    with pytest.raises(CatalogueError, match=r"artifacts\.yml knows k3s, k3s-previous, k3s-airgap-images"):
         look_up(catalogue, "k4s")
 
 
