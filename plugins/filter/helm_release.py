@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,15 +15,12 @@ def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[st
     Helm compares only the versions of charts. With the checksum, a changed chart of the same version is a
     change, too.
     """
-    merged = copy.deepcopy(dict(values))
     if not place or not checksum:
-        return merged
-    *way, last = place.split(".")
-    inner = merged
-    for key in way:
-        inner = inner.setdefault(key, {})
-    inner[last] = checksum
-    return merged
+        return dict(values)
+    # Values are not deep-copied: they may be templates that Ansible resolves when they are read, and a deep
+    # copy of such a container would copy Ansible's plugin loader with it.
+    key, _, rest = place.partition(".")
+    return {**values, key: helm_values(values.get(key) or {}, rest, checksum) if rest else checksum}
 
 
 def scrub(text: str, secrets: Mapping[str, str]) -> str:

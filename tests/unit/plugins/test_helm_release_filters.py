@@ -6,6 +6,8 @@ import base64
 import json
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from plugins.filter.helm_release import FilterModule
 
 FILTERS = FilterModule().filters()
@@ -50,3 +52,14 @@ def test_the_checksum_goes_beside_other_values() -> None:
 @pytest.mark.parametrize(("place", "checksum"), [("", "ab12"), ("custom.chart", "")])
 def test_without_a_place_or_a_checksum_the_values_stay(place: str, checksum: str) -> None:
     assert FILTERS["helm_values"]({"hub": {}}, place, checksum) == {"hub": {}}
+
+
+def test_values_that_are_templates_can_still_be_resolved() -> None:
+    """Ansible hands over containers that resolve their templates when they are read."""
+    variables = {
+        "given": trust_as_template("{{ inner }}"),
+        "inner": {"hub": {"image": trust_as_template("{{ 'a' | upper }}")}},
+    }
+    templar = Templar(loader=DataLoader(), variables=variables)
+    template = trust_as_template("{{ given | combine({}) | helm_values('custom.chart', 'ab12') }}")
+    assert templar.template(template) == {"hub": {"image": "A"}, "custom": {"chart": "ab12"}}
