@@ -61,5 +61,5 @@ def test_values_that_are_templates_can_still_be_resolved() -> None:
         "inner": {"hub": {"image": trust_as_template("{{ 'a' | upper }}")}},
     }
     templar = Templar(loader=DataLoader(), variables=variables)
-    template = trust_as_template("{{ given | combine({}) | helm_values('custom.chart', 'ab12') }}")
+    template = trust_as_template("{{ given | helm_values('custom.chart', 'ab12') }}")
     assert templar.template(template) == {"hub": {"image": "A"}, "custom": {"chart": "ab12"}}
