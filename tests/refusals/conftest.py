@@ -9,6 +9,8 @@ import pytest
 from playing import SHARED, Machine, play
 
 
+# First: xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of the same machines in one process; the others may run beside them."""
     for item in items:
