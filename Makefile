@@ -62,7 +62,7 @@ test-upstream: artifacts ## The chart by repository, file and folder, through he
 	@pytest tests/upstream
 
 test-refusals: artifacts ## What must be refused, each with its message
-	@pytest tests/refusals --numprocesses auto --dist loadgroup
+	@pytest tests/refusals --numprocesses 2 --dist loadfile
 
 test-molecule: artifacts ## One scenario per role, two at a time; some of them: SCENARIOS="k3s_server node"
 	@python tests/scenarios.py $(SCENARIOS)

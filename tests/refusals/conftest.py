@@ -9,17 +9,6 @@ import pytest
 from playing import SHARED, Machine, play
 
 
-# First: xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the same machines in one process; the others may run beside them."""
-    for item in items:
-        if item.path.name == "test_multipass.py":
-            item.add_marker(pytest.mark.xdist_group("multipass"))
-        elif "machines" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("machines"))
-
-
 @pytest.fixture(scope="session")
 def inventory() -> Path:
     return SHARED / "inventory" / "two_machines.yml"

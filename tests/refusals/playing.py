@@ -13,11 +13,14 @@ from tests.support.playbooks import Outcome
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "molecule" / "shared"
 # Machines of their own, so that no scenario and no lab is in the way; by another name, no second run.
-NAME = os.environ.get("METALWORKS_REFUSALS", "refusals")
+# Each process of a run has machines of its own, too.
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+NAME = os.environ.get("METALWORKS_REFUSALS", "refusals") + (f"-{PROCESS}" if PROCESS else "")
+NETWORKS = os.environ.get("METALWORKS_REFUSALS_NETWORK", "172.30.10 172.30.20").split()
 ENVIRONMENT = {
     **os.environ,
     "METALWORKS_MOLECULE": NAME,
-    "METALWORKS_MOLECULE_NETWORK": os.environ.get("METALWORKS_REFUSALS_NETWORK", "172.30.10"),
+    "METALWORKS_MOLECULE_NETWORK": NETWORKS[PROCESS],
     "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
 }
 
