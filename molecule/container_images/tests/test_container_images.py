@@ -8,6 +8,7 @@ import pytest
 import testinfra
 from tests.support.scenario import run_pod
 
+testinfra_hosts = ["ansible://k3s_cluster"]  # the inventory lists localhost, too
 NODES = ("server-1", "agent-1")
 NAMESPACE = "container-images"
 IMAGES = ("metalworks.local/proxy:5.3.0-", "metalworks.local/greeter:2-")
