@@ -87,10 +87,14 @@ def node_image() -> str:
     return done.stdout.split()[-1]
 
 
+def network_exists() -> bool:
+    """Tell whether the network exists. Somebody may have removed it together with the containers."""
+    return bool(docker("network", "ls", "--quiet", "--filter", f"name=^{network()}$").strip())
+
+
 def make_network() -> None:
     """Make the instances' network if it does not exist yet."""
-    found = docker("network", "ls", "--quiet", "--filter", f"name=^{network()}$")
-    if not found.strip():
+    if not network_exists():
         docker("network", "create", "--subnet", SUBNET, "--label", f"{LABEL}={service_name()}", network())
 
 
@@ -167,7 +171,8 @@ def remove(name: str) -> None:
 
 def remove_network() -> None:
     """Remove the network, which no instance uses any more."""
-    docker("network", "rm", network())
+    if network_exists():
+        docker("network", "rm", network())
 
 
 def inside(name: str, script: str) -> None:

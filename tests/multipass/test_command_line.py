@@ -185,6 +185,18 @@ def test_failed_command_of_cloud_init_is_told() -> None:
     assert "does not exist" in refused("info", name)[1]
 
 
+@pytest.mark.skipif(str(STAND_IN) != COMMAND, reason="The real multipass uses no containers of Docker.")
+def test_instance_whose_container_and_network_are_gone_can_be_purged() -> None:
+    service = {"METALWORKS_MULTIPASS": "contract-gone", "METALWORKS_MULTIPASS_SUBNET": "172.30.23.0/24"}
+    gone = {**os.environ, **service}
+    subprocess.run([COMMAND, "launch", "--name", "gone", "24.04"], env=gone, check=True)
+    subprocess.run(["docker", "rm", "--force", "contract-gone-gone"], check=True)
+    subprocess.run(["docker", "network", "rm", "metalworks-contract-gone"], check=True)
+    subprocess.run([COMMAND, "delete", "--purge", "gone"], env=gone, check=True)
+    listed = subprocess.run([COMMAND, "list", "--format", "json"], env=gone, capture_output=True, check=True)
+    assert json.loads(listed.stdout) == {"list": []}
+
+
 def test_key_that_cloud_init_does_not_know_is_named() -> None:
     name = f"contract-{uuid.uuid4().hex[:6]}"
     try:
