@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT / "molecule" / "shared"
 LOGS = Path(os.environ.get("METALWORKS_TEST_OUTPUT", ROOT / "test-output")) / "molecule"
 CLUSTER = SHARED / "inventory" / "cluster.yml"
+KEEP = "METALWORKS_MOLECULE_KEEP_CLUSTER"  # the variable that lets a scenario leave the cluster to the next
 
 NAME = os.environ.get("METALWORKS_MOLECULE", "molecule")
 # The network of each lane; the shared cluster has one of its own.
@@ -150,7 +151,7 @@ def lane_environment(number: int) -> dict[str, str]:
         "METALWORKS_MOLECULE": NAME if number == 0 else f"{NAME}-{number + 1}",
         "METALWORKS_MOLECULE_NETWORK": NETWORKS[number],
         "METALWORKS_MOLECULE_CLUSTER": os.environ.get("METALWORKS_MOLECULE_CLUSTER", f"{NAME}-cluster"),
-        "METALWORKS_MOLECULE_KEEP_CLUSTER": "yes",
+        KEEP: "yes",
         "ANSIBLE_FORCE_COLOR": "0",
     }
 
@@ -199,9 +200,9 @@ def destroy(scenario: str, environment: dict[str, str]) -> None:
 def remove_cluster() -> bool:
     """Remove the shared cluster; whether that went well."""
     done = subprocess.run(
-        ["ansible-playbook", "--inventory", CLUSTER, SHARED / "remove_cluster.yml"],
+        ["ansible-playbook", "--inventory", CLUSTER, SHARED / "leave_cluster.yml"],
         cwd=ROOT,
-        env=lane_environment(0),
+        env={**lane_environment(0), KEEP: ""},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -27,7 +27,7 @@ for line in $(seq 200); do echo "the removal, line $line"; done
 exit 1
 """
 ANSIBLE = """#!/bin/sh
-echo "playbook ${3##*/}" >>"$CALLS"
+echo "playbook ${3##*/}, kept: ${METALWORKS_MOLECULE_KEEP_CLUSTER:-no}" >>"$CALLS"
 """
 # Two that share the cluster, and two that do not.
 SHARING, ALONE = ["jupyterhub", "kubeconfig"], ["node", "preflight"]
@@ -80,7 +80,7 @@ def test_scenarios_that_share_the_cluster_run_one_after_the_other(start: Start, 
     assert run.returncode == 0, said
     assert "4 passed, 0 failed" in said
     lines = calls.read_text().splitlines()
-    assert lines[0] == lines[-1] == "playbook remove_cluster.yml"
+    assert lines[0] == lines[-1] == "playbook leave_cluster.yml, kept: no"
     named = [line.split()[:3] for line in lines if any(name in line for name in SHARING)]
     assert named == [[when, "test", name] for name in SHARING for when in ("begin", "end")]
     assert {tuple(line.split()[3:]) for line in lines if line.startswith("begin")} == {
@@ -104,7 +104,7 @@ def test_a_failure_is_told_and_the_others_go_on(start: Start, calls: Path) -> No
     assert "the removal, line 200" not in said
     assert "3 passed, 1 failed" in said
     assert "Failed: jupyterhub" in said
-    assert calls.read_text().splitlines()[-1] == "playbook remove_cluster.yml"
+    assert calls.read_text().splitlines()[-1] == "playbook leave_cluster.yml, kept: no"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -116,4 +116,4 @@ def test_an_interrupted_run_leaves_nothing(start: Start, calls: Path, how: signa
     assert run.returncode == 130, said
     lines = calls.read_text().splitlines()
     assert "end destroy kubeconfig" in lines
-    assert lines[-1] == "playbook remove_cluster.yml"
+    assert lines[-1] == "playbook leave_cluster.yml, kept: no"
