@@ -12,12 +12,8 @@ description:
   - An image keeps its layers and its digest. C(metalworks.local/hub:1) becomes C(ADDRESS/REPOSITORY/hub:1).
   - Runs on the operator's computer, which needs C(skopeo) 1.6 or newer.
 author: Metalworks
+extends_documentation_fragment: [image_records]
 options:
-  images:
-    description: The records of the images, as M(image_build) and M(artifact) return them.
-    type: list
-    elements: path
-    required: true
   address:
     description: >-
       The registry's host and port. It must speak TLS, unless it is on this computer (V(localhost:5000)).
