@@ -109,7 +109,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 
 def _version(platform: Platform) -> str:
     """Return the version of k3s that the first machine gets."""
-    name = next((value for _, value in platform.on_machines("k3s_binary_artifact")), "k3s")
+    _, name = platform.on_machines("k3s_binary_artifact")[0]
     entry = platform.catalogue.get(str(name)) or {}
     chosen = entry.get(platform.source) or entry.get("upstream") or {}
     return str(chosen.get("version", ""))
