@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 from ansible.module_utils.metalworks.rules.judge import judge
-from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform, UnusableValue
+from ansible.module_utils.metalworks.rules.platform import LOCALHOST, PROGRAMS, Platform, UnusableValue
 
 ROLES = ("roles", "lab/roles")
 
@@ -58,6 +59,7 @@ class ActionModule(ActionBase):
             specs=read_specs(),
             entries=read_entries(),
             routes=read_routes(),
+            missing_programs=[name for name in PROGRAMS if not shutil.which(name)],
         )
 
     def _defaults(self) -> dict[str, Any]:

@@ -12,24 +12,11 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.images.names import for_pods
-from ansible.module_utils.metalworks.images.parts import artifacts_of
+from ansible.module_utils.metalworks.images.parts import built_images, platform_images
 
 Image = Mapping[str, Any]
 
 DEFAULT_REPOSITORY = "metalworks"
-
-
-def platform_images(notebooks: Iterable[Image], parts: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the images that the parts of the platform need, in the form of container_images_list."""
-    parts = list(parts)
-    programs = [{"name": name, "artifact": artifact} for name, artifact in artifacts_of(parts).items()]
-    offered = [{"name": each["slug"], **each["image"]} for each in notebooks if "jupyterhub" in parts]
-    return programs + offered
-
-
-def built_images(images: Iterable[Image], source: str) -> list[str]:
-    """Return the names of the images that are built on this computer if artifacts come from `source`."""
-    return [each["name"] for each in images if "context" in each or source != "upstream"]
 
 
 def image_problems(images: Iterable[Image]) -> list[str]:

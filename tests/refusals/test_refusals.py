@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from playing import ROOT, Machine, play
+from playing import ENVIRONMENT, ROOT, Machine, play
 from tests.support.artifacts import built_path
 from tests.support.merging import merged
 from tests.support.waiting import wait_for
@@ -75,6 +76,20 @@ def test_a_rule_that_is_left_out_is_named_at_each_run(tmp_path: Path) -> None:
     outcome = play(PLAYBOOKS / "check_inventory.yml", path)
     assert outcome.code == 0, outcome.said
     assert "The inventory is not judged by the rules number_of_servers (preflight_skip)." in outcome.said
+
+
+def test_programs_that_this_computer_lacks_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    ansible = shutil.which("ansible-playbook")
+    assert ansible
+    (programs / "ansible-playbook").symlink_to(ansible)
+    path = written(tmp_path, {"vars": {"metalworks_registry": {"address": "registry.example:5000"}}})
+    monkeypatch.setitem(ENVIRONMENT, "PATH", str(programs))
+    outcome = play(PLAYBOOKS / "check_inventory.yml", path)
+    assert outcome.code == 2, outcome.said
+    for part in ("apt-get install docker.io", "apt-get install skopeo"):
+        assert part in outcome.said
 
 
 def test_refusal_shows_no_secret(tmp_path: Path) -> None:

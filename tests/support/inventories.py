@@ -35,6 +35,7 @@ def platform(
     variables: dict[str, Any],
     members: list[str] | None = None,
     routes: list[str] | None = None,
+    missing_programs: list[str] | None = None,
 ) -> Platform:
     """The platform of an inventory: {group: {host: variables}}, and the variables of all hosts.
 
@@ -56,4 +57,5 @@ def platform(
         specs=specs(),
         entries=entries(),
         routes=routes or [],
+        missing_programs=missing_programs or [],
     )

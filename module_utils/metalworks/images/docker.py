@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+NOT_INSTALLED = "docker is not installed on this computer. On Debian and Ubuntu: apt-get install docker.io"
+
 
 class DockerError(RuntimeError):
     """Docker failed or is missing; the message says what to do."""
@@ -20,7 +22,7 @@ def docker(*arguments: str, client: str = "docker") -> str:
     try:
         done = subprocess.run([client, *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise DockerError("docker is not installed. On Debian: apt-get install docker.io") from error
+        raise DockerError(NOT_INSTALLED) from error
     if done.returncode != 0:
         raise DockerError(f"docker {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -25,6 +25,10 @@ from ..common.files import write_atomically
 from .oci import BlobStore, write_layout
 from .record import Record
 
+NOT_INSTALLED = (
+    "images are pushed by skopeo, which is not installed on this computer. On Debian and Ubuntu: "
+    "apt-get install skopeo; on macOS: brew install skopeo"
+)
 RETRIES = 2  # of a copy whose connection broke; skopeo does not retry what the registry refused
 ASK_SECONDS = 60
 SLOWEST_BYTES_PER_SECOND = 50_000  # a slower copy is taken for a dead one
@@ -136,10 +140,7 @@ class Registry:
                 command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, check=False
             )
         except FileNotFoundError as error:
-            raise RegistryError(
-                "images are pushed by skopeo, which is not installed on this computer. On Debian and Ubuntu: "
-                "apt-get install skopeo; on macOS: brew install skopeo"
-            ) from error
+            raise RegistryError(NOT_INSTALLED) from error
         if b"unknown flag: --preserve-digests" in done.stderr:
             raise RegistryError(
                 "this computer's skopeo is too old to keep digests: install skopeo 1.6 or newer"

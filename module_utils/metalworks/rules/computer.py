@@ -1,10 +1,12 @@
-"""Can the end of the run do on this computer what it has to? It is tried before anything changes."""
+"""Rules for this computer: what a run does here at its end must be possible before anything changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ..images import docker, registry
 from ..kubernetes.kubeconfig import write_problem
+from .notebooks import built_here
 from .platform import Platform
 
 
@@ -18,4 +20,13 @@ def kubeconfig_file(platform: Platform) -> Iterator[str]:
         yield f"metalworks_kubeconfig: {problem}"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (kubeconfig_file,)
+def programs(platform: Platform) -> Iterator[str]:
+    """Refuse an inventory that needs a program which this computer lacks."""
+    built = bool(built_here(platform))
+    if "docker" in platform.missing_programs and (built or platform.kind == "lab"):
+        yield docker.NOT_INSTALLED
+    if "skopeo" in platform.missing_programs and built and platform.values["metalworks_registry"]:
+        yield registry.NOT_INSTALLED
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (kubeconfig_file, programs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..common.kubernetes_names import is_label
 from ..common.suggestions import did_you_mean
-from ..images.parts import artifacts_of
+from ..images.parts import built_images, platform_images
 from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
 from .platform import Platform
 
@@ -20,7 +20,7 @@ Choice = Mapping[str, Any]
 
 def choices(platform: Platform) -> Iterator[str]:
     """Refuse an empty offer, two choices with the same name, and more than one default."""
-    taken = artifacts_of(platform.values["metalworks_parts"])
+    taken = {image["name"] for image in platform_images([], platform.values["metalworks_parts"])}
     for variable, found in _choices(platform):
         if not found:
             yield f"{variable} is empty, so that nobody could start a server: write at least one choice"
@@ -89,13 +89,7 @@ def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
     """Refuse images that are built here for an existing cluster without a registry."""
     if platform.kind != "existing" or platform.values["metalworks_registry"]:
         return
-    offered = platform.values["metalworks_notebooks"]
-    built = [
-        _name(LISTS[0], choice)
-        for choice in offered
-        if platform.source == "build" or "context" in _image(choice)
-    ]
-    built += artifacts_of(platform.values["metalworks_parts"]) if platform.source == "build" else []
+    built = built_here(platform)
     if built:
         yield (
             f"images are built here ({', '.join(built)}), and only a registry brings them to this cluster: "
@@ -113,6 +107,14 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 PART = "jupyterhub"
 
 
+def built_here(platform: Platform) -> list[str]:
+    """Return the names of the images that are built on this computer; those without an origin are not."""
+    offered = [
+        each for each in platform.values["metalworks_notebooks"] if isinstance(each.get("image"), Mapping)
+    ]
+    return built_images(platform_images(offered, platform.values["metalworks_parts"]), platform.source)
+
+
 def _choices(platform: Platform) -> Iterator[tuple[str, list[Choice]]]:
     """Return all choices with the variables that hold them: metalworks_notebooks and jupyterhub_profiles."""
     for variable in LISTS:
@@ -123,11 +125,6 @@ def _choices(platform: Platform) -> Iterator[tuple[str, list[Choice]]]:
 def _name(variable: str, choice: Choice) -> str:
     """Return the name of a choice for messages: its slug, or the name that users read."""
     return str(choice.get("slug" if variable == LISTS[0] else "display_name", ""))
-
-
-def _image(choice: Choice) -> Mapping[str, Any]:
-    image = choice.get("image")
-    return image if isinstance(image, Mapping) else {}
 
 
 def _number(value: Any) -> float | None:

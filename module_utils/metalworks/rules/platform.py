@@ -17,6 +17,8 @@ from ansible.module_utils.metalworks.k3s.wanted import WantedCluster, WantedNode
 LOCALHOST = "localhost"
 # Kinds of machines that strangers may reach, so that weak passwords are refused.
 REAL = ("metal", "existing")
+# What some inventories need on the operator's computer.
+PROGRAMS = ("docker", "skopeo")
 
 Variables = Mapping[str, Any]
 
@@ -73,6 +75,8 @@ class Platform:
     entries: Mapping[str, Any] = field(default_factory=dict)
     # The IPv4 networks to which the operator's computer has a route.
     routes: Sequence[str] = ()
+    # Those of PROGRAMS that the operator's computer lacks.
+    missing_programs: Sequence[str] = ()
 
     @property
     def kind(self) -> str:

@@ -38,7 +38,8 @@ def tables() -> list[Any]:
 def described(case: dict[str, Any]) -> Platform:
     """The right inventory of this file with the case's changes in it."""
     hosts, variables = merged(HOSTS, case.get("hosts", {})), merged(VARIABLES, case.get("vars", {}))
-    return platform(hosts, variables, members=case.get("members"), routes=case.get("routes"))
+    facts = {name: case[name] for name in ("members", "routes", "missing_programs") if name in case}
+    return platform(hosts, variables, **facts)
 
 
 @pytest.mark.parametrize("case", tables())
