@@ -1,4 +1,4 @@
-"""Recipes of the images of hub, proxy, notebook and registry, which are all built on the lab's base image."""
+"""Recipes of the images that are built with Docker, all on the lab's base image."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ IMAGES = {
     "hub-image": ("hub", "hub"),
     "proxy-image": ("proxy", "proxy"),
     "notebook-minimal-image": ("notebook", "notebook-minimal"),
+    "object-store-front-image": ("object_store_front", "object-store-front"),
     "registry-image": ("registry", "registry"),
 }
 

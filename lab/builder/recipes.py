@@ -8,10 +8,11 @@ from dataclasses import replace
 from lab.k3s.build import StandIn
 from module_utils.metalworks.artifacts.catalogue import Artifact, read_catalogue
 
-from . import airgap, debian, docker_images, golang
+from . import airgap, debian, docker_images, golang, program_images
 from .recipe import ROOT, Recipe
 
 STORAGE = "github.com/rancher/local-path-provisioner"
+GATEWAY = "github.com/versity/versitygw/cmd/versitygw"
 
 
 def helm_variables(version: str, kubernetes: str) -> tuple[str, ...]:
@@ -38,6 +39,7 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
     """Return the recipe of one of the lab's Go programs.
 
     All that use Kubernetes' libraries are pinned by the stand-in's module, so that these are compiled once.
+    The others have modules of their own.
     """
     programs = {
         "helm": golang.Program("k3s", "helm.sh/helm/v3/cmd/helm", helm_variables(version, kubernetes)),
@@ -45,6 +47,7 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
         "local-path-provisioner": golang.Program("k3s", STORAGE, (f"main.VERSION=v{version}",)),
         "metrics-server": golang.Program("k3s", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
         "pause": golang.Program("go/pause", "."),
+        "versitygw": golang.Program("go/object_store", GATEWAY, (f"main.Version={version}",)),
     }
     return golang.program(name, version, programs[name])
 
@@ -56,6 +59,7 @@ RECIPES: dict[str, Callable[[str, str], Recipe]] = {
         name, version, debian.System("node", "node", ("/sbin/init",))
     ),
     "docker_image": docker_images.recipe,
+    "program_image": program_images.recipe,
     "debian_package": lambda name, version: debian.busybox(name, version, "base-image"),
 }
 

@@ -8,7 +8,13 @@ from typing import Any
 Image = Mapping[str, Any]
 
 # Part of the platform -> the names of its images -> the artifacts that they are.
-PARTS = {"jupyterhub": {"hub": "hub-image", "proxy": "proxy-image"}}
+PARTS = {
+    "jupyterhub": {"hub": "hub-image", "proxy": "proxy-image"},
+    "object_store": {
+        "object-store": "object-store-image",
+        "object-store-front": "object-store-front-image",
+    },
+}
 
 
 def platform_images(notebooks: Iterable[Image], parts: Iterable[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,60 @@
+"""Recipes of images that hold one static program and nothing else, and are made without Docker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from module_utils.metalworks.artifacts.cache import Fingerprint, cache_root
+from module_utils.metalworks.images.build import ImageCache
+from module_utils.metalworks.images.names import PLACEHOLDER_HOST
+from module_utils.metalworks.images.oci import single_program_image
+
+from .recipe import Job, Recipe, Result
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: its name, the artifact that is its program, and where the program lies in it."""
+
+    name: str
+    program: str
+    path: str
+    user: str
+
+
+# Paths are those of the images that the makers publish, so that one chart fits both.
+IMAGES = {
+    "object-store-image": Image("versitygw", "versitygw", "usr/local/bin/versitygw", "1000:1000"),
+}
+
+
+def recipe(name: str, version: str) -> Recipe:
+    """Return the recipe of one image."""
+    image = IMAGES[name]
+    config: dict[str, object] = {
+        "Entrypoint": [f"/{image.path}"],
+        "Env": ["PATH=/usr/local/bin"],
+        "User": image.user,
+    }
+
+    def inputs(found: Fingerprint) -> object:
+        return found.text("image", repr(image)).text("config", repr(config))
+
+    def make(job: Job) -> Result:
+        job.say("packing")
+        images = ImageCache(job.cache)
+        reference = f"{PLACEHOLDER_HOST}/{image.name}:{version}-{job.key[:8]}"
+        files: dict[str, Path | str] = {image.path: Path(job.needs[image.program].path)}
+        record = single_program_image(images.store, image.name, reference, files, config)
+        path = images.record_path(image.name, job.key)
+        record.save(path)
+        return Result(version, reference=reference, record=str(path))
+
+    return Recipe(name, version, make, inputs, needs=(image.program,), there=_is_there)
+
+
+def _is_there(result: Result) -> bool:
+    """Return whether the cache has all blobs of the image."""
+    name, _, key = result.record.rpartition("/")[2].removesuffix(".json").rpartition("-")
+    return ImageCache(cache_root()).find(name, key) is not None
