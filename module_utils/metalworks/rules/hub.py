@@ -77,6 +77,14 @@ def hub_names(platform: Platform) -> Iterator[str]:
         yield f"jupyterhub_storage_class: {problem}"
 
 
+def hub_chart(platform: Platform) -> Iterator[str]:
+    """Refuse the repository or the version of a chart that is not named."""
+    if not platform.values["jupyterhub_chart_ref"]:
+        for name in ("jupyterhub_chart_repository", "jupyterhub_chart_version"):
+            if platform.values[name]:
+                yield f"{name} has no effect without the chart's name: write it into jupyterhub_chart_ref"
+
+
 def hub_secrets(platform: Platform) -> Iterator[str]:
     """Refuse secrets of a form with which the hub would not start."""
     if not platform.gives("jupyterhub_secrets"):
@@ -100,6 +108,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hub_address,
     hub_url,
     hub_names,
+    hub_chart,
     hub_secrets,
 )
 PART = "jupyterhub"
