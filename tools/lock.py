@@ -3,7 +3,8 @@
 
 Each requirements.in that git knows becomes a requirements.txt beside it. One that has to agree with other
 versions says so itself, in a line `-c FILE` (seen from its folder); where that is another lock, that one is
-written first. Each package.json gets its package-lock.json. With folders as arguments, only theirs.
+written first. An overrides.txt beside it leaves out packages that others demand, or changes their versions.
+Each package.json gets its package-lock.json. With folders as arguments, only theirs.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def main(arguments: list[str]) -> None:
         if not asked or folder in asked:
             place = folder.relative_to(ROOT)
             print(place / "requirements.txt", flush=True)
-            files = (f"{place}/requirements.in", "--output-file", f"{place}/requirements.txt")
+            files: tuple[str, ...] = (f"{place}/requirements.in",)
+            files += ("--output-file", f"{place}/requirements.txt")
+            if (folder / "overrides.txt").exists():
+                files += ("--override", f"{place}/overrides.txt")
             subprocess.run((*COMPILE, "--custom-compile-command", "make lock", *files), cwd=ROOT, check=True)
     for folder in tracked("package.json"):
         if not asked or folder in asked:

@@ -7,24 +7,26 @@ from typing import Any
 
 Image = Mapping[str, Any]
 
-# Part of the platform -> the names of its images -> the artifacts that they are.
-PARTS = {
-    "jupyterhub": {"hub": "hub-image", "proxy": "proxy-image"},
-    "object_store": {
-        "object-store": "object-store-image",
-        "object-store-front": "object-store-front-image",
-    },
+# Part of the platform -> its images, in the form of container_images_list.
+PARTS: dict[str, list[Image]] = {
+    "jupyterhub": [
+        {"name": "hub", "artifact": "hub-image"},
+        {"name": "proxy", "artifact": "proxy-image"},
+    ],
+    "object_store": [
+        {"name": "object-store", "artifact": "object-store-image"},
+        {"name": "object-store-front", "artifact": "object-store-front-image"},
+    ],
+    "mlflow": [
+        {"name": "mlflow", "context": "files/mlflow", "version": "3.17.2", "base_artifact": "base-image"}
+    ],
 }
 
 
 def platform_images(notebooks: Iterable[Image], parts: Iterable[str]) -> list[dict[str, Any]]:
     """Return the images that the parts of the platform need, in the form of container_images_list."""
     parts = list(parts)
-    programs = [
-        {"name": name, "artifact": artifact}
-        for part in parts
-        for name, artifact in PARTS.get(part, {}).items()
-    ]
+    programs = [dict(image) for part in parts for image in PARTS.get(part, [])]
     offered = [{"name": each.get("slug", ""), **each["image"]} for each in notebooks if "jupyterhub" in parts]
     return programs + offered
 

@@ -34,6 +34,14 @@ def test_a_part_that_is_left_out_needs_no_image() -> None:
     assert FILTERS["platform_images"](NOTEBOOKS, []) == []
 
 
+def test_a_part_may_bring_an_image_of_its_own_folder() -> None:
+    (image,) = FILTERS["platform_images"](NOTEBOOKS, ["mlflow"])
+    assert image["name"] == "mlflow"
+    assert FILTERS["image_problems"]([image]) == []
+    assert FILTERS["built_images"]([image], "upstream") == ["mlflow"]
+    assert FILTERS["image_artifacts"]([image]) == ["base-image"]
+
+
 def test_an_artifact_is_fetched_once() -> None:
     assert FILTERS["image_artifacts"](IMAGES) == ["hub-image", "proxy-image", "minimal-image"]
 
