@@ -74,9 +74,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi, NoContextError
-from ansible.module_utils.metalworks.kubernetes.cluster import Node, cause, read_nodes
+from ansible.module_utils.metalworks.kubernetes.cluster import cause, read_nodes
 
 ARGUMENTS: dict[str, Any] = {
     "wait_for": {

@@ -133,17 +133,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.common.run import Run, runner
 from ansible.module_utils.metalworks.common.systemd import Unit, read_journal, read_unit
 from ansible.module_utils.metalworks.k3s.cause import explain, node_sentences, read_warnings
-from ansible.module_utils.metalworks.k3s.cluster import (
-    Node,
-    Paths,
-    missing,
-    read_cluster,
-    read_nodes,
-    read_ready,
-)
+from ansible.module_utils.metalworks.k3s.cluster import Paths, missing, read_cluster, read_nodes, read_ready
 
 ARGUMENTS: dict[str, Any] = {
     "wait_for": {

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Sequence
 
+from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.common.run import Run
-from ansible.module_utils.metalworks.k3s.cluster import Node, Paths, kubectl
+from ansible.module_utils.metalworks.k3s.cluster import Paths, kubectl
 
 # A pattern of a message -> its meaning and what to do. The first pattern that fits a line counts, so narrow
 # ones come first. Sources of the messages: k3s pkg/agent/config, pkg/agent/flannel, pkg/etcd, pkg/cluster,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.nodes import Node, parse_node
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit, read_unit
 from ansible.module_utils.metalworks.k3s.config import installed_version, read_scalar
@@ -17,7 +17,6 @@ from ansible.module_utils.metalworks.k3s.keys import KEYS, MEMBERSHIP
 from ansible.module_utils.metalworks.k3s.unit import BINARY, UNITS
 
 ROLES = {unit: role for role, unit in UNITS.items()}
-ROLE_LABEL = "node-role.kubernetes.io/"
 
 
 @dataclass(frozen=True)
@@ -27,43 +26,6 @@ class Paths:
     binary: Path = Path(BINARY)
     config: Path = Path("/etc/rancher/k3s/config.yaml")
     data: Path = Path(str(KEYS["data-dir"].default))
-
-
-@dataclass(frozen=True)
-class Node:
-    """One node as the API describes it."""
-
-    name: str
-    ready: bool
-    roles: list[str] = field(default_factory=list)
-    version: str = ""
-    internal_ip: str = ""
-    conditions: list[dict[str, str]] = field(default_factory=list)
-    heard: float = 0.0  # when the kubelet last reported, in seconds of the node's own clock
-
-
-def parse_node(item: Mapping[str, Any]) -> Node:
-    """Return a node from the API's object of kind Node."""
-    metadata, status = item["metadata"], item.get("status", {})
-    conditions = {each["type"]: each for each in status.get("conditions", [])}
-    addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
-    labels = metadata.get("labels", {})
-    return Node(
-        name=metadata["name"],
-        ready=conditions.get("Ready", {}).get("status") == "True",
-        roles=sorted(label[len(ROLE_LABEL) :] for label in labels if label.startswith(ROLE_LABEL)),
-        version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
-        internal_ip=addresses.get("InternalIP", ""),
-        conditions=[
-            {key: str(each.get(key, "")) for key in ("type", "status", "reason", "message")}
-            for each in conditions.values()
-        ],
-        heard=_seconds(conditions.get("Ready", {}).get("lastHeartbeatTime")),
-    )
-
-
-def _seconds(time: str | None) -> float:
-    return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() if time else 0.0
 
 
 def read_datastore(data: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.nodes import Node, parse_node
 from .api import ApiError, KubernetesApi
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -19,24 +20,6 @@ RESOURCES_OF_THE_HUB = (
     ("rbac.authorization.k8s.io", "rolebindings"),
     ("networking.k8s.io", "networkpolicies"),
 )
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node of the cluster as its API describes it."""
-
-    name: str
-    ready: bool
-    internal_ip: str
-    external_ip: str
-    architecture: str
-    cordoned: bool = False  # takes no new pods
-    taints: tuple[Mapping[str, str], ...] = ()  # each with key, value and effect, as the API gives them
-
-    @property
-    def address(self) -> str:
-        """Return the address at which the node is reached from outside of the cluster."""
-        return self.external_ip or self.internal_ip
 
 
 @dataclass(frozen=True)
@@ -62,22 +45,6 @@ class Wanted:
     service: str = "proxy-public"
     # Which pods have to find a node -> the taints that they tolerate, in the API's form.
     tolerations: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=lambda: {"the hub": ()})
-
-
-def parse_node(item: Mapping[str, Any]) -> Node:
-    """Return a node from its object in the API."""
-    status = item.get("status", {})
-    addresses = {each["type"]: each["address"] for each in reversed(status.get("addresses", []))}
-    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
-    return Node(
-        name=item["metadata"]["name"],
-        ready=conditions.get("Ready") == "True",
-        internal_ip=addresses.get("InternalIP", ""),
-        external_ip=addresses.get("ExternalIP", ""),
-        architecture=status.get("nodeInfo", {}).get("architecture", ""),
-        cordoned=bool(item.get("spec", {}).get("unschedulable")),
-        taints=tuple(item.get("spec", {}).get("taints") or ()),
-    )
 
 
 def read_nodes(api: KubernetesApi) -> tuple[str, tuple[Node, ...]]:

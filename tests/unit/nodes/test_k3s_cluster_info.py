@@ -8,8 +8,9 @@ from typing import Any
 
 import library.nodes.k3s_cluster_info as module
 import pytest
+from ansible.module_utils.metalworks.common.nodes import parse_node
 from ansible.module_utils.metalworks.k3s.cause import likely_cause, telling_lines
-from ansible.module_utils.metalworks.k3s.cluster import parse_node, read_datastore, read_membership
+from ansible.module_utils.metalworks.k3s.cluster import read_datastore, read_membership
 from tests.support.modules import cases, run_module
 
 
