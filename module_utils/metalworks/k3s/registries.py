@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible.module_utils.metalworks.common.addresses import host_port_problem, parse_host_port
 from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 
 Registries = Mapping[str, Any]
 
-HOST = re.compile(r"(\*|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d+)?|\[[0-9A-Fa-f:]+\](:\d+)?)\Z")
 SECRETS = ("password", "auth", "identity_token")
 LOGIN = ("username", *SECRETS)
 FILES = ("ca_file", "cert_file", "key_file")
@@ -42,15 +42,18 @@ def _sections(registries: Any, checks: Mapping[str, Any]) -> Iterator[str]:
             yield f"{section}: {_kind(hosts)} is no mapping; write the registries' names as keys"
             continue
         for host, value in hosts.items():
-            place = f"{section}: {host}"
+            place = f"{section}: {re.sub('[^/]*@', '...@', str(host))}"  # a login may stand before the @
             yield from _host(place, str(host))
             yield from check(place, {} if value is None else value)
 
 
 def _host(place: str, host: str) -> Iterator[str]:
-    if not HOST.match(host):
-        meant = urlsplit(host if "://" in host else f"//{host}").netloc.rpartition("@")[2] or "HOST:PORT"
-        yield f"{place}: is not the name of a registry; write {meant}, without scheme and path"
+    found = parse_host_port(host)
+    problem = None if host == "*" else host_port_problem(host)
+    if problem:
+        yield f"{place}: {problem}"
+    elif found and ":" in found.host and not host.startswith("["):
+        yield f"{place}: an address of IPv6 is in brackets here; write {found}"
 
 
 def _mirror(place: str, mirror: Any) -> Iterator[str]:
@@ -73,8 +76,19 @@ def _endpoint(place: str, endpoint: Any) -> Iterator[str]:
         yield f"{place}: holds a login; write it below configs, where it is kept secret"
     elif "://" not in endpoint:
         yield f"{place}: {endpoint!r} has no scheme; write https://{endpoint}"
-    elif not endpoint.startswith(("https://", "http://")) or not HOST.match(urlsplit(endpoint).netloc):
+    elif not _is_endpoint(endpoint):
         yield f"{place}: {endpoint!r} is not an address; write https://HOST:PORT"
+
+
+def _is_endpoint(url: str) -> bool:
+    """Tell whether a text is a URL to which containerd can connect."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an IPv6 address with only one bracket
+        return False
+    place = parse_host_port(parts.netloc)
+    bare = place is not None and ":" in place.host and not parts.netloc.startswith("[")
+    return parts.scheme in ("http", "https") and place is not None and not bare
 
 
 def _config(place: str, config: Any) -> Iterator[str]:

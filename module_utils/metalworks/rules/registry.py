@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from ..common.addresses import parse_host_port
+from ..common.addresses import host_port_problem, parse_host_port
 from ..k3s import registries as k3s_registries
 from .platform import Platform
 
@@ -22,14 +22,12 @@ def own_registry(platform: Platform) -> Iterator[str]:
     if place is not None and ":" in place.host:
         # skopeo 1.9.3: "invalid reference format"
         yield (
-            f"metalworks_registry, address is {address!r}: an IPv6 address cannot be part of an image's "
-            "name; write a name that leads there, as in registry.example:5000"
+            f"metalworks_registry, address: {address!r} is an IPv6 address, which cannot be part of an "
+            "image's name; write a name that leads there, as in registry.example:5000"
         )
-    if place is None:
-        yield (
-            f"metalworks_registry, address is {address!r}: write a host, and a port where it is not 443, "
-            "without https:// and without a path, as in registry.example:5000"
-        )
+    problem = host_port_problem(address)
+    if problem:
+        yield f"metalworks_registry, address: {problem}"
     repository = str(registry.get("repository", "metalworks"))
     if not REPOSITORY.fullmatch(repository):
         yield (
