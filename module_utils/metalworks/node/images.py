@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from ..common.architectures import architecture
 from ..common.run import NOT_FOUND, Run
 from ..images.record import Blob, Record
+from ..k3s.unit import BINARY
 
-CTR = ["k3s", "ctr", "--namespace", "k8s.io"]
+# The whole path: the sudo of Enterprise Linux does not search /usr/local/bin.
+CTR = [BINARY, "ctr", "--namespace", "k8s.io"]
 PINNED = "io.cri-containerd.pinned=pinned"  # the kubelet's garbage collection keeps such images
 
 

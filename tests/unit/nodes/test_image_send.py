@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.metalworks.node import images
 from tests.support.modules import run_module
 
 RECORD = {
@@ -40,7 +41,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, content in (("blobs", "sha256:m1\n"), ("images", ""), ("pinned", "-")):
         (tmp_path / name).write_text(content)
     install(tmp_path, "sha256:l1\\n")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(images, "CTR", [str(tmp_path / "k3s"), *images.CTR[1:]])
     return tmp_path
 
 

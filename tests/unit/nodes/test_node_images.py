@@ -103,3 +103,15 @@ def test_an_image_for_another_kind_of_machine_is_named() -> None:
     refuse_foreign({"r/one:1": "amd64", "r/old:1": ""}, "x86_64")
     with pytest.raises(NodeError, match=r"this node is arm64, and r/one:1 \(amd64\) cannot run on it"):
         refuse_foreign({"r/one:1": "amd64", "r/two:1": "arm64"}, "aarch64")
+
+
+def test_k3s_is_called_by_its_whole_path() -> None:
+    """The sudo of Enterprise Linux does not search /usr/local/bin."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> tuple[int, str, str]:
+        asked.append(command)
+        return 0, "", ""
+
+    read(run)
+    assert {command[0] for command in asked} == {"/usr/local/bin/k3s"}
