@@ -83,6 +83,11 @@ options:
     description: The file with the pods' resolvers (C(resolv-conf)). Empty leaves the choice to k3s.
     type: str
     default: ''
+  skip:
+    description: Names of rules that shall not judge the machine.
+    type: list
+    elements: str
+    default: []
   listen_seconds:
     description: How long to listen for the other machines at most; 0 does not listen.
     type: float
@@ -108,11 +113,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: What is wrong and what to do about it; one sentence each.
+  description: What is wrong and what to do about it; one sentence each, with the name of its rule.
   type: list
   elements: str
   returned: always
-  sample: ["port 6443 is in use by nginx (pid 812): stop that, k3s needs the port"]
+  sample: ["port 6443 is in use by nginx (pid 812): stop that, k3s needs the port [free_ports]"]
 notes:
   description: What is no reason to refuse the machine, and good to know. Each is a warning, too.
   type: list
@@ -176,12 +181,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "kubelet_args": {"type": "list", "elements": "str", "default": []},
     "swap": {"type": "str", "default": "keep"},
     "resolv_conf": {"type": "str", "default": ""},
+    "skip": {"type": "list", "elements": "str", "default": []},
     "listen_seconds": {"type": "float", "default": 0.0},
     "operator_time": {"type": "float", "required": True},
     "clock_tolerance_seconds": {"type": "float", "default": 30.0},
 }
 # Parameters that the rules do not get: the clock is compared here, and what listens is judged elsewhere.
-NOT_WANTED = ("operator_time", "listen_seconds")
+NOT_WANTED = ("operator_time", "listen_seconds", "skip")
 
 
 def text(path: str) -> str:
@@ -420,7 +426,7 @@ def main() -> None:
     spots, key = reach.listen(own_addresses(wanted), wanted.ports, seconds) if seconds else ([], "")
     module.exit_json(
         changed=False,
-        problems=problems(wanted, found),
+        problems=problems(wanted, found, module.params["skip"]),
         notes=remarks,
         facts=dataclasses.asdict(found),
         reach={"role": wanted.role, "spots": reach.as_data(spots), "key": key, "firewall": firewall(run)},

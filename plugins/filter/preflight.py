@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+import ansible.module_utils
+
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.node.machine_rules import HOSTNAMES, MACHINE_IDS, NAMES
 
 # Patterns for Ansible's error when no module could run on a machine; the first that fits counts. A pattern
 # is a part of a message and never a single word, because tracebacks and paths contain words like python.
@@ -84,18 +92,35 @@ def expected_machine(cluster: Mapping[str, Any], host: str, variables: Mapping[s
     }
 
 
-def preflight_problems(results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any]) -> list[str]:
-    """Return the sentences about all machines, from the module's result or Ansible's error for each."""
-    return [
-        *(sentence for host, result in results.items() for sentence in _of_one(host, result, hostvars[host])),
-        *_shared(results, "hostname", "call themselves {value}: set a name of its own on each (hostnamectl)"),
-        *_shared(
-            results,
+def preflight_problems(
+    results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any], skip: Collection[str] = ()
+) -> list[str]:
+    """Return the sentences about all machines, from the module's result or Ansible's error for each.
+
+    Rules in `skip` do not judge. That a machine could not be asked is no rule's sentence.
+    """
+    shared = {
+        HOSTNAMES: ("hostname", "call themselves {value}: set a name of its own on each (hostnamectl)"),
+        MACHINE_IDS: (
             "machine_id",
             "have the same /etc/machine-id, as copies of one disk have: empty it on each and run "
             "systemd-machine-id-setup",
         ),
+    }
+    return [
+        *(sentence for host, result in results.items() for sentence in _of_one(host, result, hostvars[host])),
+        *(
+            f"{sentence} [{name}]"
+            for name, (fact, text) in shared.items()
+            if name not in skip
+            for sentence in _shared(results, fact, text)
+        ),
     ]
+
+
+def skipped_machine_rules(skip: Collection[str]) -> list[str]:
+    """Return the names in `skip` that are names of rules for machines."""
+    return [name for name in NAMES if name in skip]
 
 
 def _of_one(host: str, result: Mapping[str, Any], variables: Mapping[str, Any]) -> Iterator[str]:
@@ -130,4 +155,5 @@ class FilterModule:
         return {
             "expected_machine": expected_machine,
             "preflight_problems": preflight_problems,
+            "skipped_machine_rules": skipped_machine_rules,
         }

@@ -5,8 +5,16 @@ What each machine tries to reach, and what the results mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import ansible.module_utils
+
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.node.machine_rules import REACH
 
 Variables = Mapping[str, Any]
 Spot = Mapping[str, Any]
@@ -45,8 +53,12 @@ def reach_targets(hosts: Iterable[str], hostvars: Variables, me: str) -> dict[st
     return {"others": others, "pods": pods}
 
 
-def reach_problems(hosts: Sequence[str], hostvars: Variables, pod_network: str) -> list[str]:
-    """Return sentences: what cannot be reached from where, and what to do."""
+def reach_problems(
+    hosts: Sequence[str], hostvars: Variables, pod_network: str, skip: Collection[str] = ()
+) -> list[str]:
+    """Return sentences: what cannot be reached from where, and what to do. Rules in `skip` do not judge."""
+    if REACH in skip:
+        return []
     looks = _looks(hosts, hostvars)
     tried = {host: hostvars[host].get("__preflight_tried") or {} for host in hosts}
     lived = {host for host in looks if _listened_to_the_end(looks[host], hostvars[host])}
@@ -64,7 +76,7 @@ def reach_problems(hosts: Sequence[str], hostvars: Variables, pod_network: str) 
             closed[pod_network] = to_pods
         names = {_address(looks[each], ipv6): each for each in looks for ipv6 in (False, True)}
         sentences += _closed(host, closed, {**names, pod_network: "pods"}, its["firewall"])
-    return sentences
+    return [f"{sentence} [{REACH}]" for sentence in sentences]
 
 
 def _closed(

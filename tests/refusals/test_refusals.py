@@ -187,6 +187,18 @@ def test_machine_is_refused(
     assert changed == []
 
 
+def test_a_rule_for_machines_that_is_left_out_is_named_at_each_run(
+    machines: dict[str, Machine], inventory: Path
+) -> None:
+    (case,) = (each for each in CASES["machine"] if each["id"] == "no_default_route")
+    with in_state(machines["server-1"], case, None):
+        outcome = play(
+            PLAYBOOKS / "preflight.yml", inventory, **NOTHING_ON_THEM, preflight_skip=["default_route"]
+        )
+    assert outcome.code == 0, outcome.said
+    assert "The machines are not judged by the rules default_route (preflight_skip)." in outcome.said
+
+
 def with_host(inventory: Path, host: dict[str, Any], folder: Path) -> Path:
     """The machines' inventory and one host more."""
     (folder / "more.yml").write_text(yaml.safe_dump({"k3s_agent": {"hosts": host}}))

@@ -1,12 +1,13 @@
 """Judge whether a machine can become a node, from the facts that the module preflight_machine read.
 
-`problems()` returns sentences that say what is wrong on the machine, and what to do or write instead.
+A rule yields sentences that say what is wrong on the machine, and what to do or write instead. An operator
+can leave a rule out by its name (`preflight_skip`), as the rules for inventories (metalworks/rules).
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible.module_utils.metalworks.common.architectures import PUBLISHED, architecture
@@ -104,18 +105,6 @@ class Wanted:
         return given.get(name, "")
 
 
-def problems(wanted: Wanted, found: Facts) -> list[str]:
-    """Return everything that keeps the machine from becoming, or staying, the wanted node."""
-    return [
-        *_system_problems(wanted, found),
-        *_kernel_problems(wanted, found),
-        *_size_problems(wanted, found),
-        *_network_problems(wanted, found),
-        *_card_problems(wanted, found),
-        *filter(None, [refusal(found.k3s_version, wanted.k3s_version) if found.k3s_version else None]),
-    ]
-
-
 def notes(wanted: Wanted, found: Facts) -> list[str]:
     """Return sentences that the operator should know, and that are no reason to refuse the machine."""
     remarks = []
@@ -133,14 +122,26 @@ def notes(wanted: Wanted, found: Facts) -> list[str]:
     return remarks
 
 
-def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
+# The rules. Each yields sentences about one machine, and its name is the function's.
+
+
+def work_as_root(_: Wanted, found: Facts) -> Iterator[str]:
+    """Ansible's tasks run as root there."""
     if not found.root:
         yield "Ansible does not work as root there: set ansible_become to true in the inventory"
+
+
+def python_version(_: Wanted, found: Facts) -> Iterator[str]:
+    """Python is new enough for Ansible's modules."""
     if found.python < OLDEST_PYTHON:
         yield (
             f"Python {'.'.join(map(str, found.python))} is too old for Ansible's modules: install Python "
             f"{'.'.join(map(str, OLDEST_PYTHON))} or newer, or point ansible_python_interpreter to one"
         )
+
+
+def processor_type(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """There is a k3s for the processor, and it is the one that the inventory names."""
     its_own = architecture(found.architecture)
     if its_own not in PUBLISHED:
         yield (
@@ -152,8 +153,16 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             f"its processor is {its_own}, but k3s_binary_arch is {wanted.architecture}: take "
             "k3s_binary_arch out of the inventory (each machine is then asked), or use another machine"
         )
+
+
+def init_system(_: Wanted, found: Facts) -> Iterator[str]:
+    """The machine's init is systemd."""
     if not found.systemd:
         yield "systemd is not its init: k3s runs as a systemd service here; use a system with systemd"
+
+
+def clock(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """Its clock agrees with the operator's."""
     ahead = found.clock_ahead_seconds
     if abs(ahead) > wanted.clock_tolerance_seconds:
         yield (
@@ -163,22 +172,30 @@ def _system_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         )
 
 
-def _kernel_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
-    config = f"k3s_{wanted.role}_config"
+def cgroup_controllers(_: Wanted, found: Facts) -> Iterator[str]:
+    """All controllers that the kubelet needs are switched on."""
     missing = [name for name in CONTROLLERS if name not in found.controllers]
     if missing:
         yield (
             f"the kernel has the cgroup controllers {', '.join(missing)} switched off: switch them on at "
             "boot (on a Raspberry Pi cgroup_enable=memory in cmdline.txt) and reboot"
         )
+
+
+def cgroup_version(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The kubelet of the wanted version starts with the machine's cgroups."""
     release = parse(wanted.k3s_version)
     refuses_v1 = release is not None and (release.major, release.minor) >= NO_CGROUP_V1
     if found.cgroup == 1 and refuses_v1 and wanted.kubelet("fail-cgroupv1") != "false":
         yield (
             f"it uses cgroup v1, with which the kubelet of {wanted.k3s_version} does not start: boot it with "
             "systemd.unified_cgroup_hierarchy=1 on the kernel's command line, or insist with kubelet-arg: "
-            f"[fail-cgroupv1=false] in {config}"
+            f"[fail-cgroupv1=false] in k3s_{wanted.role}_config"
         )
+
+
+def kernel_modules(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The kernel has the modules that k3s needs."""
     for name, purpose in wanted.modules.items():
         if name not in found.kernel_modules:
             other = ", or write another flannel-backend" if "flannel" in purpose else ""
@@ -186,39 +203,39 @@ def _kernel_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
                 f"the kernel has no module {name}, needed for {purpose}: install "
                 f"{module_package(found.os_release, found.kernel)}{other}"
             )
+
+
+def swap(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The kubelet starts with the machine's swap."""
     if found.swap and wanted.swap != "off" and wanted.kubelet("fail-swap-on") == "true":
         yield (
-            f"its swap is on, and {config} has fail-swap-on=true, with which the kubelet does not start: "
-            'write node_swap: "off", or take that argument out (k3s itself runs with swap)'
+            f"its swap is on, and k3s_{wanted.role}_config has fail-swap-on=true, with which the kubelet "
+            'does not start: write node_swap: "off", or take that argument out (k3s itself runs with swap)'
         )
 
 
-def module_package(os_release: Mapping[str, str], kernel: str) -> str:
-    """Return the package in which a distribution has modules that its base kernel lacks."""
-    family = {os_release.get("ID", ""), *os_release.get("ID_LIKE", "").split()}
-    if os_release.get("ID") == "ubuntu":
-        flavour = "raspi" if kernel.endswith("-raspi") else kernel or "generic"
-        return f"linux-modules-extra-{flavour}"
-    if family & {"rhel", "fedora", "centos"}:
-        # EL 10 has br_netfilter there, too (k3s-ansible, role prereq).
-        return "kernel-modules-extra (and reboot, where that brings a newer kernel)"
-    return "the distribution's full kernel"
-
-
-def _size_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
-    cpus, memory_mib = LEAST[wanted.role]
-    cpus, memory_mib = wanted.cpus or cpus, wanted.memory_mib or memory_mib
-    if found.memory_mib < memory_mib:
+def memory(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The machine has the memory that k3s's documentation asks for."""
+    least = wanted.memory_mib or LEAST[wanted.role][1]
+    if found.memory_mib < least:
         yield (
-            f"it has {found.memory_mib} MiB of memory, {memory_mib} MiB are needed for k3s's {wanted.role}: "
+            f"it has {found.memory_mib} MiB of memory, {least} MiB are needed for k3s's {wanted.role}: "
             "give it more, or lower preflight_memory_mib if you know better"
         )
-    if found.cpus < cpus:
+
+
+def processors(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The machine has the processors that k3s's documentation asks for."""
+    least = wanted.cpus or LEAST[wanted.role][0]
+    if found.cpus < least:
         yield (
-            f"it has {found.cpus} processor, k3s's {wanted.role} needs {cpus}: give it more, or lower "
-            "preflight_cpus if you know better"
+            f"it has {found.cpus} processor{'s' if found.cpus > 1 else ''}, k3s's {wanted.role} needs "
+            f"{least}: give it more, or lower preflight_cpus if you know better"
         )
-    # A node is not refused because it has filled its disk.
+
+
+def disk_space(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The disk has room for images and volumes. A node is not refused because it has filled its disk."""
     if not found.k3s_version and found.disk_free_gib < wanted.disk_gib:
         yield (
             f"{found.disk_path} has {found.disk_free_gib:.1f} GiB free, {wanted.disk_gib:g} GiB are needed "
@@ -226,12 +243,17 @@ def _size_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         )
 
 
-def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
+def default_route(_: Wanted, found: Facts) -> Iterator[str]:
+    """The machine has a default route."""
     if not found.default_route:
         yield (
             "it has no default route, without which k3s does not start: add one, a dummy one in a closed "
             "network"
         )
+
+
+def node_address(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The machine has the address that is to be its node-ip."""
     for address in wanted.node_addresses:
         if _unusable(address):
             yield (
@@ -243,10 +265,18 @@ def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
                 f"no interface of it has the address {address}, which is to be its node-ip: write one that "
                 f"it has as k3s_{wanted.role}_node_ip (its default is ansible_host)"
             )
+
+
+def free_ports(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """No other program listens on k3s's ports."""
     for number in (port.number for port in wanted.ports if port.protocol == "tcp"):
         owner = found.listeners.get(number)
         if owner:
             yield f"port {number} is in use by {owner}: stop that, k3s needs the port"
+
+
+def resolvers(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """Pods can look up names."""
     if not found.resolvers_usable and not found.fallback_answers:
         yield (
             "its resolvers are on its own loopback, where pods cannot ask, and the one that k3s gives them "
@@ -256,8 +286,8 @@ def _network_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
         )
 
 
-def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
-    """Yield problems of flannel-iface (the pods' traffic) and node-ip (all other traffic)."""
+def flannel_interface(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The interface of flannel-iface (pods' traffic) is there, and has the node-ip (all other traffic)."""
     name = wanted.flannel_interface
     if not name:
         return
@@ -278,7 +308,67 @@ def _card_problems(wanted: Wanted, found: Facts) -> Iterator[str]:
             )
 
 
+def k3s_upgrade(wanted: Wanted, found: Facts) -> Iterator[str]:
+    """The wanted version can follow the installed one."""
+    sentence = refusal(found.k3s_version, wanted.k3s_version) if found.k3s_version else None
+    if sentence:
+        yield sentence
+
+
+def module_package(os_release: Mapping[str, str], kernel: str) -> str:
+    """Return the package in which a distribution has modules that its base kernel lacks."""
+    family = {os_release.get("ID", ""), *os_release.get("ID_LIKE", "").split()}
+    if os_release.get("ID") == "ubuntu":
+        flavour = "raspi" if kernel.endswith("-raspi") else kernel or "generic"
+        return f"linux-modules-extra-{flavour}"
+    if family & {"rhel", "fedora", "centos"}:
+        # EL 10 has br_netfilter there, too (k3s-ansible, role prereq).
+        return "kernel-modules-extra (and reboot, where that brings a newer kernel)"
+    return "the distribution's full kernel"
+
+
 def _unusable(address: str) -> bool:
     """Yield the addresses that the kubelet refuses as a node's (validateNodeIP of kubelet_node_status.go)."""
     found = ipaddress.ip_address(address)
     return found.is_loopback or found.is_multicast or found.is_link_local or found.is_unspecified
+
+
+RULES: dict[str, Callable[[Wanted, Facts], Iterator[str]]] = {
+    rule.__name__: rule
+    for rule in (
+        work_as_root,
+        python_version,
+        processor_type,
+        init_system,
+        clock,
+        cgroup_controllers,
+        cgroup_version,
+        kernel_modules,
+        swap,
+        memory,
+        processors,
+        disk_space,
+        default_route,
+        node_address,
+        free_ports,
+        resolvers,
+        flannel_interface,
+        k3s_upgrade,
+    )
+}
+# Rules about all machines together, which the filters of the role preflight apply.
+HOSTNAMES, MACHINE_IDS, REACH = "different_hostnames", "different_machine_ids", "machines_reach_each_other"
+NAMES = (*RULES, HOSTNAMES, MACHINE_IDS, REACH)
+
+
+def problems(wanted: Wanted, found: Facts, skip: Collection[str] = ()) -> list[str]:
+    """Return everything that keeps the machine from becoming, or staying, the wanted node.
+
+    Each sentence ends with the name of its rule. Rules in `skip` are not asked.
+    """
+    return [
+        f"{sentence} [{name}]"
+        for name, rule in RULES.items()
+        if name not in skip
+        for sentence in rule(wanted, found)
+    ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..common.suggestions import did_you_mean
+from ..node.machine_rules import NAMES as MACHINE_RULES
 from . import artifacts, choices, computer, hosts, hub, inputs, k3s, lab, notebooks, ports, registry, users
 from .platform import Platform, UnusableValue
 
@@ -44,11 +45,15 @@ class Judgement:
 
 
 def judge(platform: Platform, skip: Sequence[Any] = ()) -> Judgement:
-    """Return everything that is wrong with the platform. Rules in `skip` are not asked."""
+    """Return everything that is wrong with the platform. Rules in `skip` are not asked.
+
+    `skip` may name rules for machines as well, which judge later (node/machine_rules.py).
+    """
+    known = (*RULES, *MACHINE_RULES)
     found = [
-        f"preflight_skip: no rule is called {name!r}{did_you_mean(name, RULES)}"
+        f"preflight_skip: no rule is called {name!r}{did_you_mean(name, known)}"
         for name in skip
-        if name not in RULES
+        if name not in known
     ]
     wrong = inputs.wrong_types(platform)
     usable = platform.without({host: set(names) for host, names in wrong.items()})

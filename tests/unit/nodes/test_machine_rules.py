@@ -8,12 +8,15 @@ import pytest
 from ansible.module_utils.metalworks.node.machine_rules import (
     CONTROLLERS,
     MODULES,
+    NAMES,
+    RULES,
     Facts,
     Wanted,
     module_package,
     notes,
     problems,
 )
+from ansible.module_utils.metalworks.rules.judge import RULES as INVENTORY_RULES
 from tests.support.modules import cases
 
 GOOD: dict[str, Any] = {
@@ -48,6 +51,21 @@ def test_problems(case: dict[str, Any]) -> None:
     assert len(found) == len(expected), found
     for sentence, part in zip(found, expected, strict=True):
         assert part in sentence
+
+
+def test_a_sentence_ends_with_the_name_of_its_rule_and_the_rule_can_be_left_out() -> None:
+    alone = {"default_route": False, "cpus": 1}
+    cpus, route = problems(Wanted(**WANTED), Facts(**GOOD | alone))
+    assert route.endswith(" [default_route]")
+    assert cpus.endswith(" [processors]")
+    assert problems(Wanted(**WANTED), Facts(**GOOD | alone), ["default_route"]) == [cpus]
+    assert problems(Wanted(**WANTED), Facts(**GOOD | alone), [*NAMES]) == []
+
+
+def test_no_rule_of_a_machine_has_the_name_of_one_for_inventories() -> None:
+    assert not set(NAMES) & set(INVENTORY_RULES)
+    assert len(NAMES) == len(set(NAMES))
+    assert all(rule.__doc__ for rule in RULES.values())
 
 
 def read(case: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugins.filter.preflight import expected_machine, preflight_problems
+from plugins.filter.preflight import expected_machine, preflight_problems, skipped_machine_rules
 
 CLUSTER = {
     "servers": ["a"],
@@ -95,6 +95,17 @@ def test_copies_of_one_disk_are_found() -> None:
     names, identities = preflight_problems(found, HOSTVARS)
     assert names.startswith("hosts a, b call themselves metal")
     assert identities.startswith("hosts a, b have the same /etc/machine-id")
+
+
+def test_a_rule_about_all_machines_can_be_left_out() -> None:
+    found = {name: {"problems": [], "facts": {"hostname": "metal", "machine_id": "1"}} for name in ("a", "b")}
+    (names,) = preflight_problems(found, HOSTVARS, ["different_machine_ids"])
+    assert names.endswith(" [different_hostnames]")
+
+
+def test_rules_for_machines_are_told_from_those_for_inventories() -> None:
+    skip = ["different_machine_ids", "number_of_servers", "clock"]
+    assert skipped_machine_rules(skip) == ["clock", "different_machine_ids"]
 
 
 def test_a_machine_is_expected_to_be_what_the_roles_would_make_of_it() -> None:

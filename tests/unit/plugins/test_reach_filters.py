@@ -126,6 +126,13 @@ def test_what_is_closed_is_said_with_its_remedy(firewall: str, remedies: list[st
     assert "a router or a cloud's rules between the machines" in sentence
 
 
+def test_who_knows_better_leaves_the_rule_out() -> None:
+    variables = hostvars(agent_1=tried(closed("server-1", 10250)))
+    (sentence,) = reach_problems(HOSTS, variables, PODS)
+    assert sentence.endswith(" [machines_reach_each_other]")
+    assert reach_problems(HOSTS, variables, PODS, ["machines_reach_each_other"]) == []
+
+
 def test_who_is_kept_from_the_same_ports_is_said_at_once() -> None:
     variables = hostvars(agent_1=tried(closed("server-1", 10250)), server_2=tried(closed("server-1", 10250)))
     (sentence,) = reach_problems(HOSTS, variables, PODS)

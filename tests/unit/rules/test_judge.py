@@ -81,6 +81,11 @@ def test_a_rule_is_left_out_by_its_name() -> None:
     assert (judgement.problems, judgement.skipped) == ([], ["platform_name"])
 
 
+def test_a_rule_for_machines_is_left_to_the_look_at_them() -> None:
+    judgement = judge(platform(HOSTS, VARIABLES), ["default_route"])
+    assert (judgement.problems, judgement.skipped) == ([], [])
+
+
 def test_an_unknown_rule_is_not_left_out_silently() -> None:
     (sentence,) = judge(platform(HOSTS, VARIABLES), ["platform_names"]).problems
     assert sentence == "preflight_skip: no rule is called 'platform_names'; did you mean platform_name?"
