@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.support.waiting import wait_for
 
-from .conftest import Machine
+from .conftest import ANSWER_SECONDS, Machine
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_a_joined_server_needs_the_first_no_more(three: list[Machine]) -> None:
     first, second, *_ = three
     first.run("systemctl stop k3s")
     try:
-        ready = "k3s kubectl get --raw /readyz --request-timeout=2s"
+        ready = f"k3s kubectl get --raw /readyz --request-timeout={ANSWER_SECONDS}s"
         wait_for(lambda: second.answer(ready).rc == 0, f"the API of {second.node} does not answer")
         second.run("systemctl restart k3s")
         wait_for(lambda: second.answer(ready).rc == 0, f"{second.node} does not start without {first.node}")
@@ -49,7 +49,10 @@ def test_a_joined_server_needs_the_first_no_more(three: list[Machine]) -> None:
         first.start()
     wait_for(
         lambda: (
-            first.answer(f"k3s kubectl wait --for=condition=Ready node/{first.node} --timeout=2s").rc == 0
+            first.answer(
+                f"k3s kubectl wait --for=condition=Ready node/{first.node} --timeout={ANSWER_SECONDS}s"
+            ).rc
+            == 0
         ),
         f"{first.node} did not come back",
     )
@@ -63,7 +66,7 @@ def test_an_agent_outlives_the_loss_of_its_server(three: list[Machine], agents: 
     first.run("systemctl stop k3s")
     try:
         agent.run("systemctl restart k3s-agent")
-        command = f"k3s kubectl wait --for=condition=Ready node/{agent.node} --timeout=2s"
+        command = f"k3s kubectl wait --for=condition=Ready node/{agent.node} --timeout={ANSWER_SECONDS}s"
         wait_for(lambda: second.answer(command).rc == 0, f"{agent.node} did not come back")
     finally:
         first.start()
