@@ -202,7 +202,7 @@ class File(NamedTuple):
 ABSENT = File(None, None)
 
 
-def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
+def wanted_files(params: dict[str, Any], unit: str, version: str) -> dict[Path, File]:
     """Return all wanted files.
 
     The unit is readable by all: it is no secret, and systemd warns if it is not.
@@ -211,7 +211,9 @@ def wanted_files(params: dict[str, Any], unit: str) -> dict[Path, File]:
     environment = k3s_unit.environment_file(unit)
     files = {
         path: File(render(params["config"]), 0o600),
-        k3s_unit.FOLDER / unit: File(k3s_unit.render(params["role"], unit, path, params["config"]), 0o644),
+        k3s_unit.FOLDER / unit: File(
+            k3s_unit.render(params["role"], unit, path, params["config"], version), 0o644
+        ),
         **own_file(environment, k3s_unit.render_environment(params["environment"])),
     }
     if params["token"]:
@@ -333,7 +335,7 @@ def main() -> None:
     check(module, version)
 
     unit = read_unit(runner(module), k3s_unit.UNITS[params["role"]])
-    wanted = wanted_files(params, unit.name)
+    wanted = wanted_files(params, unit.name, version)
     found = {each: read(each) for each in wanted}
     steps = plan(wanted, found)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+# The first patch release of each line that can skip archives of images which it imported before, and keeps
+# their images pinned (k3s#14265) and notices a new archive of the same size (k3s#14284). Both came in July
+# 2026 (backports k3s#14348 and its siblings); the last releases without them were reproduced there.
+KEEPS_IMPORTS = {33: 14, 34: 10, 35: 7, 36: 3}
 FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?\+([a-z0-9]*[a-z])(\d+)")
 
 
@@ -32,6 +36,17 @@ def parse(version: str) -> Release | None:
         return None
     major, minor, patch, prerelease, maker, revision = match.groups()
     return Release(int(major), int(minor), int(patch), prerelease or "", maker, int(revision))
+
+
+def keeps_imports(version: str) -> bool:
+    """Return whether a k3s of this version may skip an archive of images that it imported before."""
+    release = parse(version)
+    if release is None:
+        return False
+    line = release.major, release.minor
+    return line > (1, max(KEEPS_IMPORTS)) or (
+        release.major == 1 and release.patch >= KEEPS_IMPORTS.get(release.minor, release.patch + 1)
+    )
 
 
 def form_problem(version: str) -> str | None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.metalworks.common.addresses import parse_address, parse_network
-from ansible.module_utils.metalworks.k3s.keys import FILES
+from ansible.module_utils.metalworks.k3s.keys import FILES, KEYS
+from ansible.module_utils.metalworks.k3s.release import keeps_imports
 from ansible.module_utils.metalworks.k3s.types import FILE
 
 HEADER = "# Written by Ansible: a change made here is undone by the next run.\n"
@@ -53,18 +54,31 @@ RestartSec=5s
 ExecStartPre=/bin/sh -c 'umask 077; mkdir -p /run/metalworks; \\
     {{ stat -L -c "binary $$(readlink -f {binary}) %%s-%%Y" {binary}; \\
     sha256sum {watched} 2>/dev/null; }} > /run/metalworks/%n.started; true'
-ExecStart={binary} {role}
+{cache}ExecStart={binary} {role}
 
 [Install]
 WantedBy=multi-user.target
 """
 
+# k3s skips an archive of images that it imported before if this file exists (docs.k3s.io/import-images). The
+# file is made here, and not by an earlier task, because a former k3s that still runs would note the new
+# archive in it without the names of its images, and the new k3s could then not pin them. So such a file is
+# emptied. It is emptied as well if containerd's store is gone, whose images it is about.
+CACHE = """\
+# Archives of images are imported when they are new or changed, and not at every start.
+ExecStartPre=-/bin/sh -c 'cd {data}/agent/images 2>/dev/null || exit 0; \\
+    [ -d {data}/agent/containerd ] && grep -qs .images.: .cache.json || : > .cache.json'
+"""
 
-def render(role: str, unit: str, config_file: Path, config: Mapping[str, Any]) -> str:
-    """Return the text of the unit of a `server` or an `agent`."""
+
+def render(role: str, unit: str, config_file: Path, config: Mapping[str, Any], version: str) -> str:
+    """Return the text of the unit of a `server` or an `agent` that runs this version of k3s."""
     drop_ins = [f"{config_file}.d/{pattern}" for pattern in DROP_INS]
     watched = " ".join([*map(str, watched_files(config_file, config, unit)), *drop_ins])
-    text = TEXT.format(role=role, binary=BINARY, environment=environment_file(unit), watched=watched)
+    data = str(config.get("data-dir") or KEYS["data-dir"].default)
+    cache = CACHE.format(data=data) if keeps_imports(version) and FILE.match(data) else ""
+    environment = environment_file(unit)
+    text = TEXT.format(role=role, binary=BINARY, environment=environment, watched=watched, cache=cache)
     return HEADER + text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.metalworks.k3s import unit
 from ansible.module_utils.metalworks.k3s.config import parse_record, read_wanted
+from ansible.module_utils.metalworks.k3s.release import keeps_imports
 from ansible.module_utils.metalworks.k3s.unit import (
     drop_ins,
     environment_problems,
@@ -18,12 +20,21 @@ from ansible.module_utils.metalworks.k3s.unit import (
     watched_files,
 )
 
+VERSION = "v1.36.4+k3s1"
+
+
+def commands(text: str, name: str) -> list[str]:
+    """Return what the unit lets a shell run before k3s, as systemd would hand it over."""
+    found = re.findall(r"^ExecStartPre=-?/bin/sh -c '([^']*)'$", text, re.MULTILINE)
+    assert len(found) == text.count("ExecStartPre=")
+    return [
+        each.replace("\\\n", " ").replace("$$", "$").replace("%n", name).replace("%%", "%") for each in found
+    ]
+
 
 def record(text: str, name: str, run: Path) -> str:
-    """Run what the unit runs before k3s, as systemd would, and return what it records."""
-    line = text[text.index("ExecStartPre=") :].partition("\nExecStart=")[0].partition("=")[2]
-    command = line.replace("\\\n", " ").replace("$$", "$").replace("%n", name).replace("%%", "%")
-    command = command.replace("/run/metalworks", str(run)).removeprefix("/bin/sh -c '").removesuffix("'")
+    """Run the unit's record of what is started, and return it."""
+    command = commands(text, name)[0].replace("/run/metalworks", str(run))
     subprocess.run(["/bin/sh", "-c", command], check=True)
     return (run / f"{name}.started").read_text()
 
@@ -57,7 +68,7 @@ def test_the_unit_records_what_the_module_compares(tmp_path: Path, monkeypatch: 
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    text = render("server", "k3s.service", config_file, config)
+    text = render("server", "k3s.service", config_file, config, VERSION)
     recorded = parse_record(record(text, "k3s.service", tmp_path))
     watched = [*watched_files(config_file, config, "k3s.service"), *drop_ins(config_file)]
     assert recorded == read_wanted(binary, watched, {})
@@ -80,7 +91,7 @@ def test_the_unit_records_what_the_module_compares(tmp_path: Path, monkeypatch: 
 def test_the_unit_starts_its_role_with_the_environment_of_install_sh(role: str, name: str) -> None:
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
-    text = render(role, name, Path("/etc/rancher/k3s/config.yaml"), {})
+    text = render(role, name, Path("/etc/rancher/k3s/config.yaml"), {}, VERSION)
     parser.read_string(text)
     assert parser["Service"]["ExecStart"] == f"/usr/local/bin/k3s {role}"
     assert parser["Service"]["KillMode"] == "process"
@@ -92,8 +103,72 @@ def test_the_unit_starts_its_role_with_the_environment_of_install_sh(role: str, 
 
 
 def test_a_path_that_the_shell_would_split_is_not_in_the_unit() -> None:
-    config = {"token-file": "/etc/a b; reboot"}
-    assert "reboot" not in render("agent", "k3s-agent.service", Path("/etc/rancher/k3s/config.yaml"), config)
+    config = {"token-file": "/etc/a b; reboot", "data-dir": "/var/a b; reboot"}
+    config_file = Path("/etc/rancher/k3s/config.yaml")
+    assert "reboot" not in render("agent", "k3s-agent.service", config_file, config, VERSION)
+
+
+WITH_NAMES = (
+    '{"/d/agent/images/k3s-airgap-images.tar":{"size":9,"modTime":"2026-07-22T02:04:27Z","images":["a"]}}'
+)
+WITHOUT = '{"/d/agent/images/k3s-airgap-images.tar":{"size":9,"modTime":"2026-07-22T02:04:27Z"}}'
+
+
+@pytest.mark.parametrize(
+    ("found", "store", "left"),
+    [
+        pytest.param(
+            None, False, "", id="a new machine gets an empty file, into which k3s notes its imports"
+        ),
+        pytest.param("", True, "", id="an empty file stays"),
+        pytest.param(WITH_NAMES, True, WITH_NAMES, id="what k3s noted stays"),
+        pytest.param(WITHOUT, True, "", id="an older k3s noted no names, so the pins would be lost"),
+        pytest.param(WITH_NAMES, False, "", id="the images are gone with the store of containerd"),
+    ],
+)
+def test_archives_are_imported_again_only_where_it_is_safe(
+    tmp_path: Path, found: str | None, store: bool, left: str
+) -> None:
+    images = tmp_path / "agent" / "images"
+    images.mkdir(parents=True)
+    if store:
+        (tmp_path / "agent" / "containerd").mkdir()
+    if found is not None:
+        (images / ".cache.json").write_text(found)
+    text = render("agent", "k3s-agent.service", Path("/c.yaml"), {"data-dir": str(tmp_path)}, VERSION)
+    subprocess.run(["/bin/sh", "-c", commands(text, "k3s-agent.service")[1]], check=True)
+    assert (images / ".cache.json").read_text() == left
+
+
+def test_a_node_without_archives_gets_no_folder_for_them(tmp_path: Path) -> None:
+    text = render("agent", "k3s-agent.service", Path("/c.yaml"), {"data-dir": str(tmp_path)}, VERSION)
+    subprocess.run(["/bin/sh", "-c", commands(text, "k3s-agent.service")[1]], check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "keeps"),
+    [
+        ("v1.36.2+k3s1", False),  # the last of its line that loses the pins
+        ("v1.36.3+k3s1", True),
+        ("v1.36.3-rc1+k3s1", True),
+        ("v1.36.4+lab1", True),
+        ("v1.35.6+k3s1", False),
+        ("v1.35.7+k3s1", True),
+        ("v1.34.9+k3s2", False),
+        ("v1.34.10+k3s1", True),
+        ("v1.33.13+k3s1", False),
+        ("v1.33.14+k3s1", True),
+        ("v1.32.99+k3s1", False),  # a line that ended before
+        ("v1.37.0+k3s1", True),
+        ("v2.0.0+k3s1", True),
+        ("latest", False),
+    ],
+)
+def test_the_releases_that_may_skip_an_import(version: str, keeps: bool) -> None:
+    assert keeps_imports(version) is keeps
+    text = render("server", "k3s.service", Path("/c.yaml"), {}, version)
+    assert (".cache.json" in text) is keeps
 
 
 def test_no_environment_is_no_file() -> None:

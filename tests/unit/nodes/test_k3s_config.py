@@ -45,7 +45,9 @@ def test_k3s_config(case: dict[str, Any], machine: dict[str, Any], capsys: Any, 
     # The unit is there already: these cases are about the configuration.
     written = tmp_path / "systemd" / unit.UNITS[params["role"]]
     written.parent.mkdir()
-    written.write_text(unit.render(params["role"], written.name, config_file, params["config"]))
+    written.write_text(
+        unit.render(params["role"], written.name, config_file, params["config"], params["version"])
+    )
     written.chmod(0o644)
     answer = run_module("k3s_config", params, capsys, check=case.get("check", False))
     expected = case["output"]
