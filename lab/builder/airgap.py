@@ -21,42 +21,10 @@ from .recipe import Job, Recipe, Result
 REGISTRY = f"{PLACEHOLDER_HOST}/lab"
 PATH = ["PATH=/usr/local/bin:/usr/bin:/bin"]
 # What the storage provisioner's helper scripts call, and what a person needs in a shell.
-BUSYBOX_LINKS = (
-    *(
-        "cat",
-        "chmod",
-        "cp",
-        "date",
-        "dd",
-        "df",
-        "du",
-        "echo",
-        "env",
-        "false",
-        "find",
-        "grep",
-        "head",
-        "httpd",
-    ),
-    *(
-        "id",
-        "ip",
-        "ls",
-        "mkdir",
-        "mv",
-        "nc",
-        "nslookup",
-        "ping",
-        "ps",
-        "rm",
-        "sed",
-        "seq",
-        "sh",
-        "sleep",
-        "stat",
-    ),
-    *("sync", "tail", "test", "timeout", "touch", "true", "wc", "wget", "xargs"),
-)
+BUSYBOX_LINKS = """
+cat chmod cp date dd df du echo env false find grep head httpd id ip ls mkdir mv nc nslookup ping ps rm
+sed seq sh sleep stat sync tail test timeout touch true wc wget xargs
+"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +46,7 @@ PARTS = {
     "busybox": Part(
         "bin/busybox",
         {"Cmd": ["sh"], "Env": PATH},
-        links={f"bin/{name}": "busybox" for name in BUSYBOX_LINKS},
+        links={f"bin/{name}": "busybox" for name in BUSYBOX_LINKS.split()},
     ),
 }
 

@@ -97,7 +97,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.files import read_text, write_atomically
 from ansible.module_utils.metalworks.kubernetes import kubeconfig
 
@@ -247,8 +247,6 @@ def main() -> None:
         required_if=[("state", "present", ["source"])],
     )
     params = module.params
-    if not kubeconfig.HAS_YAML:
-        module.fail_json(msg=missing_required_lib("PyYAML"))
     path = Path(params["path"])
     try:
         path = kubeconfig.located(path)

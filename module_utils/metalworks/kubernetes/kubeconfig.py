@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible.module_utils.metalworks.common.files import read_text
-
-try:
-    import yaml
-
-    HAS_YAML = True
-except ImportError:  # the module reports it
-    HAS_YAML = False
 
 LISTS = {"clusters": "cluster", "contexts": "context", "users": "user"}
 SECRET_KEYS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.common.yaml import HAS_YAML, yaml_load
+import yaml
 from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 
 FIRST_LINE = "#cloud-config"
@@ -32,11 +32,9 @@ def problem(text: str) -> str | None:
     """Return what is wrong with the user data, or None. Only the top level is checked."""
     if not text.startswith(FIRST_LINE):
         return f"has to begin with the line {FIRST_LINE}"
-    if not HAS_YAML:
-        return None
     try:
-        found: Any = yaml_load(text)
-    except Exception as error:  # yaml.YAMLError does not exist if the library is missing
+        found: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         return f"is no YAML: {' '.join(str(error).split())}"
     if found is None:
         return None
