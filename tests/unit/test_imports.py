@@ -31,8 +31,13 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path.relative_to(ROOT)), feature_version=(3, 9))
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def imports(path: Path) -> tuple[str, ...]:
     """The full names that a file imports when it runs, also in functions: modules, or what stands in one."""
+    return tuple(find_imports(path))
+
+
+def find_imports(path: Path) -> Iterator[str]:
     package = [*path.relative_to(ROOT).with_suffix("").parts[:-1]]
     if package[:1] == ["module_utils"]:
         package = ["ansible", *package]

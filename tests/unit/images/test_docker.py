@@ -9,6 +9,13 @@ import pytest
 
 
 @pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip would say, which takes a second to ask."""
+    settings = {"index-url": "https://me:secret@mirror.example/simple"}
+    monkeypatch.setattr(docker, "pip_settings", lambda: settings)
+
+
+@pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (
         "PIP_INDEX_URL",
@@ -26,16 +33,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_index_from_the_environment_is_given_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@mirror.example/simple")
     monkeypatch.setenv("PIP_FIND_LINKS", "/only/here")
-    assert docker.pip_settings()["index-url"] == "https://me:secret@mirror.example/simple"
-    assert "find-links" not in docker.pip_settings(), "a folder of this computer is not in the build"
+    # A folder of this computer (find-links) is not in the build.
+    assert docker.pip_settings() == {"index-url": "https://me:secret@mirror.example/simple"}
 
 
 def test_an_index_from_a_file_is_given_on(home: Path) -> None:
     path = home / ".config" / "pip" / "pip.conf"
     path.parent.mkdir(parents=True)
     path.write_text("[global]\nindex-url = https://mirror.example/simple\ncert = /etc/ca.pem\n")
-    assert docker.pip_settings()["index-url"] == "https://mirror.example/simple"
-    assert "cert" not in docker.pip_settings(), "it has another path in the build"
+    # The certificate has another path in the build.
+    assert docker.pip_settings() == {"index-url": "https://mirror.example/simple"}
 
 
 def test_the_registry_of_npm_is_given_on_and_its_other_settings_are_not(home: Path) -> None:
@@ -51,6 +58,7 @@ def test_the_registry_of_npm_is_given_on_and_its_other_settings_are_not(home: Pa
     assert not [line for line in found if line.startswith(("fund", "cafile"))]
 
 
+@pytest.mark.usefixtures("index")
 def test_secrets_are_readable_by_their_owner_only(home: Path, tmp_path: Path) -> None:
     docker.write_secrets(tmp_path / "secrets")
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()}
@@ -58,6 +66,7 @@ def test_secrets_are_readable_by_their_owner_only(home: Path, tmp_path: Path) ->
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.usefixtures("index")
 def test_the_certificates_reach_pip_and_npm(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,13 +79,14 @@ def test_the_certificates_reach_pip_and_npm(
     assert "cafile=/run/secrets/ca.pem" in (tmp_path / "secrets" / "npmrc").read_text()
 
 
+@pytest.mark.usefixtures("index")
 def test_no_secret_stands_in_the_command_line(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@mirror.example/simple")
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example")
     monkeypatch.setattr(docker, "building_client", lambda: "docker")
     docker.write_secrets(tmp_path / "secrets")
+    assert "secret@" in (tmp_path / "secrets" / "pip.conf").read_text()
     command = docker.build_command(tmp_path, "r/x:1", {"BASE_IMAGE": "r/base:1"}, tmp_path / "secrets")
     assert "secret@" not in " ".join(command)
     assert command[command.index("https_proxy") - 1] == "--build-arg", (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,8 @@ def read(path: Path) -> Any:
     return yaml.load(path.read_text(), yaml.CSafeLoader)
 
 
-def tables() -> list[Any]:
-    """The cases of all tables, each named by its file and its sentence."""
-    return [
-        pytest.param(case, id=f"{path.stem}-{case['id']}")
-        for path in sorted(HERE.glob("*.yaml"))
-        for case in read(path)
-    ]
+# The cases of all tables, each by its file and its sentence.
+CASES = {f"{path.stem}-{case['id']}": case for path in sorted(HERE.glob("*.yaml")) for case in read(path)}
 
 
 def described(case: dict[str, Any]) -> Platform:
@@ -42,10 +38,16 @@ def described(case: dict[str, Any]) -> Platform:
     return platform(hosts, variables, **facts)
 
 
-@pytest.mark.parametrize("case", tables())
-def test_case(case: dict[str, Any]) -> None:
-    found = judge(described(case)).problems
-    expected = case.get("says", [])
+@cache
+def said_of(name: str) -> list[str]:
+    """What is said of the inventory of a case."""
+    problems: list[str] = judge(described(CASES[name])).problems
+    return problems
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name: str) -> None:
+    found, expected = said_of(name), CASES[name].get("says", [])
     assert len(found) == len(expected), found
     for sentence, part in zip(found, expected, strict=True):
         assert part in sentence
@@ -99,10 +101,8 @@ def test_each_rule_has_a_name_of_its_own_and_says_what_it_refuses() -> None:
 
 def test_each_rule_has_a_case() -> None:
     """A rule that no table of this folder sees at work is not tested."""
-    sentences = [
-        sentence for parameter in tables() for sentence in judge(described(parameter.values[0])).problems
-    ]
-    assert set(RULES) - {sentence.rpartition("[")[2].rstrip("]") for sentence in sentences} == set()
+    named = {sentence.rpartition("[")[2].rstrip("]") for name in CASES for sentence in said_of(name)}
+    assert set(RULES) - named == set()
 
 
 def test_a_line_without_a_value_is_refused() -> None:
