@@ -145,7 +145,7 @@ def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data
 def main() -> None:
     """Remove what is left of k3s, and return what it was."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
+    params = {**module.params, "data": os.path.normpath(module.params["data"])}
     unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])
     token = str(read_scalar(read_text(path) or "", "token-file") or TOKEN_FILE)
     files = files_of_k3s(unit, k3s_unit.FOLDER, path, token, params["data"])

@@ -75,6 +75,11 @@ options:
     type: list
     elements: str
     default: []
+  kube_proxy_args:
+    description: The arguments of kube-proxy (C(kube-proxy-arg)), of which the mode needs kernel modules.
+    type: list
+    elements: str
+    default: []
   swap:
     description: What the role node does about swap, V(keep) or V(off).
     type: str
@@ -179,6 +184,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "flannel_interface": {"type": "str", "default": ""},
     "flannel_backend": {"type": "str", "default": "vxlan"},
     "kubelet_args": {"type": "list", "elements": "str", "default": []},
+    "kube_proxy_args": {"type": "list", "elements": "str", "default": []},
     "swap": {"type": "str", "default": "keep"},
     "resolv_conf": {"type": "str", "default": ""},
     "skip": {"type": "list", "elements": "str", "default": []},

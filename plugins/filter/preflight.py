@@ -13,6 +13,7 @@ import ansible.module_utils
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
+from ansible.module_utils.metalworks.k3s.types import as_list
 from ansible.module_utils.metalworks.node.machine_rules import HOSTNAMES, MACHINE_IDS, NAMES
 
 # Patterns for Ansible's error when no module could run on a machine; the first that fits counts. A pattern
@@ -74,7 +75,6 @@ def expected_machine(cluster: Mapping[str, Any], host: str, variables: Mapping[s
     node, servers = cluster["nodes"][host], cluster["servers"]
     config = node["config"]
     shared = cluster["nodes"][servers[0]]["config"] if servers else {}
-    kubelet = config.get("kubelet-arg") or []
     return {
         "role": node["role"],
         "architecture": variables.get("k3s_binary_arch") or "",
@@ -85,7 +85,8 @@ def expected_machine(cluster: Mapping[str, Any], host: str, variables: Mapping[s
         "pod_network": cluster["pod_networks"][0],
         "api_port": cluster["api_port"],
         "embedded_registry": bool(shared.get("embedded-registry")),
-        "kubelet_args": [kubelet] if isinstance(kubelet, str) else list(kubelet),
+        "kubelet_args": as_list(config.get("kubelet-arg") or []),
+        "kube_proxy_args": as_list(config.get("kube-proxy-arg") or []),
         "swap": variables.get("node_swap") or "keep",
         "resolv_conf": config.get("resolv-conf") or "",
         "data_dir": node["data_dir"],

@@ -17,6 +17,7 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 HIGHEST_PORT = 65535
 LONGEST_NAME = 253
+LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback")
 # RFC 1123, and the underscore that some networks' own names have.
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?\Z")
 _NUMBERS = re.compile(r"[0-9.]+\Z")
@@ -79,7 +80,9 @@ def unfit_for_a_node(address: Address) -> str | None:
 def is_loopback(host: str) -> bool:
     """Tell whether a host is the computer that asks: `localhost`, or an address of the loopback interface."""
     address = parse_address(host)
-    return address.is_loopback if address else host.lower() == "localhost"
+    name = host.lower().rstrip(".")
+    # RFC 6761, and the names that Debian and Red Hat write into /etc/hosts.
+    return address.is_loopback if address else name in LOOPBACK_NAMES or name.endswith(".localhost")
 
 
 def is_host(text: object) -> bool:

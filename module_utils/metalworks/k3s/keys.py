@@ -214,11 +214,68 @@ REFUSED: Final[dict[str, str]] = {
     "image-service-endpoint": f"{_CONTAINERD}; take it out",
     "multi-cluster-cidr": "k3s dropped it; write one cluster-cidr",
     "no-deploy": "k3s dropped it; write disable, with the same items",
-    "no-flannel": "k3s dropped it; write flannel-backend: none",
+    "no-flannel": "k3s dropped it, and flannel-backend has its place; take it out",
     "cluster-secret": "k3s dropped it; the token is the role's input",
     "kube-controller-arg": "k3s dropped it; write kube-controller-manager-arg",
     "kube-cloud-controller-arg": "k3s dropped it; write kube-cloud-controller-manager-arg",
 }
+
+# Arguments of Kubernetes' programs that would go past a setting of k3s, which derives more from it and which
+# the rest of the platform follows: (key, argument) -> the setting. The roles cannot follow one without any.
+ARGUMENTS: Final[dict[tuple[str, str], str]] = {
+    ("kube-apiserver-arg", "service-node-port-range"): "service-node-port-range",
+    ("kube-apiserver-arg", "service-cluster-ip-range"): "service-cidr",
+    ("kube-apiserver-arg", "advertise-address"): "advertise-address",
+    ("kube-apiserver-arg", "bind-address"): "bind-address",
+    ("kube-apiserver-arg", "secure-port"): "https-listen-port",
+    ("kube-apiserver-arg", "etcd-servers"): "datastore-endpoint",
+    ("kube-apiserver-arg", "encryption-provider-config"): "secrets-encryption",
+    ("kube-controller-manager-arg", "cluster-cidr"): "cluster-cidr",
+    ("kube-controller-manager-arg", "service-cluster-ip-range"): "service-cidr",
+    ("kube-proxy-arg", "cluster-cidr"): "cluster-cidr",
+    ("kube-proxy-arg", "hostname-override"): "node-name",
+    ("kubelet-arg", "hostname-override"): "node-name",
+    ("kubelet-arg", "node-ip"): "node-ip",
+    ("kubelet-arg", "node-labels"): "node-label",
+    ("kubelet-arg", "cluster-dns"): "cluster-dns",
+    ("kubelet-arg", "cluster-domain"): "cluster-domain",
+    ("kubelet-arg", "resolv-conf"): "resolv-conf",
+    ("kubelet-arg", "root-dir"): "",
+    ("kubelet-arg", "port"): "",
+    ("kubelet-arg", "register-node"): "",
+    ("kubelet-arg", "container-runtime-endpoint"): "",
+    ("etcd-arg", "data-dir"): "data-dir",
+}
+
+# Parts without which no application runs: (key, value) -> what would be missing. Who brings a part of their
+# own insists on it (k3s_server_unchecked_config).
+NEEDED: Final[dict[tuple[str, object], str]] = {
+    (
+        "flannel-backend",
+        "none",
+    ): "no node becomes Ready without a network plugin, and none is installed here",
+    ("disable-kube-proxy", True): "no service is reached without kube-proxy, and nothing here replaces it",
+    ("disable", "coredns"): "pods could look up no names, and nothing here replaces CoreDNS",
+}
+# What one server at least has to run.
+NEEDED_ONCE: Final = {
+    "disable-scheduler": "no pod would be placed on a node",
+    "disable-controller-manager": "no workload would get pods",
+}
+
+# Ports of a server that are taken (k3s's page installation/requirements; health and metrics of the programs).
+TAKEN_PORTS: Final = {
+    **dict.fromkeys((2379, 2380, 2381, 2382), "etcd"),
+    **dict.fromkeys((10248, 10250), "the kubelet"),
+    **dict.fromkeys((10249, 10256), "kube-proxy"),
+    10257: "the controller manager",
+    10258: "the cloud controller",
+    10259: "the scheduler",
+    10010: "containerd",
+}
+# Words with which a value begins or that it is, where k3s takes others, too: only a slip of one is refused.
+SNAPSHOTTERS: Final = ("overlayfs", "native", "fuse-overlayfs", "stargz", "btrfs", "zfs")
+DATASTORES: Final = ("mysql", "postgres", "postgresql", "http", "https", "nats", "sqlite", "etcd")
 
 # Values that k3s has dropped.
 DROPPED: Final[dict[tuple[str, str], str]] = {

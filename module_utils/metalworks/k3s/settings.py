@@ -11,7 +11,19 @@ from typing import Any
 
 from ansible.module_utils.metalworks.common.addresses import Address, Network, overlap
 from ansible.module_utils.metalworks.common.suggestions import nearest
-from ansible.module_utils.metalworks.k3s.keys import AGREED, KEYS, REFUSED, Key, Version
+from ansible.module_utils.metalworks.k3s.keys import (
+    AGREED,
+    ARGUMENTS,
+    DATASTORES,
+    KEYS,
+    NEEDED,
+    NEEDED_ONCE,
+    REFUSED,
+    SNAPSHOTTERS,
+    TAKEN_PORTS,
+    Key,
+    Version,
+)
 from ansible.module_utils.metalworks.k3s.release import form_problem, parse
 from ansible.module_utils.metalworks.k3s.types import TYPES, as_list, split
 
@@ -47,7 +59,12 @@ def problems(
         found += _key_problems(role, name, value, minor)
     if found:  # the checks below need values of the right type
         return found
-    found += _network_problems(config, machine_network) if role == "server" else []
+    found += _argument_problems(role, config)
+    found += _slips(config)
+    found += _address_problems(config)
+    if role == "server":
+        found += _network_problems(config, machine_network)
+        found += _missing_parts(config, peers)
     found += _membership_problems(role, config)
     found += _peer_problems(config, peers, unchecked) if role == "server" else []
     return found
@@ -82,7 +99,9 @@ def agreed(config: Config) -> dict[str, Any]:
 def _key_problems(role: str, name: str, value: Any, version: Version | None) -> Iterator[str]:
     plain = _plain(name)
     key = KEYS.get(plain)
-    if plain in REFUSED:
+    if name != plain and (key or plain in REFUSED):
+        yield f"{name}: k3s reads this file first, so there is nothing to add to; write {plain}"
+    elif plain in REFUSED:
         yield f"{name}: {REFUSED[plain]}"
     elif key is None:
         meant = nearest(plain, [*KEYS, *REFUSED], 1, SLIP)
@@ -107,6 +126,64 @@ def _plain(name: str) -> str:
 def _minor(version: str) -> Version | None:
     release = parse(version)
     return Version(release.major, release.minor) if release else None
+
+
+# Single values that need more than a type.
+
+
+def _argument_problems(role: str, config: Config) -> Iterator[str]:
+    """Yield arguments of Kubernetes' programs that go past a setting which other parts follow."""
+    for name in sorted({key for key, _ in ARGUMENTS} & set(config)):
+        for given in as_list(config[name]):
+            argument = given.lstrip("-").partition("=")[0]
+            setting = ARGUMENTS.get((name, argument))
+            if setting:
+                yield (
+                    f"{name}: {argument} would go past what k3s and the platform know; write the setting "
+                    f"{setting} instead"
+                )
+            elif setting is not None:
+                yield (
+                    f"{name}: {argument} would change what the roles and checks rely on; take it out, or "
+                    f"insist on it: write {name} into k3s_{role}_unchecked_config"
+                )
+
+
+def _slips(config: Config) -> Iterator[str]:
+    """Yield values that are no known word and are like one. The datastore's is a secret, and not shown."""
+    snapshotter = config.get("snapshotter")
+    if snapshotter and snapshotter not in SNAPSHOTTERS:
+        meant = nearest(snapshotter, SNAPSHOTTERS, 1, SLIP)
+        if meant:
+            yield f"snapshotter: k3s has no {snapshotter!r}; did you mean {meant[0]}?"
+    scheme, separator, _ = str(config.get("datastore-endpoint", "")).partition("://")
+    if separator and scheme not in DATASTORES:
+        meant = nearest(scheme, DATASTORES, 1, SLIP)
+        if meant:
+            yield f"datastore-endpoint: it begins with {scheme}://; did you mean {meant[0]}://?"
+
+
+def _address_problems(config: Config) -> Iterator[str]:
+    """Yield addresses that the other parts of the platform cannot use."""
+    for name in ("node-external-ip", "advertise-address"):
+        ipv6 = [str(item) for item in split(config.get(name, [])) if ":" in str(item)]
+        if ipv6:
+            yield f"{name} is {', '.join(ipv6)}: {IPV4_ONLY}; write an IPv4 address"
+
+
+def _missing_parts(config: Config, peers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield settings that take away what every application needs."""
+    for (name, value), lack in NEEDED.items():
+        given = config.get(name)
+        if given == value or (name == "disable" and value in _disabled(config)):
+            shown = str(value).lower()
+            yield f"{name}: {shown}: {lack}; take it out, or insist on it in k3s_server_unchecked_config"
+    for name, lack in NEEDED_ONCE.items():
+        if all(each.get(name) is True for each in (config, *(peer["config"] for peer in peers))):
+            yield f"{name} is true on all servers, so {lack}; take it out on one of them"
+    port = config.get("https-listen-port")
+    if port in TAKEN_PORTS:
+        yield f"https-listen-port: {port} is the port of {TAKEN_PORTS[port]}; write another one"
 
 
 # Relations between values.

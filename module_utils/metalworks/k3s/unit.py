@@ -118,6 +118,9 @@ def environment_problems(environment: Mapping[str, Any], hosts: Sequence[str] = 
     for name, value in environment.items():
         if not VARIABLE.match(str(name)):
             yield f"{name!r} is not the name of a variable of the environment"
+        elif str(name).startswith("K3S_"):
+            # Each flag of k3s has such a name (pkg/cli/cmds), and the roles would not follow it.
+            yield f"{name} is a setting of k3s by another name; write the setting into the configuration"
         if not isinstance(value, (str, int)) or "\n" in str(value):
             yield f"{name} is not one line of text; write it in quotes"
     upper = {str(name).upper(): str(value) for name, value in environment.items()}

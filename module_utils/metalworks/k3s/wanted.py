@@ -167,6 +167,16 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
             f"node-ip is {', '.join(addresses)}: {IPV4_ONLY}; write the machine's IPv4 address as "
             f"k3s_{role}_node_ip"
         )
+    bound = [parse_address(each) for each in split(settings.get("bind-address") or [])]
+    asked = [parse_address(each) for each in (*addresses, reached_at)]
+    if "bind-address" not in unchecked and any(
+        each and not each.is_unspecified and set(asked) != {each} for each in bound
+    ):
+        faults.append(
+            f"bind-address is {settings['bind-address']}, where the API would listen alone, and other "
+            f"machines ask it at {', '.join(dict.fromkeys([*addresses, reached_at]))}; take it out, or write "
+            "the same address as node-ip and as ansible_host"
+        )
     derived: dict[str, Any] = {
         "node-name": str(read(f"k3s_{role}_node_name") or host),
         "token-file": TOKEN_FILE,
@@ -184,7 +194,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         given=given,
         unchecked=unchecked,
         config=config,
-        data_dir=str(setting("data-dir", config)),
+        data_dir=str(setting("data-dir", config)).rstrip("/") or "/",
         token_file=str(config["token-file"]),
         flannel_interface=str(config.get("flannel-iface") or ""),
         api_address=str(read(f"k3s_{role}_api_address") or read("k3s_api_address") or ""),

@@ -27,6 +27,8 @@ MODULES = {
 }
 # The kind of interface that flannel makes, by flannel-backend (pkg/agent/flannel of k3s).
 BACKEND_MODULES = {"vxlan": "vxlan", "wireguard-native": "wireguard"}
+# What kube-proxy needs for its other modes (kubernetes.io/docs/reference/networking/virtual-ips).
+PROXY_MODULES = {"ipvs": ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"), "nftables": ("nf_tables",)}
 NO_CGROUP_V1 = (1, 35)  # from this version on the kubelet's failCgroupV1 is true
 FALLBACK_RESOLVER = "8.8.8.8"  # locateOrGenerateResolvConf of k3s, pkg/agent/config
 NOT_CARDS = ("lo", "veth", "cni", "flannel")  # the loopback, and interfaces that k3s makes
@@ -82,6 +84,7 @@ class Wanted:
     flannel_backend: str = "vxlan"
     pod_network: str = "10.42.0.0/16"
     kubelet_args: Sequence[str] = ()
+    kube_proxy_args: Sequence[str] = ()
     swap: str = "keep"
     resolv_conf: str = ""
 
@@ -97,12 +100,22 @@ class Wanted:
     def modules(self) -> dict[str, str]:
         """Return the kernel modules that the node needs, and what for."""
         module = BACKEND_MODULES.get(self.flannel_backend)
-        return {**MODULES, **({module: f"flannel-backend {self.flannel_backend}"} if module else {})}
+        mode = _argument(self.kube_proxy_args, "proxy-mode")
+        return {
+            **MODULES,
+            **({module: f"flannel-backend {self.flannel_backend}"} if module else {}),
+            **dict.fromkeys(PROXY_MODULES.get(mode, ()), f"kube-proxy's mode {mode}"),
+        }
 
     def kubelet(self, name: str) -> str:
-        """Return the value of a kubelet's argument; the last one counts, and it is empty if there is none."""
-        given = dict(argument.lstrip("-").partition("=")[::2] for argument in self.kubelet_args)
-        return given.get(name, "")
+        """Return the value of a kubelet's argument; it is empty if there is none."""
+        return _argument(self.kubelet_args, name)
+
+
+def _argument(given: Sequence[str], name: str) -> str:
+    """Return the value of an argument, of which the last one counts; it is empty if there is none."""
+    values = dict(argument.lstrip("-").partition("=")[::2] for argument in given)
+    return values.get(name, "")
 
 
 def notes(wanted: Wanted, found: Facts) -> list[str]:

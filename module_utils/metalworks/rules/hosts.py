@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 
-from ..common.addresses import is_loopback, parse_address, unfit_for_a_node
+from ..common.addresses import is_host, is_loopback, parse_address, unfit_for_a_node
 from ..common.kubernetes_names import as_subdomain, is_subdomain
 from .platform import REAL, Platform, listed
 
 # RFC 5737 reserves these networks for documentation. The examples of this repository use them.
+LONGEST_LABEL = 63
 DOCUMENTATION = [ipaddress.ip_network(f"{start}.0/24") for start in ("192.0.2", "198.51.100", "203.0.113")]
 
 
@@ -76,6 +77,12 @@ def node_names(platform: Platform) -> Iterator[str]:
                 f"digits, - and .); write {as_subdomain(node.name) or 'node-1'} as "
                 f"k3s_{node.role}_node_name, or rename the host"
             )
+        elif len(node.name) > LONGEST_LABEL:
+            # The kubelet gives the node a label with its name (kubernetes.io/hostname).
+            yield (
+                f"host {node.host}: the node name {node.name} has {len(node.name)} characters, and "
+                f"{LONGEST_LABEL} at most can be a label; write a shorter one as k3s_{node.role}_node_name"
+            )
     yield from _duplicates(
         {node.host: node.name for node in platform.nodes},
         "have the same node name {value}: give each a name of its own (k3s_server_node_name, "
@@ -90,6 +97,11 @@ def node_addresses(platform: Platform) -> Iterator[str]:
         "have the same address {value}: give each its own ansible_host",
     )
     for node in platform.nodes:
+        if not is_host(node.reached_at.partition("%")[0]):  # a link-local address may name its interface
+            yield (
+                f"host {node.host}: {node.reached_at!r} is neither an address nor a name of a machine; write "
+                "one as ansible_host, as in 192.168.1.10"
+            )
         for text in node.addresses or [node.reached_at]:
             address = parse_address(text)
             unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..jupyterhub.sizes import cpu_problem, memory_problem, storage_problem
+from ..k3s.types import split
 from .platform import Platform
 
 INPUTS: dict[str, Callable[[Any], str | None]] = {
@@ -59,6 +60,19 @@ def hub_address(platform: Platform) -> Iterator[str]:
         )
 
 
+def hub_storage(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster in which no storage class gives the hub and its users their volumes."""
+    first = [node for node in platform.nodes if node.role == "server"][:1]
+    disabled = split(first[0].config.get("disable") or []) if first else []
+    values = platform.values["jupyterhub_values"]
+    own = at(values, "singleuser.storage.dynamic.storageClass") or at(values, "singleuser.storage.type")
+    if "local-storage" in disabled and not platform.values["jupyterhub_storage_class"] and not own:
+        yield (
+            "k3s_server_config disables local-storage, which brings the only storage class, so no user gets "
+            "a home: take it out of disable, or write the class that you install as jupyterhub_storage_class"
+        )
+
+
 def hub_url(platform: Platform) -> Iterator[str]:
     """Refuse a `jupyterhub_url` that is no http address."""
     if platform.gives("jupyterhub_url"):
@@ -106,6 +120,7 @@ def hub_secrets(platform: Platform) -> Iterator[str]:
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hub_sizes,
     hub_address,
+    hub_storage,
     hub_url,
     hub_names,
     hub_chart,

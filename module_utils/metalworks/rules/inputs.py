@@ -9,6 +9,7 @@ specifications.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -163,7 +164,10 @@ def _key_problems(where: str, value: Mapping[str, Any], known: Mapping[str, Opti
             hint = did_you_mean(key, known, f"; known are {', '.join(sorted(known))}")
             yield f"{where} has the unknown key {str(key)!r}{hint}"
     for key, option in known.items():
-        if key in value:
+        if key in value and option.get("type") == "bool" and isinstance(value[key], str):
+            # No role converts a key of a dictionary, and the text "no" would count as true.
+            yield f"{where}, {key} is {_found(value[key], option)}: write true or false, without quotes"
+        elif key in value:
             yield from _problems(f"{where}, {key}", value[key], option)
         elif option.get("required"):
             yield f"{where} has no {key}: {_first_sentence(option.get('description', ''))}"
@@ -184,12 +188,14 @@ def _found(value: Any, option: Option) -> str:
         return "a dictionary"
     if isinstance(value, (list, tuple)):
         return "a list"
-    kind = "a text"
+    kind, shown = "a text", repr(value)
     if isinstance(value, bool):
         kind = "true or false"
     elif isinstance(value, (int, float)):
         kind = "a number"
-    return kind if option.get("no_log") else f"{kind} ({value!r})"
+    elif isinstance(value, datetime.date):
+        kind, shown = "a date", str(value)
+    return kind if option.get("no_log") else f"{kind} ({shown})"
 
 
 def _first_sentence(description: str | Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common.addresses import is_host, is_loopback, parse_address, parse_network, unfit_for_a_node
 from ..k3s import settings
+from ..k3s.settings import IPV4_ONLY
 from ..k3s.types import as_list
 from ..k3s.wanted import WantedNode, peers
 from .platform import Platform
@@ -29,6 +30,8 @@ def api_address(platform: Platform) -> Iterator[str]:
                 f"k3s_api_address is {text!r}: write the address or the name of what stands in front of the "
                 "servers, without https:// and without a port, as in 192.0.2.10"
             )
+        elif address and address.version == 6:
+            yield f"k3s_api_address is {text}: {IPV4_ONLY}; write an IPv4 address, or a name"
         elif unfit and len(hosts) > 1:
             yield (
                 f"k3s_api_address is {text}, a {unfit} address: each machine would ask itself; write one "

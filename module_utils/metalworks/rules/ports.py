@@ -19,6 +19,8 @@ def node_ports(platform: Platform) -> Iterator[str]:
             usual = (first, last) == (30000, 32767)
             why = "Kubernetes opens" if usual else "service-node-port-range of k3s_server_config opens"
             yield f"{name} is {port}: {why} node ports {first} to {last} only; write one of these"
+        if port == platform.cluster.api_port:
+            yield f"{name} is {port}, at which the API listens (https-listen-port): write another port"
     for port in dict.fromkeys(ports.values()):
         names = [name for name, its in ports.items() if its == port]
         if len(names) > 1:

@@ -19,7 +19,11 @@ CLUSTER = {
             "addresses": ["192.0.2.1"],
             "flannel_interface": "eth1",
             "data_dir": "/srv/k3s",
-            "config": {"embedded-registry": True, "kubelet-arg": "fail-swap-on=true"},
+            "config": {
+                "embedded-registry": True,
+                "kubelet-arg": "fail-swap-on=true",
+                "kube-proxy-arg": "proxy-mode=ipvs",
+            },
         },
         "b": {
             "role": "agent",
@@ -120,6 +124,7 @@ def test_a_machine_is_expected_to_be_what_the_roles_would_make_of_it() -> None:
         "api_port": 6443,
         "embedded_registry": True,
         "kubelet_args": ["fail-swap-on=true"],
+        "kube_proxy_args": ["proxy-mode=ipvs"],
         "swap": "off",
         "resolv_conf": "",
         "data_dir": "/srv/k3s",
