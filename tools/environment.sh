@@ -7,7 +7,8 @@ PATH=${PATH//$PWD\/.venv\/bin:/} # not the environment's own Python: it is about
 python=${PYTHON:-python3}
 exec 9>.venv.lock
 ! command -v flock >/dev/null || flock 9 # macOS has none
-[ .venv/.ready -nt requirements.txt ] && exit 0
+# The file holds what is installed. make compares times only, and a checkout renews them.
+cmp -s requirements.txt .venv/.ready && touch .venv/.ready && exit 0
 echo "Making the Python environment (.venv) from requirements.txt"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is "
   + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11.")'
@@ -22,4 +23,4 @@ while sleep 1 && kill -0 "$pip" 2>/dev/null; do
     grep -q '^Installing ' "$log" && echo installing || echo downloading)"
 done
 wait "$pip" || { tail -n 20 "$log" && exit 1; }
-touch .venv/.ready
+cp requirements.txt .venv/.ready
