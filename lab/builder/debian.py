@@ -20,7 +20,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCES = Path("/etc/apt")
 RELEASES = ("bullseye", "bookworm", "trixie")
 DETERMINED = ("--numeric-owner", "--sort=name")
-# What is mounted while a system is installed is seen by nobody else, and gone when it ends or is killed.
+# Mounts of an installation are invisible to other programs, and vanish when it ends or is killed.
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 
@@ -114,7 +114,7 @@ def bootstrap_command(suite: str, wanted: list[str], rootfs: Path, archives: Pat
 
 
 def as_root() -> list[str | Path]:
-    """A system's files belong to root: nobody else may make them."""
+    """Return what runs a command as root, who alone can make the files of a system."""
     if os.geteuid() == 0:
         return []
     return ["sudo", "--non-interactive", "--preserve-env=http_proxy,https_proxy,no_proxy"]

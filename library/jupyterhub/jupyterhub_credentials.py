@@ -118,7 +118,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        """Whether the Secret has to be written."""
+        """Return whether the Secret has to be written."""
         return bool(self.added or self.updated or self.removed)
 
 

@@ -8,8 +8,8 @@ module: kubeconfig_context
 short_description: Keep one context in a kubeconfig
 description:
   - Merges one cluster, one user and one context of the same name into a kubeconfig, or takes them out.
-  - Of these entries, the address, the CA and the login are the module's. Other keys that the operator added
-    to them stay, such as a namespace or C(proxy-url); those that change the meaning are warned of.
+  - In these entries the module writes the address, the CA and the login. Other keys that the operator added
+    stay, such as a namespace or C(proxy-url). A warning names those that change where kubectl goes.
   - Everything else in the file stays, in its order. A file that cannot be read is refused, never replaced.
   - The file is replaced in one step and is readable by its owner only. Its former content, without this
     module's context, is kept in C(<path>.metalworks-backup). The module takes the same lock as kubectl.
@@ -184,7 +184,7 @@ def plan_backup(text: str, found: dict[str, Any], kept: str | None, name: str) -
     kept = without(name, kept)
     clean = kubeconfig.remove(found, name)
     if kubeconfig.is_shell(clean) or holds(kept, clean):
-        # The present backup says the same, and may hold the operator's comments.
+        # The backup says the same already, and a new text would lack the operator's comments.
         return kept
     return text if clean == found else kubeconfig.dump(clean)
 
@@ -268,7 +268,7 @@ def main() -> None:
     if result["kept"]:
         module.warn(
             f"The context {params['name']} keeps {', '.join(result['kept'])}, which somebody added to it in "
-            f"{path}: kubectl goes by them, too."
+            f"{path}: kubectl uses them, too."
         )
     module.exit_json(**result)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import ansible.module_utils
 
-# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.images.names import for_pods

@@ -23,10 +23,10 @@ def k3s_cluster(
     own: Mapping[str, Any] | None = None,
     states: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """What the roles write for each host (`nodes`, by host) and what all have in common: wanted.py as data.
+    """Return as data the cluster that the inventory describes, with what the roles write for each host.
 
-    `own` are role inputs over the inventory's, {host: {variable: value}}; what speaks against writing the
-    configuration of such a host is an error. `states` are the results of k3s_cluster_info, in a loop.
+    `own` are inputs of roles that override the inventory's, {host: {variable: value}}. A fault in the
+    configuration of such a host is an error. `states` are the results of a loop over k3s_cluster_info.
     """
     cluster = wanted_cluster(groups, hostvars, own, {answer["item"]: answer for answer in states})
     faults = [f"host {host}: {fault}" for host in own or {} for fault in cluster.nodes[host].faults]
@@ -40,7 +40,7 @@ def k3s_cluster(
 
 
 def k3s_server_order(servers: Sequence[str], hostvars: Mapping[str, Any], name: str) -> list[str]:
-    """The servers in the order in which they are run, by what each registered as the variable `name`."""
+    """Return the servers in the order in which they are run; the variable `name` holds the state of each."""
     found = {host: hostvars[host] for host in servers if host in hostvars}
     order: list[str] = by_data(servers, {host: its[name] for host, its in found.items() if name in its})
     return order
@@ -50,7 +50,7 @@ class FilterModule:
     """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
-        """The filters by the names that playbooks use."""
+        """Return the filters by the names that playbooks use."""
         return {
             "k3s_cluster": k3s_cluster,
             "k3s_server_order": k3s_server_order,

@@ -134,5 +134,5 @@ class FilterModule:
     """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
-        """The filters by the names that the role uses."""
+        """Return the filters by the names that the role uses."""
         return {"reach_targets": reach_targets, "reach_problems": reach_problems}

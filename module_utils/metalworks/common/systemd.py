@@ -24,15 +24,15 @@ class Unit:
 
     @property
     def running(self) -> bool:
-        """Whether systemd calls the unit active.
+        """Return whether systemd calls the unit active.
 
-        With Type=notify that is after it has reported that it is ready.
+        A unit with Type=notify is active after it has reported that it is ready.
         """
         return self.active in ("active", "reloading")
 
     @property
     def starting(self) -> bool:
-        """Whether the unit has been started and is not active yet."""
+        """Return whether the unit has been started and is not active yet."""
         return self.active == "activating"
 
 

@@ -50,5 +50,5 @@ class Record:
 
     @property
     def manifest(self) -> Blob:
-        """The blob that an index points to."""
+        """Return the blob of the manifest, to which an index points."""
         return next(blob for blob in self.blobs if blob.digest == self.manifest_digest)

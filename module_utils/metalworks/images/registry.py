@@ -31,7 +31,7 @@ NOT_INSTALLED = (
 )
 RETRIES = 2  # of a copy whose connection broke; skopeo does not retry what the registry refused
 ASK_SECONDS = 60
-SLOWEST_BYTES_PER_SECOND = 50_000  # a slower copy is taken for a dead one
+SLOWEST_BYTES_PER_SECOND = 50_000  # a copy that is slower counts as hanging
 _FATAL = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
 _MISSING = re.compile(
     r"(?:manifest|name) unknown|(?:repository|artifact|tag) .*(?:not found|does not exist)|: 404\b"
@@ -66,9 +66,9 @@ def plan(wanted: Iterable[tuple[str, Record]], found: Mapping[str, str]) -> list
 
 
 class Registry:
-    """One registry, and who pushes to it. As with Docker, one of this computer needs no TLS.
+    """One registry, and the login to it. As with Docker, a registry on this computer needs no TLS.
 
-    It is a context: login and CA lie in a folder that nobody else can read, and that goes with it.
+    Use it in a `with` block: login and CA are kept in a folder that only this user can read, until its end.
     """
 
     def __init__(self, address: str, username: str = "", password: str = "", ca: str = "") -> None:
@@ -78,7 +78,7 @@ class Registry:
         self._folder = Path()
 
     def __enter__(self) -> Registry:
-        """Write login and CA where skopeo reads them: a command line is seen by everybody."""
+        """Write login and CA into files, because every user of a computer can read command lines."""
         self._check_ca()
         temporary = tempfile.TemporaryDirectory(prefix="metalworks-registry-")  # only its owner can enter it
         self._folder = Path(self._exit.enter_context(temporary))
@@ -122,7 +122,7 @@ class Registry:
             )
 
     def _options(self, prefix: str) -> list[str]:
-        """Return how the registry is spoken to; `prefix` names the side of a copy that it is."""
+        """Return skopeo's options for this registry. `prefix` is `dest-` where it is the target of a copy."""
         place = parse_host_port(self.address)
         # Without a login, skopeo would look for one in the operator's own files.
         options = [f"--authfile={self._folder / 'auth.json'}" if self._username else f"--{prefix}no-creds"]
@@ -133,7 +133,7 @@ class Registry:
         return options
 
     def _skopeo(self, verb: str, options: list[str], seconds: int) -> subprocess.CompletedProcess[bytes]:
-        # The policy is about the signatures of what is copied, which is this computer's own cache.
+        # The policy would be about signatures, and what is copied comes from this computer's own cache.
         command = ["skopeo", "--insecure-policy", f"--command-timeout={seconds}s", verb, *options]
         try:
             done = subprocess.run(

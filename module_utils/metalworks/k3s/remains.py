@@ -91,7 +91,7 @@ def mounts_of_k3s(table: str, data: str) -> list[str]:
 
 
 def _unescaped(text: str) -> str:
-    """A path as /proc/mounts writes it: a blank is \\040."""
+    """Return a path without the escapes of /proc/mounts, which writes a blank as \\040."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

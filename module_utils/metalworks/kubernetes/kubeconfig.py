@@ -23,7 +23,8 @@ SECRET_KEYS = (
     "certificate-authority-data",
 )
 MASK = "********"
-# What our entries say themselves, and what would speak against it: kubectl takes one CA and one login.
+# The keys of our entries that are ours: those that we write, and those that would contradict them, because
+# kubectl takes one CA and one login.
 OURS = {
     "cluster": {
         *("server", "certificate-authority-data"),
@@ -35,7 +36,7 @@ OURS = {
     },
     "context": {"cluster", "user"},
 }
-# What the operator may have added and what leads kubectl elsewhere than our keys alone would.
+# Keys with which an operator may send kubectl elsewhere, or let it act as another user.
 CHANGES_THE_MEANING = ("proxy-url", "tls-server-name", "as", "as-uid", "as-groups", "as-user-extra")
 
 
@@ -115,7 +116,7 @@ def merge(found: Mapping[str, Any], wanted: Context, current: bool) -> dict[str,
 
 
 def kept_keys(config: Mapping[str, Any], name: str) -> list[str]:
-    """The operator's keys in our entries that change what they mean."""
+    """Return the keys that the operator added to our entries and that change where kubectl goes."""
     entries = [_entry(config, kind, name) or {} for kind in LISTS]
     return [key for key in CHANGES_THE_MEANING if any(key in entry for entry in entries)]
 
@@ -189,7 +190,7 @@ def _put(config: dict[str, Any], kind: str, name: str, value: dict[str, Any]) ->
 
 
 def located(path: str | Path) -> Path:
-    """The file that is read and written: links are followed. KubeconfigError where they lead in a circle."""
+    """Return the file itself, with links followed; KubeconfigError if they form a circle."""
     try:
         return Path(path).expanduser().resolve()
     except (OSError, RuntimeError) as error:  # a circle: RuntimeError before Python 3.13
@@ -197,9 +198,9 @@ def located(path: str | Path) -> Path:
 
 
 def write_problem(path: str | Path) -> str | None:
-    """Why a context could not be written into this file, as a sentence; None where it can.
+    """Return why a context could not be written into this file, as a sentence; None if it can be.
 
-    It changes nothing, so what the end of a run needs can be tried at its start.
+    Nothing is changed, so a run can find out at its start whether its end will work.
     """
     try:
         file = located(path)
@@ -223,7 +224,7 @@ def write_problem(path: str | Path) -> str | None:
 
 
 def explain(error: OSError, path: Path) -> str:
-    """What the file system refuses, whose it is, and what to do."""
+    """Return a sentence about an error of the file system: what was refused, who owns it, and what to do."""
     place = Path(error.filename or path)
     if error.errno == errno.EISDIR:
         return (
@@ -245,7 +246,7 @@ def explain(error: OSError, path: Path) -> str:
 
 
 def _owner(path: Path) -> str:
-    """Who owns the path, or the nearest folder above it that can be looked at."""
+    """Return who owns the path, or the nearest folder above it that can be read."""
     for each in (path, *path.parents):
         try:
             return _user(each.stat().st_uid)

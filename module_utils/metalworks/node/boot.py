@@ -28,7 +28,7 @@ RPI_SWAP_OFF = "# Written by Ansible (role node).\n[Main]\nMechanism=none\n"
 
 
 def swap_units(root: Path) -> list[str]:
-    """The units that turn swap on at boot and are not masked; those that systemd makes of fstab excepted."""
+    """Return the units that turn swap on at boot and are not masked, without those that come from fstab."""
     found = {
         path.name
         for folder in UNIT_FOLDERS
@@ -41,12 +41,12 @@ def swap_units(root: Path) -> list[str]:
 
 
 def rpi_swap_acts(root: Path) -> bool:
-    """Whether rpi-swap is there, and this role's file does not tell it to make none."""
+    """Return whether rpi-swap makes swap at boot: it is installed, and this role has not turned it off."""
     return (root / RPI_SWAP).exists() and _text(root / RPI_SWAP_FILE) != RPI_SWAP_OFF
 
 
 def scripts_with_swap(root: Path) -> list[str]:
-    """Scripts of the boot in which somebody calls swapon."""
+    """Return the scripts of the boot in which somebody calls swapon."""
     return [name for name in ("etc/rc.local", "etc/crontab") if "swapon" in (_text(root / name) or "")]
 
 
@@ -86,7 +86,7 @@ def blocked_modules(root: Path, modules: Sequence[str]) -> dict[str, str]:
 
 
 def _zram_devices(root: Path) -> Iterator[str]:
-    """The devices that zram-generator makes swap of: a section each without a mount."""
+    """Yield the devices of which zram-generator makes swap: its sections without a mount point."""
     for folder in CONFIG_FOLDERS:
         main = root / folder / "systemd" / "zram-generator.conf"
         for path in (main, *_listed(main.with_name("zram-generator.conf.d"), "*.conf")):
@@ -120,7 +120,7 @@ def _listed(folder: Path, pattern: str) -> Iterable[Path]:
 
 
 def _text(path: Path) -> str | None:
-    """The text of a file; None where it is none that can be read, as a mask is."""
+    """Return the text of a file; None if it has none, as a masked unit, which is a link to /dev/null."""
     try:
         return read_text(path) if path.is_file() else None
     except (OSError, UnicodeDecodeError):

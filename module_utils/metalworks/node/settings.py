@@ -80,7 +80,7 @@ def read(run: Run, wanted: Wanted, root: Path) -> Found:
 
 
 def plan(wanted: Wanted, found: Found) -> list[Step]:
-    """All steps, in their order. Pure: it is tested as a table."""
+    """Return all steps in their order. Nothing is read or changed here, so tables test it."""
     return [
         *([] if found.in_container else _module_steps(wanted, found)),
         *_sysctl_steps(wanted, found),

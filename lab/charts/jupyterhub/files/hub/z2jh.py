@@ -15,13 +15,13 @@ ETC = Path("/usr/local/etc/jupyterhub")
 
 @cache
 def read_values() -> dict[str, Any]:
-    """The chart's values as a nested dictionary."""
+    """Return the chart's values as a nested dictionary."""
     values: dict[str, Any] = yaml.safe_load((ETC / "secret" / "values.yaml").read_text(encoding="utf-8"))
     return values
 
 
 def get_config(key: str, default: Any = None) -> Any:
-    """A value by its dotted path, or the default where the path ends early or nothing is set."""
+    """Return a value by its dotted path, or the default if the path does not exist or its value is empty."""
     value: Any = read_values()
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
@@ -31,13 +31,13 @@ def get_config(key: str, default: Any = None) -> Any:
 
 
 def get_secret_value(key: str, default: str | None = None) -> str | None:
-    """A key of the Secret `hub`."""
+    """Return a key of the Secret `hub`."""
     path = ETC / "secret" / key
     return path.read_text(encoding="utf-8") if path.is_file() else default
 
 
 def set_config_if_not_none(section: Any, trait: str, key: str) -> None:
-    """Hand a value on to a trait; a value that is not set leaves the trait's own default."""
+    """Set a trait to a value. If there is no value, the trait keeps its own default."""
     value = get_config(key)
     if value is not None:
         setattr(section, trait, value)
