@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import library.kubernetes.kubeconfig_context as module
 import pytest
 import yaml
 from ansible.module_utils.metalworks.kubernetes import kubeconfig
+from ansible.module_utils.testing import patch_module_args
 from tests.support.modules import cases, run_module
 
 K3S_YAML = """\
@@ -182,30 +182,30 @@ def test_no_lock_is_left_behind(capsys: Any, tmp_path: Path) -> None:
 
 # The file system. Root may do everything, so what is refused to somebody else is tried as somebody else.
 SOMEBODY = 65534
-TRY = """
-import json, os, sys
-import ansible.module_utils
-ansible.module_utils.__path__.append(sys.argv[1])
-sys.path.insert(0, sys.argv[2])
-from ansible.module_utils.testing import patch_module_args
-from library.kubernetes import kubeconfig_context as module
-os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
-print(json.dumps(module.kubeconfig.write_problem(sys.argv[3])))
-with patch_module_args({"name": "lab", "source": sys.argv[4], "path": sys.argv[3]}):
-    module.main()
-"""
-ROOT = Path(__file__).resolve().parents[3]
 
 
-def as_somebody(path: Path) -> tuple[str | None, dict[str, Any]]:
+@contextmanager
+def somebody() -> Iterator[None]:
+    """Be an account without rights for a while; the saved ids of root lead back."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setresgid(SOMEBODY, SOMEBODY, 0)
+    os.setresuid(SOMEBODY, SOMEBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)
+
+
+def as_somebody(path: Path, capsys: Any) -> tuple[str | None, dict[str, Any]]:
     """What is known before, and what the module answers, when an account without rights writes this file."""
-    command = [sys.executable, "-c", TRY, str(ROOT / "module_utils"), str(ROOT), str(path), K3S_YAML]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
-    assert "Traceback" not in done.stderr + done.stdout, done.stderr
-    before, answer = filter(None, done.stdout.splitlines())
-    return json.loads(before), json.loads(answer)
+    params = {"name": "lab", "source": K3S_YAML, "path": str(path)}
+    with somebody(), patch_module_args(params), pytest.raises(SystemExit):
+        before = kubeconfig.write_problem(path)
+        module.main()
+    return before, json.loads(capsys.readouterr().out)
 
 
 @pytest.fixture
@@ -236,10 +236,10 @@ def make(home: Path, *names: str, mode: int | None = None, text: str | None = No
     ],
 )
 def test_a_file_of_root_is_a_sentence_before_and_in_the_module(
-    made: tuple[str, ...], says: str, home: Path
+    made: tuple[str, ...], says: str, home: Path, capsys: Any
 ) -> None:
     make(home, *made)
-    before, answer = as_somebody(home / ".kube" / "config")
+    before, answer = as_somebody(home / ".kube" / "config", capsys)
     if not says:
         assert before is None
         assert answer["changed"]
@@ -252,11 +252,14 @@ def test_a_file_of_root_is_a_sentence_before_and_in_the_module(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of root, and become somebody else")
 @pytest.mark.parametrize(("mode", "owner"), [(0o600, 0), (0o400, SOMEBODY), (0o200, SOMEBODY)])
-def test_a_file_that_cannot_be_read_or_written_is_named(mode: int, owner: int, home: Path) -> None:
+def test_a_file_that_cannot_be_read_or_written_is_named(
+    mode: int, owner: int, home: Path, capsys: Any
+) -> None:
     make(home, ".kube", "config", text="apiVersion: v1\n", mode=mode)
     os.chown(home / ".kube", SOMEBODY, SOMEBODY)
     os.chown(home / ".kube" / "config", owner, owner)
-    before, _ = as_somebody(home / ".kube" / "config")
+    before, answer = as_somebody(home / ".kube" / "config", capsys)
+    assert answer["failed"]
     assert before
     assert f"{home}/.kube/config" in before
     assert ("belongs to root" in before) == (owner == 0)
