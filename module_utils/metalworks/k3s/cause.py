@@ -82,6 +82,41 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "its certificates when it starts in their last months",
     ),
     (
+        r"Exec format error",
+        "the program is of another processor, or was cut off: compare `uname -m` with k3s_binary_arch, "
+        "remove /usr/local/bin/k3s-<version>, and run again",
+    ),
+    (
+        r"(Failed to execute|Failed at step EXEC).*Permission denied",
+        "the program may not be run: the file system of /usr/local/bin is mounted with noexec, or SELinux "
+        "forbids it (restorecon -v /usr/local/bin/k3s*)",
+    ),
+    (
+        r"database disk image is malformed|file is not a database",
+        "the sqlite datastore is damaged, as after a power failure: restore server/db below k3s's data "
+        "folder from a backup",
+    ),
+    (
+        r"walpb: crc mismatch|snap: .*(corrupt|crc mismatch)",
+        "etcd's data on this server are damaged, as after a power failure: where other servers have them, "
+        "remove this node (kubectl delete node NAME, on another server), reset it, and let it join anew",
+    ),
+    (
+        r"mvcc: database space exceeded",
+        "etcd has reached its limit of space: raise it (etcd-arg: [quota-backend-bytes=8589934592]), then "
+        "compact and defragment it",
+    ),
+    (
+        r"proxyconnect tcp|Proxy Authentication Required",
+        "the proxy in k3s's environment does not answer, or refuses: correct its address, or name the nodes' "
+        "network in NO_PROXY (k3s_environment)",
+    ),
+    (
+        r"fuse-overlayfs not functional",
+        "the snapshotter fuse-overlayfs needs the kernel module fuse and a kernel of 4.18 or newer: write "
+        "another snapshotter in the configuration",
+    ),
+    (
         r"snapshotter cannot be enabled for",
         "the file system under k3s's data folder cannot carry overlayfs (as ZFS, NFS, or an overlay itself): "
         "put the folder on ext4 or xfs, or write another snapshotter in the configuration",
@@ -134,6 +169,10 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "k3s refuses a setting in its configuration",
     ),
     (
+        r"read-only file system",
+        "a file system that k3s writes to is mounted read-only, as after an error of the disk: see `dmesg`",
+    ),
+    (
         r"no space left on device|database or disk is full",
         "the disk is full",
     ),
@@ -157,6 +196,15 @@ FAILED_CALL = (
     r"(connection refused|no route to host|i/o timeout|context deadline exceeded|network is unreachable"
     r"|connection reset by peer)"
 )
+UNKNOWN_NAME = (
+    r"(to get CA certs|/cacerts).*lookup \S+( on \S+)?: (no such host|server misbehaving)",
+    "the name of a server cannot be looked up on this machine: write an address as k3s_api_address or "
+    "node-ip, or add the name to /etc/hosts",
+)
+STRANGER = (
+    r"(to get CA certs|/cacerts).*server gave HTTP response to HTTPS client",
+    "another program answers at the address of the server: check k3s_api_address and https-listen-port",
+)
 UNREACHABLE = (
     rf"(to get CA certs|/cacerts).*{FAILED_CALL}|dial tcp (?!127\.|\[::1\])\S+: (connect: )?{FAILED_CALL}",
     "a server cannot be reached: does k3s run there, is port 6443 (2379-2380 between servers) open?",
@@ -164,7 +212,8 @@ UNREACHABLE = (
 START = re.compile(r"Starting k3s\S*\.service")
 # How a process says why it ends: logrus, a panic of Go, klog's fatal lines, and k3s since 1.34.
 FATAL = re.compile(
-    r"level=(fatal|panic)|^panic: |^F\d{4} |Shutdown request received|Failed to run kubelet|result 'oom-kill'"
+    r"level=(fatal|panic)|^panic: |^F\d{4} |Shutdown request received|Failed to run kubelet"
+    r"|Failed (to execute|at step EXEC)|result 'oom-kill'"
 )
 ERROR = re.compile(r"level=(fatal|error)|^[EF]\d{4} |\b(fatal|panic|error)\b", re.IGNORECASE)
 
@@ -194,7 +243,7 @@ def likely_cause(journal: Sequence[str]) -> str | None:
         cause = _last_known(lines, CAUSES)
         if cause:
             return cause
-    return _last_known(fatal or journal, [UNREACHABLE])
+    return _last_known(fatal or journal, [UNKNOWN_NAME, STRANGER, UNREACHABLE])
 
 
 def _last_known(lines: Sequence[str], causes: Sequence[tuple[str, str]]) -> str | None:

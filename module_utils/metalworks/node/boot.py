@@ -13,8 +13,12 @@ from pathlib import Path
 from ansible.module_utils.metalworks.common.files import read_text
 
 # Programs that make swap at boot, by the service that runs them: of Raspberry Pi OS up to 12, zram-tools
-# (Debian), zram-config (Ubuntu).
-SWAP_SERVICES = ("dphys-swapfile", "zramswap", "zram-config")
+# (Debian), zram-config (Ubuntu), Armbian, zram-swap (github.com/foundObjects/zram-swap), and two that make
+# swap files when they are needed.
+SWAP_SERVICES = (
+    *("dphys-swapfile", "zramswap", "zram-config", "armbian-zram-config", "zram-swap"),
+    *("swapspace", "systemd-swap"),
+)
 UNIT_FOLDERS = (
     *("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system"),
     *("usr/lib/systemd/system", "lib/systemd/system"),

@@ -46,6 +46,14 @@ def steps(root: Path, wanted: Wanted = SWAPLESS) -> list[str]:
         ({"usr/sbin/dphys-swapfile": "#!/bin/sh\n"}, ["dphys-swapfile.service"]),
         ({"lib/systemd/system/zramswap.service": "[Service]\n"}, ["zramswap.service"]),
         ({"usr/lib/systemd/system/zram-config.service": "[Service]\n"}, ["zram-config.service"]),
+        (
+            {"lib/systemd/system/armbian-zram-config.service": "[Service]\n"},
+            ["armbian-zram-config.service"],
+        ),
+        (
+            {"usr/sbin/swapspace": "", "etc/systemd/system/zram-swap.service": ""},
+            ["swapspace.service", "zram-swap.service"],
+        ),
         ({GENERATOR: "[zram0]\nzram-size = ram / 2\n"}, ["dev-zram0.swap"]),
         ({"etc/systemd/zram-generator.conf.d/a.conf": "[zram1]\n"}, ["dev-zram1.swap"]),
         ({GENERATOR: "# nothing\n[zram0]\nmount-point = /var/cache\n[zram1]\n"}, ["dev-zram1.swap"]),
