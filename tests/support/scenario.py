@@ -19,7 +19,6 @@ NETWORK = os.environ.get("METALWORKS_MOLECULE_NETWORK", "172.30.8")
 STATE = INVENTORIES / ".state" / LAB
 
 # The cluster that scenarios of applications share, as group_vars/shared_cluster names it.
-CLUSTER_INVENTORY = INVENTORIES / "cluster.yml"
 CLUSTER_STATE = INVENTORIES / ".state" / os.environ.get("METALWORKS_MOLECULE_CLUSTER", "molecule-cluster")
 KUBECONFIG = CLUSTER_STATE / "kubeconfig"
 CONTEXT = "shared"
