@@ -28,12 +28,12 @@ class ActionModule(ActionBase):
     """Return `problems` (sentences) and `skipped` (names of rules). Problems do not make the task fail."""
 
     _requires_connection = False
-    _VALID_ARGS = frozenset({"skip"})
+    _VALID_ARGS = frozenset[str]()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Judge the inventory's values for all hosts."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        judgement = judge(self._platform(task_vars or {}), self._task.args.get("skip") or [])
+        judgement = judge(self._platform(task_vars or {}))
         return {**result, "changed": False, "problems": judgement.problems, "skipped": judgement.skipped}
 
     def _platform(self, task_vars: Mapping[str, Any]) -> Platform:

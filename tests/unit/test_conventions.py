@@ -90,6 +90,72 @@ def test_role_defaults_are_those_of_its_argument_specs(role: Path) -> None:
     assert (read(role / "defaults" / "main.yml") or {}) == said
 
 
+# The command line and inventories in the format INI give texts, and the text "no" counts as true.
+CONVERSIONS = {"bool": "bool", "int": "int", "float": "float"}
+# Keys of tasks whose value is an expression without braces.
+CONDITIONS = {"when", "that", "until", "failed_when", "changed_when"}
+TEMPLATES = sorted(
+    path
+    for pattern in ("site.yml", "playbooks/**/*.*", "roles/*/*/**/*.*", "lab/roles/*/*/**/*.*")
+    for path in ROOT.glob(pattern)
+    if path.suffix == ".j2" or (path.suffix == ".yml" and path.parent.name != "meta")
+)
+
+
+def scalars(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a YAML document, with the key that it belongs to."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from scalars(item, str(name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from scalars(item, key)
+    elif isinstance(value, str):
+        yield key, value
+
+
+def unconverted(path: Path, kinds: dict[str, str]) -> Iterator[str]:
+    """Yield expressions that use a flag or a number as it is written.
+
+    What is a task's argument as a whole is converted by the module, the keyword or the role that gets it.
+    """
+    texts = [("", path.read_text())] if path.suffix == ".j2" else scalars(read(path))
+    for key, text in texts:
+        whole = re.fullmatch(r"{{\s*(\w+)\s*}}", text)
+        if whole and path.parent.name in {"tasks", "playbooks"}:
+            continue
+        blocks = [text] if key in CONDITIONS else re.findall(r"{{.*?}}|{%.*?%}", text, re.DOTALL)
+        for block in blocks:
+            for found in re.finditer(r"\w+", block):
+                conversion = CONVERSIONS.get(kinds.get(found[0], ""))
+                if conversion and not re.match(rf"\s*\|\s*{conversion}\b", block[found.end() :]):
+                    yield f"{path.relative_to(ROOT)}: {block}: write {found[0]} | {conversion}"
+
+
+def test_flags_and_numbers_that_may_be_texts_are_converted_where_they_are_used() -> None:
+    kinds = {name: option.get("type", "") for role in ROLES for name, option in options(role).items()}
+    assert [sentence for path in TEMPLATES for sentence in unconverted(path, kinds)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("- {when: flag}", 1),
+        ("- {when: not flag}", 1),
+        ("- {when: flag | bool}", 0),
+        ("- {vars: {one: '{{ flag }}'}}", 0),
+        ("- {vars: {one: '{{ flag or other }}'}}", 1),
+        ("- {msg: 'flag is what you wrote'}", 0),
+    ],
+)
+def test_a_flag_that_is_used_as_it_is_written_is_found(text: str, count: int, tmp_path: Path) -> None:
+    with mock.patch(f"{__name__}.ROOT", tmp_path):
+        (tmp_path / "tasks").mkdir()
+        path = tmp_path / "tasks" / "main.yml"
+        path.write_text(text)
+        assert len(list(unconverted(path, {"flag": "bool"}))) == count
+
+
 @each_role
 def test_role_keeps_internals_apart(role: Path) -> None:
     for name in read(role / "vars" / "main.yml") or {}:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..common.kubernetes_names import as_label, is_label
-from .inputs import is_on
 from .platform import Platform
 
 
@@ -22,11 +21,7 @@ def platform_name(platform: Platform) -> Iterator[str]:
 
 def stand_ins(platform: Platform) -> Iterator[str]:
     """Refuse the lab's stand-ins outside of the lab, where people would take them for the real programs."""
-    if (
-        platform.source == "build"
-        and platform.kind != "lab"
-        and not is_on(platform.values["metalworks_rehearsal"])
-    ):
+    if platform.source == "build" and platform.kind != "lab" and not platform.values["metalworks_rehearsal"]:
         yield (
             f"metalworks_artifact_source is build on {platform.kind}: what the lab builds is a stand-in for "
             "k3s and its charts; write upstream. On what is thrown away afterwards, metalworks_rehearsal: "

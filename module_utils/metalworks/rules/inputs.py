@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..common.suggestions import did_you_mean
-from .platform import LOCALHOST, Platform, UnusableValue, listed
+from .platform import LOCALHOST, UNUSABLE, Judged, Platform, UnusableValue, listed
 
 Option = Mapping[str, Any]
 
@@ -42,17 +43,12 @@ def options(platform: Platform) -> dict[str, Option]:
     return {name: option for role in platform.specs.values() for name, option in role.items()}
 
 
-def is_on(value: Any) -> bool:
-    """Return the value of a flag, which is a text if it comes from the command line."""
-    return str(value).lower() in ON
-
-
 # Each rule yields sentences: where it is, what is wrong, and what to write instead.
 
 
 def missing_inputs(platform: Platform) -> Iterator[str]:
     """Refuse an inventory without a required input."""
-    for role in (PLATFORM, *platform.values["metalworks_parts"]):
+    for role in (PLATFORM, *platform.parts):
         for name, option in platform.specs.get(role, {}).items():
             if option.get("required") and not platform.gives(name):
                 meaning = _first_sentence(option.get("description", ""))
@@ -62,7 +58,7 @@ def missing_inputs(platform: Platform) -> Iterator[str]:
 def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
     """Refuse an input that only machines have and that is used on the operator's computer."""
     here = platform.given[LOCALHOST]
-    roles = [PLATFORM, *platform.values["metalworks_parts"]]
+    roles = [PLATFORM, *platform.parts]
     for name in [name for role in roles for name in platform.specs.get(role, {})]:
         if name in MACHINES_ONLY:
             continue
@@ -95,14 +91,12 @@ def unknown_inputs(platform: Platform) -> Iterator[str]:
 
 def types_of_inputs(platform: Platform) -> Iterator[str]:
     """Refuse values of another type than the roles use."""
-    said: dict[str, list[str]] = {}
-    for host, names in wrong_types(platform).items():
-        for sentences in names.values():
-            for sentence in sentences:
-                said.setdefault(sentence, []).append(host)
-    for sentence, hosts in said.items():
-        everywhere = LOCALHOST in hosts or len(hosts) == len(platform.hosts)
-        yield sentence if everywhere else f"{listed(hosts)}: {sentence}"
+    return _by_host(platform, {host: its.wrong for host, its in platform.judged.items()})
+
+
+def templates_of_inputs(platform: Platform) -> Iterator[str]:
+    """Refuse values with a template that cannot be resolved."""
+    return _by_host(platform, {host: its.unresolved for host, its in platform.judged.items()})
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
@@ -110,52 +104,105 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     inputs_out_of_sight,
     unknown_inputs,
     types_of_inputs,
+    templates_of_inputs,
 )
 
 
-def wrong_types(platform: Platform) -> dict[str, dict[str, list[str]]]:
-    """Return what is wrong with the types of given values: {host: {variable: sentences}}."""
+def _by_host(platform: Platform, sentences: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield each sentence once, with the hosts that it is about, if it is not about all."""
+    said: dict[str, list[str]] = {}
+    for host, its in sentences.items():
+        for sentence in its:
+            said.setdefault(sentence, []).append(host)
+    for sentence, hosts in said.items():
+        everywhere = LOCALHOST in hosts or len(hosts) == len(platform.hosts)
+        yield sentence if everywhere else f"{listed(hosts)}: {sentence}"
+
+
+def typed(platform: Platform) -> Platform:
+    """Return the platform with each given input as the type that its role uses.
+
+    A wrong value is marked as unusable: a rule that asks for it ends there. Of a list, wrong entries are left
+    out, so that the others are judged.
+    """
     known = options(platform)
-    found: dict[str, dict[str, list[str]]] = {}
-    for host, variables in platform.given.items():
-        values = platform.values if host == LOCALHOST else platform.hosts[host]
-        for name in variables:
-            if name in known and (sentences := _judged(name, values, known[name])):
-                found.setdefault(host, {})[name] = sentences
-    return found
+    judged = {
+        host: _judged(variables, platform.values if host == LOCALHOST else platform.hosts[host], known)
+        for host, variables in platform.given.items()
+    }
+    return replace(
+        platform,
+        values=judged[LOCALHOST],
+        hosts={host: judged[host] for host in platform.hosts},
+        judged=judged,
+    )
 
 
-def _judged(name: str, values: Mapping[str, Any], option: Option) -> list[str]:
-    try:
-        return list(_problems(name, values[name], option))
-    except UnusableValue as error:  # its template cannot be resolved
-        return [error.sentence] if error.sentence else []
+def _judged(given: Mapping[str, Any], values: Mapping[str, Any], known: Mapping[str, Option]) -> Judged:
+    """Return a host's variables, those that are inputs with their types."""
+    result = Judged(values)
+    for name in given:
+        if name in known:
+            try:
+                result.typed[name], sentences = _read(name, values[name], known[name])
+                result.wrong += sentences
+            except UnusableValue as error:  # its template cannot be resolved
+                result.typed[name] = UNUSABLE
+                result.unresolved += [error.sentence] if error.sentence else []
+    return result
 
 
 # One value and its specification.
 
 
+def _read(name: str, value: Any, option: Option) -> tuple[Any, list[str]]:
+    """Return what rules may use of a value, and what is wrong with it."""
+    if value is None:
+        if option.get("default", ...) is None:
+            return None, []
+        return UNUSABLE, [f"{name} has no value: write one{_or_none(option)}"]
+    kind = str(option.get("type", "str"))
+    if kind == "list" and not TYPES[kind](value):
+        entries = [list(_entry_problems(name, number, item, option)) for number, item in enumerate(value, 1)]
+        right = [item for item, sentences in zip(value, entries, strict=True) if not sentences]
+        nothing_is_left = bool(value) and not right
+        return UNUSABLE if nothing_is_left else right, [each for sentences in entries for each in sentences]
+    sentences = list(_problems(name, value, option))
+    return UNUSABLE if sentences else CONVERSIONS.get(kind, _same)(value), sentences
+
+
+def _or_none(option: Option) -> str:
+    return "" if option.get("required") else ", or take the line out"
+
+
 def _problems(where: str, value: Any, option: Option) -> Iterator[str]:
     if value is None:
-        if option.get("default", ...) is not None and (option.get("required") or "default" in option):
-            yield f"{where} has no value: write one, or take the line out"
+        if option.get("default") is not None or option.get("required"):
+            yield f"{where} has no value: write one{_or_none(option)}"
         return
     kind = str(option.get("type", "str"))
     wrong = TYPES[kind](value)
     if wrong:
         yield f"{where} is {wrong.format(found=_found(value, option))}"
         return
-    yield from _choice_problems(where, value, option)
     if kind == "list":
         for number, item in enumerate(value, 1):
-            yield from _item_problems(f"{where}, entry {number}", item, option)
-    elif kind == "dict" and option.get("options"):
+            yield from _entry_problems(where, number, item, option)
+        return
+    yield from _choice_problems(where, value, option)
+    if kind == "dict" and option.get("options"):
         yield from _key_problems(where, value, option["options"])
 
 
-def _item_problems(where: str, item: Any, option: Option) -> Iterator[str]:
+def _entry_problems(where: str, number: int, item: Any, option: Option) -> Iterator[str]:
+    """Yield what is wrong with one entry of a list. Choices are those of each entry."""
+    place = f"{where}, entry {number}"
+    if item is None:
+        yield f"{place} is empty: write it, or take the dash out"
+        return
     element = {"type": option.get("elements", "raw"), "options": option.get("options")}
-    yield from _problems(where, item, element)
+    yield from _inner_problems(place, item, element)
+    yield from _choice_problems(where, item, option)
 
 
 def _key_problems(where: str, value: Mapping[str, Any], known: Mapping[str, Option]) -> Iterator[str]:
@@ -164,22 +211,31 @@ def _key_problems(where: str, value: Mapping[str, Any], known: Mapping[str, Opti
             hint = did_you_mean(key, known, f"; known are {', '.join(sorted(known))}")
             yield f"{where} has the unknown key {str(key)!r}{hint}"
     for key, option in known.items():
-        if key in value and option.get("type") == "bool" and isinstance(value[key], str):
-            # No role converts a key of a dictionary, and the text "no" would count as true.
-            yield f"{where}, {key} is {_found(value[key], option)}: write true or false, without quotes"
-        elif key in value:
-            yield from _problems(f"{where}, {key}", value[key], option)
+        if key in value:
+            yield from _inner_problems(f"{where}, {key}", value[key], option)
         elif option.get("required"):
             yield f"{where} has no {key}: {_first_sentence(option.get('description', ''))}"
 
 
+def _inner_problems(where: str, value: Any, option: Option) -> Iterator[str]:
+    """Yield what is wrong with a value inside of a list or a dictionary.
+
+    A text is no flag and no number there. Only the file of an inventory can hold it, so its type can be
+    right; and roles pass lists and dictionaries on as they are, where the text "no" would count as true.
+    """
+    kind = option.get("type")
+    if isinstance(value, str) and kind in INSIDE:
+        yield f"{where} is {_found(value, option)}: write {INSIDE[kind]}"
+    else:
+        yield from _problems(where, value, option)
+
+
 def _choice_problems(where: str, value: Any, option: Option) -> Iterator[str]:
     choices = [str(choice) for choice in option.get("choices") or ()]
-    for item in value if isinstance(value, (list, tuple)) else [value]:
-        if choices and str(item) not in choices:
-            usual = f"write one of {', '.join(choices)}{did_you_mean(item, choices)}"
-            found = f"{where} is {item!r}"
-            yield f"{found}: {NOT_YET.get(found, usual)}"
+    if choices and str(value) not in choices:
+        usual = f"write one of {', '.join(choices)}{did_you_mean(value, choices)}"
+        found = f"{where} is {value!r}"
+        yield f"{found}: {NOT_YET.get(found, usual)}"
 
 
 def _found(value: Any, option: Option) -> str:
@@ -205,7 +261,9 @@ def _first_sentence(description: str | Sequence[str]) -> str:
 
 # The types of argument_specs, judged strictly. Ansible's own check also accepts values that it could
 # convert (a number for a text, a text with commas for a list), but the role gets the value as it was
-# written.
+# written. The command line (-e name=no) and inventories in the format INI have no flags and numbers but
+# texts, so those are taken: the rules get them converted (CONVERSIONS), and the roles convert them where
+# they are used (`| bool`, `| int`, `| float`; held by tests/unit/test_conventions.py).
 
 
 def _text(value: Any) -> str | None:
@@ -216,7 +274,6 @@ def _text(value: Any) -> str | None:
 
 
 def _whole_number(value: Any) -> str | None:
-    # A value from the command line (-e name=1) is always a text.
     digits = str(value).removeprefix("-")
     right = not isinstance(value, (bool, float)) and digits.isascii() and digits.isdigit()
     return None if right else "no whole number but {found}: write one, without quotes"
@@ -257,4 +314,21 @@ TYPES: dict[str, Callable[[Any], str | None]] = {
     "list": _list,
     "dict": _dictionary,
     "raw": _anything,
+}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "bool": lambda value: str(value).lower() in ON,
+    "int": int,
+    "float": float,
+}
+# What to write for a type inside of a list or a dictionary.
+INSIDE = {
+    "bool": "true or false, without quotes",
+    "int": "a whole number, without quotes",
+    "float": "a number such as 0.5, without a unit and without quotes",
 }

@@ -7,7 +7,7 @@ function's, and an operator can leave the rule out by that name (`preflight_skip
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,40 +44,34 @@ class Judgement:
     skipped: list[str]
 
 
-def judge(platform: Platform, skip: Sequence[Any] = ()) -> Judgement:
-    """Return everything that is wrong with the platform. Rules in `skip` are not asked.
+def judge(platform: Platform) -> Judgement:
+    """Return everything that is wrong with the platform. Rules in `preflight_skip` are not asked.
 
-    `skip` may name rules for machines as well, which judge later (node/machine_rules.py).
+    It may name rules for machines as well, which judge later (node/machine_rules.py).
     """
+    platform = inputs.typed(platform)
+    try:
+        skip = platform.values["preflight_skip"]
+    except UnusableValue:
+        skip = []
     known = (*RULES, *MACHINE_RULES)
     found = [
         f"preflight_skip: no rule is called {name!r}{did_you_mean(name, known)}"
         for name in skip
         if name not in known
     ]
-    wrong = inputs.wrong_types(platform)
-    usable = platform.without({host: set(names) for host, names in wrong.items()})
-    for name, rule in _chosen(usable, skip):
-        found += _said(name, rule, platform if rule in inputs.RULES else usable)
+    for area in AREAS:
+        part = getattr(area, "PART", None)
+        for rule in area.RULES if part is None or platform.has_part(part) else ():
+            if rule.__name__ not in skip:
+                found += _said(rule, platform)
     return Judgement(list(dict.fromkeys(found)), [name for name in RULES if name in skip])
 
 
-def _chosen(platform: Platform, skip: Sequence[Any]) -> Iterator[tuple[str, Rule]]:
-    """Yield the rules for the parts that this inventory installs, with their names."""
-    for area in AREAS:
-        part = getattr(area, "PART", None)
-        try:
-            installed = part is None or platform.has_part(part)
-        except UnusableValue:
-            installed = False
-        if installed:
-            yield from ((rule.__name__, rule) for rule in area.RULES if rule.__name__ not in skip)
-
-
-def _said(name: str, rule: Rule, platform: Platform) -> Iterator[str]:
+def _said(rule: Rule, platform: Platform) -> Iterator[str]:
     """Yield a rule's sentences. A rule that needs an unusable value ends there."""
     try:
-        yield from (f"{sentence} [{name}]" for sentence in rule(platform))
+        yield from (f"{sentence} [{rule.__name__}]" for sentence in rule(platform))
     except UnusableValue as error:
         if error.sentence:
-            yield error.sentence
+            yield f"{error.sentence} [{inputs.templates_of_inputs.__name__}]"

@@ -20,7 +20,7 @@ Choice = Mapping[str, Any]
 
 def choices(platform: Platform) -> Iterator[str]:
     """Refuse an empty offer, two choices with the same name, and more than one default."""
-    taken = {image["name"] for image in platform_images([], platform.values["metalworks_parts"])}
+    taken = {image["name"] for image in platform_images([], platform.parts)}
     for variable, found in _choices(platform):
         if not found:
             yield f"{variable} is empty, so that nobody could start a server: write at least one choice"
@@ -112,7 +112,7 @@ def built_here(platform: Platform) -> list[str]:
     offered = [
         each for each in platform.values["metalworks_notebooks"] if isinstance(each.get("image"), Mapping)
     ]
-    return built_images(platform_images(offered, platform.values["metalworks_parts"]), platform.source)
+    return built_images(platform_images(offered, platform.parts), platform.source)
 
 
 def _choices(platform: Platform) -> Iterator[tuple[str, list[Choice]]]:

@@ -7,7 +7,7 @@ k3s is computed by the same function that the roles use.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,21 +32,28 @@ class UnusableValue(Exception):
         self.sentence = sentence
 
 
-class Without(Mapping[str, Any]):
-    """Variables, some of which have a wrong type and must not be used.
+UNUSABLE = object()  # in place of a value that must not be used
+
+
+class Judged(Mapping[str, Any]):
+    """A host's variables, those that are inputs with the types of their roles.
 
     A mapping (collections.abc.Mapping).
     """
 
-    def __init__(self, variables: Variables, wrong: set[str]) -> None:
-        """Keep the variables and the names of the wrong ones."""
-        self.variables, self.wrong = variables, wrong
+    def __init__(self, variables: Variables) -> None:
+        """Keep the variables. What is known of their types is added."""
+        self.variables = variables
+        self.typed: dict[str, Any] = {}  # by name; UNUSABLE for a wrong value
+        self.wrong: list[str] = []  # what is wrong with types, as sentences
+        self.unresolved: list[str] = []  # why templates cannot be resolved, as sentences
 
     def __getitem__(self, name: str) -> Any:
         """Return a value; UnusableValue for a wrong one, which is reported already."""
-        if name in self.wrong:
+        value = self.typed[name] if name in self.typed else self.variables[name]
+        if value is UNUSABLE:
             raise UnusableValue
-        return self.variables[name]
+        return value
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over all names, those of wrong values included."""
@@ -77,6 +84,8 @@ class Platform:
     routes: Sequence[str] = ()
     # Those of PROGRAMS that the operator's computer lacks.
     missing_programs: Sequence[str] = ()
+    # Each host's variables, and what is wrong with their types; empty before they are judged.
+    judged: Mapping[str, Judged] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -107,9 +116,17 @@ class Platform:
         catalogue: dict[str, Any] = artifact_rules.merged(self.entries, {} if wrong else overrides)
         return catalogue
 
+    @property
+    def parts(self) -> list[str]:
+        """Return the applications to be installed; none if the list itself is wrong."""
+        try:
+            return list(self.values["metalworks_parts"])
+        except UnusableValue:
+            return []
+
     def has_part(self, name: str) -> bool:
         """Return whether an application is to be installed."""
-        return name in self.values["metalworks_parts"]
+        return name in self.parts
 
     def gives(self, name: str) -> bool:
         """Return whether the inventory sets a variable for any host."""
@@ -126,11 +143,6 @@ class Platform:
             else:
                 same.append(host)
         return found
-
-    def without(self, wrong: Mapping[str, set[str]]) -> Platform:
-        """Return the platform with some values marked as unusable: {host: names}."""
-        hosts = {host: Without(its, wrong.get(host, set())) for host, its in self.hosts.items()}
-        return replace(self, values=Without(self.values, wrong.get(LOCALHOST, set())), hosts=hosts)
 
 
 def listed(names: Sequence[str]) -> str:

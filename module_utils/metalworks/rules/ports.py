@@ -36,7 +36,7 @@ def _ports(platform: Platform) -> dict[str, int]:
     for role, options in platform.specs.items():
         name = f"{role}{ENDING}"
         if name in options and platform.has_part(role):
-            found[name] = int(platform.values[name])
+            found[name] = platform.values[name]
     service = at(platform.values["jupyterhub_values"], "proxy.service.type") or "NodePort"
     if service != "NodePort":
         found.pop(f"jupyterhub{ENDING}", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 import yaml
 from ansible.module_utils.metalworks.rules.judge import AREAS, RULES, judge
 from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform, UnusableValue
-from tests.support.inventories import platform
+from tests.support.inventories import platform, specs
 from tests.support.merging import merged
 
 HERE = Path(__file__).resolve().parent
@@ -31,11 +33,25 @@ def read(path: Path) -> Any:
 CASES = {f"{path.stem}-{case['id']}": case for path in sorted(HERE.glob("*.yaml")) for case in read(path)}
 
 
+class Unresolvable(dict[str, Any]):
+    """Variables, some of which have templates that cannot be resolved: {variable: the reason}."""
+
+    def __init__(self, values: Mapping[str, Any], reasons: dict[str, str]) -> None:
+        super().__init__(values)
+        self.reasons = reasons
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.reasons:
+            raise UnusableValue(f"{name} cannot be resolved: {self.reasons[name]}")
+        return super().__getitem__(name)
+
+
 def described(case: dict[str, Any]) -> Platform:
     """The right inventory of this file with the case's changes in it."""
     hosts, variables = merged(HOSTS, case.get("hosts", {})), merged(VARIABLES, case.get("vars", {}))
     facts = {name: case[name] for name in ("members", "routes", "missing_programs") if name in case}
-    return platform(hosts, variables, **facts)
+    found = platform(hosts, variables, **facts)
+    return replace(found, values=Unresolvable(found.values, case.get("unresolvable", {})))
 
 
 @cache
@@ -79,17 +95,18 @@ def test_a_sentence_ends_with_the_name_of_its_rule() -> None:
 
 
 def test_a_rule_is_left_out_by_its_name() -> None:
-    judgement = judge(platform(HOSTS, {**VARIABLES, "metalworks_name": "My Lab"}), ["platform_name"])
+    variables = {**VARIABLES, "metalworks_name": "My Lab", "preflight_skip": ["platform_name"]}
+    judgement = judge(platform(HOSTS, variables))
     assert (judgement.problems, judgement.skipped) == ([], ["platform_name"])
 
 
 def test_a_rule_for_machines_is_left_to_the_look_at_them() -> None:
-    judgement = judge(platform(HOSTS, VARIABLES), ["default_route"])
+    judgement = judge(platform(HOSTS, {**VARIABLES, "preflight_skip": ["default_route"]}))
     assert (judgement.problems, judgement.skipped) == ([], [])
 
 
 def test_an_unknown_rule_is_not_left_out_silently() -> None:
-    (sentence,) = judge(platform(HOSTS, VARIABLES), ["platform_names"]).problems
+    (sentence,) = judge(platform(HOSTS, {**VARIABLES, "preflight_skip": ["platform_names"]})).problems
     assert sentence == "preflight_skip: no rule is called 'platform_names'; did you mean platform_name?"
 
 
@@ -105,9 +122,18 @@ def test_each_rule_has_a_case() -> None:
     assert set(RULES) - named == set()
 
 
-def test_a_line_without_a_value_is_refused() -> None:
-    (sentence,) = judge(platform(HOSTS, {**VARIABLES, "metalworks_registry": None})).problems
-    assert sentence.startswith("metalworks_registry has no value: write one, or take the line out")
+@pytest.mark.parametrize("name", [name for role in specs().values() for name in role])
+def test_an_input_that_is_left_empty_is_one_sentence(name: str) -> None:
+    """Every input of every role, in turn, has no value, unless that is its default."""
+    (option,) = {id(role[name]): role[name] for role in specs().values() if name in role}.values()
+    problems = judge(platform(HOSTS, {**VARIABLES, name: None})).problems
+    if option.get("default", ...) is None:
+        assert problems == []
+    else:
+        # Some may not be written at all, of which another rule speaks.
+        (sentence,) = [each for each in problems if not each.endswith("[one_connection]")]
+        remedy = "" if option.get("required") else ", or take the line out"
+        assert sentence == f"{name} has no value: write one{remedy} [types_of_inputs]"
 
 
 def test_a_value_of_a_wrong_type_is_one_sentence_and_ends_no_rule_with_an_error() -> None:
@@ -122,20 +148,6 @@ def test_a_value_of_a_wrong_type_is_one_sentence_and_ends_no_rule_with_an_error(
             about = [sentence for sentence in problems if sentence.endswith("[types_of_inputs]")]
             assert len(about) == 1, (name, problems)
             assert about[0].startswith((f"{name} is no ", f"{name} is neither ")), about
-
-
-def test_what_cannot_be_resolved_is_said_and_the_rest_is_judged() -> None:
-    class Broken(dict[str, Any]):
-        def __getitem__(self, name: str) -> Any:
-            if name == "jupyterhub_users":
-                raise UnusableValue("jupyterhub_users cannot be resolved: 'x' is undefined")
-            return super().__getitem__(name)
-
-    right = platform(HOSTS, {**VARIABLES, "jupyterhub_node_port": 80})
-    given = Platform(**{**vars(right), "values": Broken(right.values)})
-    first, second = judge(given).problems
-    assert first == "jupyterhub_users cannot be resolved: 'x' is undefined [types_of_inputs]"
-    assert second.startswith("jupyterhub_node_port is 80")
 
 
 def test_an_application_that_is_left_out_is_not_judged() -> None:
