@@ -85,8 +85,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.jupyterhub.scrypt import is_hash, make_hash, verifies
-from ansible.module_utils.metalworks.jupyterhub.users import user_name_problem
+from ansible.module_utils.metalworks.jupyterhub.scrypt import make_hash, verifies
+from ansible.module_utils.metalworks.jupyterhub.users import login_problem, user_name_problem
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 
@@ -132,12 +132,8 @@ def problems(users: list[dict[str, Any]]) -> list[str]:
         where = f"users: '{user['name']}'"
         if problem := user_name_problem(user["name"]):
             found.append(f"{where}: {problem}")
-        if bool(user.get("password")) == bool(user.get("password_hash")):
-            found.append(f"{where} needs either a password or a password_hash")
-        elif user.get("password_hash") and not is_hash(user["password_hash"]):
-            found.append(
-                f"{where}: password_hash must read scrypt$n$r$p$salt$hash, salt and a 32-byte hash in base64"
-            )
+        if problem := login_problem(user):
+            found.append(f"{where} {problem}")
     return found
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 
-from ..common.addresses import is_host, is_loopback, parse_address, unfit_for_a_node
+from ..common.addresses import is_host, is_loopback, parse_address, parse_host_port, unfit_for_a_node
 from ..common.kubernetes_names import as_subdomain, is_subdomain
+from ..k3s import types as k3s_types
+from ..k3s.keys import KEYS
+from ..k3s.wanted import WantedNode
 from .platform import REAL, Platform, listed
 
 # RFC 5737 reserves these networks for documentation. The examples of this repository use them.
@@ -91,17 +94,17 @@ def node_names(platform: Platform) -> Iterator[str]:
 
 
 def node_addresses(platform: Platform) -> Iterator[str]:
-    """Refuse addresses that two nodes share, or at which other machines cannot reach a node."""
+    """Refuse what is no address, and addresses that two nodes share or at which no other machine gets."""
+    usable = []
+    for node in platform.nodes:
+        wrong = [*_ssh_problems(node), *_node_ip_problems(node)]
+        yield from (f"host {node.host}: {sentence}" for sentence in wrong)
+        usable += [] if wrong else [node]
     yield from _duplicates(
-        {node.host: node.address for node in platform.nodes},
+        {node.host: node.address for node in usable},
         "have the same address {value}: give each its own ansible_host",
     )
-    for node in platform.nodes:
-        if not is_host(node.reached_at.partition("%")[0]):  # a link-local address may name its interface
-            yield (
-                f"host {node.host}: {node.reached_at!r} is neither an address nor a name of a machine; write "
-                "one as ansible_host, as in 192.168.1.10"
-            )
+    for node in usable:
         for text in node.addresses or [node.reached_at]:
             address = parse_address(text)
             unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None
@@ -114,6 +117,28 @@ def node_addresses(platform: Platform) -> Iterator[str]:
                     "reaches the node: write an address that the machine has in its network as "
                     f"k3s_{node.role}_node_ip, or as ansible_host"
                 )
+
+
+def _ssh_problems(node: WantedNode) -> Iterator[str]:
+    """Yield why ssh could not find a host at its address."""
+    text = node.reached_at
+    if is_host(text.partition("%")[0]):  # a link-local address may name its interface
+        return
+    account, _, rest = text.rpartition("@")
+    place = parse_host_port(rest)
+    others = {"ansible_user": account, "ansible_port": place.port if place else None}
+    apart = [f"{value} as {name}" for name, value in others.items() if value]
+    remedy = "write one as ansible_host, as in 192.168.1.10"
+    if place and apart:
+        remedy = f"write {place.host} as ansible_host, and {' and '.join(apart)}"
+    yield f"{text!r} is neither an address nor a name of a machine; {remedy}"
+
+
+def _node_ip_problems(node: WantedNode) -> Iterator[str]:
+    """Yield why k3s could not use a node-ip; what the configuration has is judged with the rest of it."""
+    if "node-ip" not in {**node.given, **node.unchecked}:
+        for sentence in k3s_types.TYPES["addresses"](KEYS["node-ip"], "node-ip", node.addresses):
+            yield f"k3s_{node.role}_node_ip: {sentence}"
 
 
 def example_addresses(platform: Platform) -> Iterator[str]:

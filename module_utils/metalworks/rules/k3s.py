@@ -3,56 +3,75 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..common.addresses import is_host, is_loopback, parse_address, parse_network, unfit_for_a_node
+from ..common.suggestions import did_you_mean
 from ..k3s import settings
+from ..k3s.release import form_problem, parse
 from ..k3s.settings import IPV4_ONLY
 from ..k3s.types import as_list
 from ..k3s.wanted import WantedNode, peers
 from .platform import Platform
 
 SHORTEST_TOKEN = 16
-# Problems that rules of hosts.py name already, for the inventory as a whole.
+# Names and addresses of nodes are judged by hosts.py: each by itself, and that no two have the same.
 JUDGED_ELSEWHERE = {"node-name", "node-ip"}
+# In place of a version that cannot be known; settings that came later are judged as known.
+ANY_VERSION = "v1.99.0+k3s1"
 KEEPS_PODS_AWAY = ("NoSchedule", "NoExecute")
 
 
+def release(platform: Platform) -> Iterator[str]:
+    """Refuse an artifact of k3s that does not exist, or that names no version of k3s."""
+    for variable in ("k3s_binary_artifact", "k3s_binary_images_artifact"):
+        for _, name in platform.on_machines(variable):
+            if name and name not in platform.catalogue:
+                near = did_you_mean(name, platform.catalogue, "; take the line out, or write it as there")
+                yield f"{variable} is {name!r}, and artifacts.yml has no such entry{near}"
+    for name in _binaries(platform):
+        if problem := form_problem(_version(platform, name)):
+            yield f"metalworks_artifacts, {name}: version {problem}"
+
+
 def api_address(platform: Platform) -> Iterator[str]:
-    """Refuse a `k3s_api_address` that is no address or name of a load balancer in front of the servers."""
-    for hosts, given in platform.on_machines("k3s_api_address"):
-        text = str(given or "")
-        address = parse_address(text)
-        unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None
-        if text and not is_host(text):
-            yield (
-                f"k3s_api_address is {text!r}: write the address or the name of what stands in front of the "
-                "servers, without https:// and without a port, as in 192.0.2.10"
-            )
-        elif address and address.version == 6:
-            yield f"k3s_api_address is {text}: {IPV4_ONLY}; write an IPv4 address, or a name"
-        elif unfit and len(hosts) > 1:
-            yield (
-                f"k3s_api_address is {text}, a {unfit} address: each machine would ask itself; write one "
-                "that all reach"
-            )
+    """Refuse an address in front of the servers that is no address or name of a load balancer."""
+    for name in ("k3s_api_address", "k3s_server_api_address", "k3s_agent_api_address"):
+        for hosts, given in platform.on_machines(name):
+            yield from _api_address_problems(name, hosts, str(given or ""))
+
+
+def _api_address_problems(name: str, hosts: Sequence[str], text: str) -> Iterator[str]:
+    address = parse_address(text)
+    unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None
+    if text and not is_host(text):
+        yield (
+            f"{name} is {text!r}: write the address or the name of what stands in front of the servers, "
+            "without https:// and without a port, as in 192.0.2.10"
+        )
+    elif address and address.version == 6:
+        yield f"{name} is {text}: {IPV4_ONLY}; write an IPv4 address, or a name"
+    elif unfit and len(hosts) > 1:
+        yield f"{name} is {text}, a {unfit} address: each machine would ask itself; write one that all reach"
 
 
 def configuration(platform: Platform) -> Iterator[str]:
     """Refuse a configuration with which k3s would not start, and servers that differ but must agree."""
-    nowhere = not platform.cluster.servers or any(api_address(platform))
+    versions = [_version(platform, name) for name in _binaries(platform)]
+    version = next(filter(parse, versions), ANY_VERSION)
     for node in platform.nodes:
         where = f"host {node.host}, k3s_{node.role}_config"
         yield from (f"{where}: {sentence}" for sentence in node.faults)
         for sentence in settings.problems(
             node.role,
             _own(node),
-            _version(platform),
+            version,
             _peers(platform, node),
             unchecked=node.unchecked,
         ):
-            if not (nowhere and sentence.startswith("server: ")):  # another rule names the cause
+            # Nobody wrote it: it is made of the servers' addresses, of which other rules speak.
+            if not sentence.startswith("server: "):
                 yield f"{where}: {sentence}"
 
 
@@ -102,6 +121,7 @@ def nodes_for_pods(platform: Platform) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    release,
     api_address,
     configuration,
     inner_networks,
@@ -110,10 +130,14 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 )
 
 
-def _version(platform: Platform) -> str:
-    """Return the version of k3s that the first machine gets."""
-    _, name = platform.on_machines("k3s_binary_artifact")[0]
-    entry = platform.catalogue.get(str(name)) or {}
+def _binaries(platform: Platform) -> list[str]:
+    """Return the artifacts of k3s that machines get."""
+    return [name for _, name in platform.on_machines("k3s_binary_artifact") if name in platform.catalogue]
+
+
+def _version(platform: Platform, artifact: str) -> str:
+    """Return the version of an artifact of k3s."""
+    entry = platform.catalogue[artifact]
     chosen = entry.get(platform.source) or entry.get("upstream") or {}
     return str(chosen.get("version", ""))
 

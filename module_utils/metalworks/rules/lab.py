@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator
 
-from ..common.addresses import Network, overlap, parse_address, parse_network
+from ..common.addresses import Network, is_host, overlap, parse_address, parse_network
 from .platform import Platform
 
 
@@ -29,12 +29,12 @@ def lab_addresses(platform: Platform) -> Iterator[str]:
     _, subnet = _subnet(platform)
     for node in platform.nodes if subnet else ():
         address = parse_address(node.reached_at)
-        if address is None:
+        if address is None and is_host(node.reached_at):
             yield (
                 f"host {node.host}: ansible_host {node.reached_at!r} is not an IP address; write one of "
                 f"{subnet}"
             )
-        elif subnet and address not in subnet:
+        elif subnet and address and address not in subnet:
             yield (
                 f"host {node.host}: ansible_host {address} is outside of lab_machines_subnet {subnet}; write "
                 "one of that network"

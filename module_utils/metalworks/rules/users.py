@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..jupyterhub.users import user_name_problem
+from ..jupyterhub.users import login_problem, user_name_problem
 from .platform import REAL, Platform
 
 SHORTEST_PASSWORD = 12
@@ -26,7 +26,7 @@ def user_names(platform: Platform) -> Iterator[str]:
 
 
 def passwords(platform: Platform) -> Iterator[str]:
-    """Refuse users without a password and, on real machines, passwords that can be guessed."""
+    """Refuse users who could not log in and, on real machines, passwords that can be guessed."""
     for user in _users(platform):
         yield from _password_problems(user, platform.kind)
 
@@ -42,14 +42,11 @@ def _users(platform: Platform) -> list[Mapping[str, Any]]:
 def _password_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
     name = user["name"]
     where = f"jupyterhub_users, user {name!r}"
-    if user.get("password_hash"):
+    password = str(user.get("password") or "")
+    if problem := login_problem(user):
+        yield f"{where} {problem}"
+    elif user.get("password_hash"):
         return
-    password = user.get("password") or ""
-    if not password:
-        yield (
-            f"{where} has neither password nor password_hash: without one anybody could log in; write one of "
-            "them"
-        )
     elif kind in REAL and password.lower() in {*WELL_KNOWN_PASSWORDS, name.lower()}:
         yield (
             f"{where} has a password that everybody knows: that is for the lab; write one of at least "
