@@ -54,16 +54,17 @@ class KubernetesApi:
         self.server = str(cluster["server"]).rstrip("/")
         where = f"The kubeconfig file {path}, context '{context or 'now selected'}'"
         user = with_credentials(user, where)
-        self._token = user.get("token")
+        self.token: str = user.get("token") or ""
         try:
-            self._ssl = make_ssl_context(cluster, user)
+            self.tls = make_ssl_context(cluster, user)
         except (OSError, ValueError, KeyError) as error:
             raise ApiError(f"{where}: a certificate or key cannot be read: {error}") from error
         # The computer's proxy is not used: it leads to the internet, and the cluster is usually near.
-        proxy = cluster.get("proxy-url")
+        self.proxy: str = cluster.get("proxy-url") or ""
+        self.tls_name: str = cluster.get("tls-server-name") or ""
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}),
-            https_handler(self._ssl, cluster.get("tls-server-name")),
+            urllib.request.ProxyHandler({"http": self.proxy, "https": self.proxy} if self.proxy else {}),
+            https_handler(self.tls, self.tls_name),
         )
 
     def request(
@@ -84,8 +85,8 @@ class KubernetesApi:
         request.add_header("Accept", "application/json, */*")
         if data is not None:
             request.add_header("Content-Type", content_type)
-        if self._token:
-            request.add_header("Authorization", f"Bearer {self._token}")
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
         try:
             with self._opener.open(request, timeout=30) as answer:
                 text = answer.read().decode()
@@ -110,7 +111,7 @@ class KubernetesApi:
         return found
 
 
-def https_handler(trusted: ssl.SSLContext, name: str | None) -> urllib.request.HTTPSHandler:
+def https_handler(trusted: ssl.SSLContext, name: str) -> urllib.request.HTTPSHandler:
     """Return what opens https://. With a name (tls-server-name), the certificate has to be that name's."""
 
     class Named(http.client.HTTPSConnection):

@@ -13,7 +13,21 @@ from typing import Any
 
 from ..common.suggestions import did_you_mean
 from ..node.machine_rules import NAMES as MACHINE_RULES
-from . import artifacts, choices, computer, hosts, hub, inputs, k3s, lab, notebooks, ports, registry, users
+from . import (
+    artifacts,
+    choices,
+    computer,
+    hosts,
+    hub,
+    inputs,
+    k3s,
+    lab,
+    notebooks,
+    object_store,
+    ports,
+    registry,
+    users,
+)
 from .platform import Platform, UnusableValue
 
 Rule = Callable[[Platform], Iterator[str]]
@@ -28,6 +42,7 @@ AREAS: tuple[Any, ...] = (
     users,
     notebooks,
     hub,
+    object_store,
     artifacts,
     registry,
     ports,

@@ -1,0 +1,243 @@
+#!/usr/bin/python
+"""Keep a set of Secrets as it is listed: write those that differ, remove those that are not listed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k8s_secrets
+short_description: A set of Secrets that belong together
+description:
+  - All Secrets of a set have one label. Those that are listed are written where they differ; those that have
+    the label and are not listed are removed, in whatever namespace they are.
+  - A missing namespace is made.
+  - Values are shown nowhere, in no diff either.
+  - Pods that have a Secret mounted see a change after a minute or so. With O(refresh), the kubelet is made to
+    look at once, by an annotation of the pods.
+author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
+options:
+  set_name:
+    description: The value of the label C(metalworks.io/secrets), which all Secrets of the set have.
+    type: str
+    required: true
+  secrets:
+    description: All Secrets of the set.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      namespace:
+        description: The namespace.
+        type: str
+        required: true
+      name:
+        description: The name.
+        type: str
+        required: true
+      data:
+        description: The keys and their values, as text.
+        type: dict
+        required: true
+  refresh:
+    description: Pods that have a Secret of the set mounted, and are to see a change at once.
+    type: dict
+    suboptions:
+      namespace:
+        description: Their namespace.
+        type: str
+        required: true
+      selector:
+        description: A label selector, like V(app=web).
+        type: str
+        required: true
+attributes:
+  check_mode:
+    description: Says what would be written and removed.
+    support: full
+  diff_mode:
+    description: Shows names and keys, never values.
+    support: full
+  idempotent:
+    description: Writes nothing that is as wanted.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Give the programs their keys
+  k8s_secrets:
+    set_name: shop
+    secrets:
+      - {namespace: web, name: shop, data: {password: "{{ shop_password }}"}}
+  no_log: true
+"""
+
+RETURN = r"""
+written:
+  description: The Secrets that were written, as namespace/name.
+  type: list
+  elements: str
+  returned: always
+removed:
+  description: The Secrets that were removed, as namespace/name.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
+from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+
+ARGUMENTS: dict[str, Any] = {
+    "set_name": {"type": "str", "required": True},
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "namespace": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "data": {"type": "dict", "required": True, "no_log": True},
+        },
+    },
+    "refresh": {
+        "type": "dict",
+        "options": {
+            "namespace": {"type": "str", "required": True},
+            "selector": {"type": "str", "required": True},
+        },
+    },
+    **API_ARGUMENTS,
+}
+LABEL = "metalworks.io/secrets"
+ANNOTATION = "metalworks.io/secrets-checksum"
+MANAGED = {"app.kubernetes.io/managed-by": "metalworks"}
+
+# (namespace, name) -> the Secret's values by their keys
+Secrets = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which Secrets are made, changed and removed, each as (namespace, name)."""
+
+    made: Sequence[tuple[str, str]]
+    changed: Sequence[tuple[str, str]]
+    removed: Sequence[tuple[str, str]]
+
+    @property
+    def written(self) -> list[tuple[str, str]]:
+        """Those that are made or changed."""
+        return sorted([*self.made, *self.changed])
+
+
+def plan(wanted: Secrets, found: Secrets) -> Plan:
+    """Return what differs between the wanted Secrets and those of the set that are there."""
+    return Plan(
+        made=sorted(wanted.keys() - found.keys()),
+        changed=sorted(
+            place for place in wanted.keys() & found.keys() if dict(wanted[place]) != dict(found[place])
+        ),
+        removed=sorted(found.keys() - wanted.keys()),
+    )
+
+
+def read(api: KubernetesApi, set_name: str) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the Secrets of a set in all namespaces."""
+    answer = api.get("/api/v1/secrets", labelSelector=f"{LABEL}={set_name}")
+    return {
+        (each["metadata"]["namespace"], each["metadata"]["name"]): decoded(each.get("data") or {})
+        for each in answer["items"]
+    }
+
+
+def decoded(data: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of a Secret's `data` as text."""
+    return {key: base64.b64decode(value or "").decode(errors="replace") for key, value in data.items()}
+
+
+def write(api: KubernetesApi, set_name: str, place: tuple[str, str], data: Mapping[str, str]) -> None:
+    """Make a Secret, with its namespace, or replace the one that is there."""
+    namespace, name = place
+    if api.find(f"/api/v1/namespaces/{namespace}") is None:
+        api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": name, "labels": {LABEL: set_name, **MANAGED}},
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+    }
+    if api.find(f"{path}/{name}") is None:
+        api.request("POST", path, secret)
+    else:
+        api.request("PUT", f"{path}/{name}", secret)
+
+
+def checksum(wanted: Secrets) -> str:
+    """Return a checksum of all values, which a pod's annotation may show."""
+    text = json.dumps([[*place, dict(wanted[place])] for place in sorted(wanted)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def refresh(api: KubernetesApi, pods: Mapping[str, str], wanted: Secrets) -> None:
+    """Make the kubelet look at the Secrets of some pods now: it does when a pod's annotations change.
+
+    https://kubernetes.io/docs/tasks/configure-pod-container/configure-pod-configmap/
+    """
+    path = f"/api/v1/namespaces/{pods['namespace']}/pods"
+    body = {"metadata": {"annotations": {ANNOTATION: checksum(wanted)}}}
+    for pod in api.get(path, labelSelector=pods["selector"])["items"]:
+        api.request(
+            "PATCH",
+            f"{path}/{pod['metadata']['name']}",
+            body,
+            content_type="application/merge-patch+json",
+        )
+
+
+def listing(secrets: Secrets) -> str:
+    """Return one side of the diff: names and keys."""
+    return "".join(f"{'/'.join(place)}: {', '.join(sorted(secrets[place]))}\n" for place in sorted(secrets))
+
+
+def main() -> None:
+    """Write and remove what differs."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    wanted = {
+        (each["namespace"], each["name"]): {key: str(value) for key, value in each["data"].items()}
+        for each in params["secrets"]
+    }
+    try:
+        api = KubernetesApi(params["kubeconfig"], params["context"])
+        found = read(api, params["set_name"])
+        todo = plan(wanted, found)
+        if not module.check_mode:
+            for place in todo.written:
+                write(api, params["set_name"], place, wanted[place])
+            for namespace, name in todo.removed:
+                api.request("DELETE", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+            if params["refresh"] and (todo.written or todo.removed):
+                refresh(api, params["refresh"], wanted)
+    except ApiError as error:
+        module.fail_json(msg=str(error))
+    after = [f"{'/'.join(place)} (other values)" for place in todo.changed]
+    module.exit_json(
+        changed=bool(todo.written or todo.removed),
+        written=["/".join(place) for place in todo.written],
+        removed=["/".join(place) for place in todo.removed],
+        diff={"before": listing(found), "after": listing(wanted) + "".join(f"{line}\n" for line in after)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""A port of a pod, on this computer: what `kubectl port-forward` does, for modules.
+
+It needs no address of the cluster but the API's, so it works wherever the kubeconfig does. The protocol is
+Kubernetes' own over a websocket (`v4.channel.k8s.io`): each message begins with the number of its channel, 0
+for data and 1 for errors, and the first message of a channel repeats the port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from .api import ApiError, KubernetesApi
+
+DATA, ERROR = 0, 1
+CHUNK = 64 * 1024
+
+
+def ready_pod(api: KubernetesApi, namespace: str, selector: str) -> str:
+    """Return the name of a pod that is Ready; ApiError says that there is none."""
+    pods = api.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)["items"]
+    for pod in pods:
+        conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions") or []}
+        if conditions.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp"):
+            return str(pod["metadata"]["name"])
+    raise ApiError(f"no pod with {selector} in the namespace {namespace} is Ready")
+
+
+@contextlib.contextmanager
+def forwarded(api: KubernetesApi, namespace: str, selector: str, port: int) -> Iterator[str]:
+    """Yield an address (host:port) of this computer that leads to a port of a Ready pod."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{ready_pod(api, namespace, selector)}/portforward"
+    listener = socket.create_server(("127.0.0.1", 0))
+    # Every connection of the client is one of its own to the pod.
+    threading.Thread(target=_serve, args=(listener, api, path, port), daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        # A thread waits in accept(), which close() alone would not end.
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _serve(listener: socket.socket, api: KubernetesApi, path: str, port: int) -> None:
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return  # closed: the block has ended
+        threading.Thread(target=_carry, args=(client, api, path, port), daemon=True).start()
+
+
+def _carry(client: socket.socket, api: KubernetesApi, path: str, port: int) -> None:
+    """Carry bytes both ways until one side ends. A client whose connection fails sees it closed."""
+    with client, contextlib.suppress(ApiError, *failures()):
+        channel = connect(api, f"{path}?ports={port}")
+        with contextlib.closing(channel):
+            sender = threading.Thread(target=_send, args=(client, channel), daemon=True)
+            sender.start()
+            _receive(client, channel)
+            client.shutdown(socket.SHUT_RDWR)  # the sender waits for it
+
+
+def _send(client: socket.socket, channel: Any) -> None:
+    with contextlib.suppress(*failures()):
+        while chunk := client.recv(CHUNK):
+            channel.send_binary(bytes([DATA]) + chunk)
+        channel.close()
+
+
+def _receive(client: socket.socket, channel: Any) -> None:
+    announced: set[int] = set()
+    while message := channel.recv():
+        number, content = message[0], message[1:]
+        if number not in announced:
+            announced.add(number)  # the port, which is known
+        elif number == DATA:
+            client.sendall(content)
+        elif content:
+            return  # the pod does not listen, or has ended
+
+
+def connect(api: KubernetesApi, path: str) -> Any:
+    """Return an open websocket to a path of the API, with the credentials of the kubeconfig."""
+    import websocket
+
+    url = f"{api.server.replace('http', 'ws', 1)}{path}"
+    proxy = urlsplit(api.proxy)
+    options: dict[str, Any] = (
+        {"http_proxy_host": proxy.hostname, "http_proxy_port": proxy.port or 80, "proxy_type": "http"}
+        if api.proxy
+        # Without it, the variables of the environment would count.
+        else {"http_no_proxy": ["*"]}
+    )
+    tls = {"context": api.tls, **({"server_hostname": api.tls_name} if api.tls_name else {})}
+    headers = [f"Authorization: Bearer {api.token}"] if api.token else []
+    try:
+        channel = websocket.create_connection(
+            url,
+            timeout=30,
+            header=headers,
+            subprotocols=["v4.channel.k8s.io"],
+            sslopt=tls,
+            suppress_origin=True,
+            **options,
+        )
+    except failures() as error:
+        raise ApiError(f"GET {path}: {error}") from error
+    channel.settimeout(None)  # the store may take its time
+    return channel
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what is raised where a connection cannot be made, or ends."""
+    from websocket import WebSocketException
+
+    return (OSError, WebSocketException)

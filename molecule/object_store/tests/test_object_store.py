@@ -1,0 +1,370 @@
+"""The store keeps what it was given: when a pod is killed, settings change, or the budget is used up.
+
+Keys come and go with their users, and only who is meant to reaches a port.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from ansible.module_utils.metalworks.kubernetes.forward import forwarded
+from ansible.module_utils.metalworks.object_store.s3 import make_client
+from tests.support.scenario import kubectl, run_pod
+from tests.support.waiting import wait_for
+
+from kubernetes import client
+
+from .conftest import BUCKETS, NAMESPACE, SELECTOR, Store, converge
+
+testinfra_hosts = ["ansible://k3s_server"]
+
+ADA = BUCKETS["ada"]
+MIB = 2**20
+TAR = "tar --xattrs --xattrs-include='*' --numeric-owner"
+
+
+def objects(s3: Any, bucket: str) -> dict[str, tuple[Any, ...]]:
+    """Each object of a bucket, former versions as well, with all that S3 knows of it but its time."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for version in s3.list_object_versions(Bucket=bucket).get("Versions", []):
+        which = {"Bucket": bucket, "Key": version["Key"]}
+        if version["VersionId"] != "null":
+            which["VersionId"] = version["VersionId"]
+        whole = s3.get_object(**which)
+        tags = s3.get_object_tagging(**which)["TagSet"]
+        found[f"{version['Key']} {version['VersionId']}"] = (
+            whole["Body"].read(),
+            whole["ETag"],
+            whole["ContentType"],
+            tuple(sorted(whole["Metadata"].items())),
+            json.dumps(tags, sort_keys=True),
+            version["IsLatest"],
+        )
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _room(store: Store) -> None:
+    """What other tests left in ada's bucket is none of this one's business."""
+    store.forget()
+    ada = store.client("ada")
+    for page in ada.get_paginator("list_objects_v2").paginate(Bucket=ADA):
+        for each in page.get("Contents", []):
+            ada.delete_object(Bucket=ADA, Key=each["Key"])
+
+
+# The pods.
+
+
+def test_the_pod_has_no_rights_that_it_does_not_need(store: Store) -> None:
+    store.wait_until_ready()
+    spec = store.pods()[0].spec
+    assert spec.automount_service_account_token is False
+    assert (
+        spec.security_context.run_as_non_root
+        and spec.security_context.seccomp_profile.type == "RuntimeDefault"
+    )
+    for container in [*spec.containers, *spec.init_containers]:
+        limits = container.security_context
+        assert limits.read_only_root_filesystem and not limits.allow_privilege_escalation
+        assert limits.capabilities.drop == ["ALL"]
+        assert container.resources.requests and container.resources.limits["memory"]
+
+
+def test_no_secret_is_in_a_log_or_in_the_environment_of_the_front(
+    store: Store, core: client.CoreV1Api
+) -> None:
+    store.client("ada").put_object(Bucket=ADA, Key="logged", Body=b"x")
+    secrets = [store.key(who)[1] for who in ("ada", "grace", "mlflow")]
+    pod = store.pods()[0]
+    for container in pod.spec.containers:
+        log = core.read_namespaced_pod_log(pod.metadata.name, NAMESPACE, container=container.name)
+        assert not [secret for secret in secrets if secret in log]
+    names = {container.name: {each.name for each in container.env or []} for container in pod.spec.containers}
+    assert "ROOT_SECRET_ACCESS_KEY" in names["gateway"]
+    assert not [name for name in (*names["front"], *names["budget"]) if "SECRET" in name]
+
+
+def test_a_killed_pod_leaves_nothing_half_and_keeps_all_that_is_whole(
+    store: Store, core: client.CoreV1Api, refused: Callable[..., str]
+) -> None:
+    ada = store.client("ada")
+    ada.put_object(Bucket=ADA, Key="kept", Body=b"k" * MIB, Metadata={"a": "b"})
+    before = objects(ada, ADA)
+    upload = ada.create_multipart_upload(Bucket=ADA, Key="parts")["UploadId"]
+    part = ada.upload_part(Bucket=ADA, Key="parts", UploadId=upload, PartNumber=1, Body=b"p" * 5 * MIB)[
+        "ETag"
+    ]
+    url = ada.generate_presigned_url("put_object", Params={"Bucket": ADA, "Key": "half"}, ExpiresIn=600)
+    begun = []
+
+    def slowly() -> Iterator[bytes]:
+        """A body that needs minutes: the pod is killed in its middle."""
+        for number in range(24):
+            begun.append(number)
+            yield b"h" * MIB
+            time.sleep(0.2 if number < 4 else 5)
+
+    def put() -> int:
+        with contextlib.suppress(requests.exceptions.RequestException):
+            return requests.put(
+                url, data=slowly(), headers={"Content-Length": str(24 * MIB)}, timeout=60
+            ).status_code
+        return 0
+
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(put)
+        wait_for(lambda: len(begun) > 3, "the upload did not begin", 60)
+        for pod in store.pods():
+            core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, grace_period_seconds=0)
+        assert sent.result() != 200
+    store.forget()
+    ada = store.client("ada")
+    assert objects(ada, ADA) == before
+    assert refused(ada.head_object, Bucket=ADA, Key="half") == "404"
+    # The client tries again, and goes on with the parts that had arrived.
+    ada.put_object(Bucket=ADA, Key="half", Body=b"h" * 8 * MIB)
+    ada.complete_multipart_upload(
+        Bucket=ADA, Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]}
+    )
+    assert {name: each[0][:1] for name, each in objects(ada, ADA).items()} == {
+        "half null": b"h",
+        "kept null": b"k",
+        "parts null": b"p",
+    }
+
+
+def test_a_change_of_settings_keeps_all_and_a_second_run_changes_nothing(store: Store) -> None:
+    store.client("ada").put_object(Bucket=ADA, Key="kept", Body=b"k", Tagging="a=b", Metadata={"c": "d"})
+    before, pods = objects(store.client("ada"), ADA), [pod.metadata.uid for pod in store.pods()]
+    converge(object_store_sync_seconds=1, object_store_memory_limit="384Mi").check()
+    store.forget()
+    assert objects(store.client("ada"), ADA) == before
+    assert [pod.metadata.uid for pod in store.pods()] != pods
+    converge().check()
+    assert converge().check().changed_nothing
+    store.forget()
+    assert objects(store.client("ada"), ADA) == before
+
+
+# The budget.
+
+
+def used(store: Store) -> dict[str, int]:
+    """The store's own measurements, as Prometheus reads them."""
+    text = requests.get(f"http://{store.address(9101)}/budget", timeout=30).text
+    rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    return {name.removeprefix("object_store_").removesuffix("_bytes"): int(value) for name, value in rows}
+
+
+def test_the_store_measures_itself_and_its_requests(store: Store) -> None:
+    store.client("ada").put_object(Bucket=ADA, Key="counted", Body=b"c" * 4 * MIB)
+    found = wait_for(
+        lambda: each if (each := used(store))["used"] > 4 * MIB else None, "nothing was measured", 60
+    )
+    assert found["budget"] == 192 * MIB and 0 < found["left"] <= 188 * MIB < found["free"]
+    text = requests.get(f"http://{store.address(9101)}/metrics", timeout=30).text
+    assert 'haproxy_frontend_http_requests_total{proxy="s3"}' in text
+    assert 'haproxy_server_total_time_average_seconds{proxy="gateway"' in text
+
+
+def test_a_full_store_refuses_clearly_and_damages_nothing(store: Store, refused: Callable[..., str]) -> None:
+    ada = store.client("ada")
+    ada.put_object(Bucket=ADA, Key="before", Body=b"b" * MIB, Metadata={"a": "b"})
+    before = objects(ada, ADA)
+    wait_for(lambda: used(store)["left"] > 150 * MIB, "there is no room to fill", 60)
+    # What is larger than the room is refused before it is sent.
+    assert refused(ada.put_object, Bucket=ADA, Key="huge", Body=b"h" * 200 * MIB) == "QuotaExceeded"
+    full = ""
+    for number in range(40):
+        try:
+            ada.put_object(Bucket=ADA, Key=f"fill/{number}", Body=b"f" * 16 * MIB)
+        except ada.exceptions.ClientError as error:
+            full = f"{error.response['Error']['Code']} {error.response['Error']['Message']}"
+            break
+        time.sleep(2.5)  # the budget is looked at every 2 s
+    assert full.startswith("QuotaExceeded The object store has no room for this: it holds 1")
+    assert "of the 192 MiB that it may have" in full and "object_store_size" in full
+    assert used(store)["used"] <= 192 * MIB
+    # Who goes on with small objects comes to the end as well, in whatever way it is written.
+    for _ in range(16):
+        with contextlib.suppress(ada.exceptions.ClientError):
+            ada.put_object(Bucket=ADA, Key=f"fill/s{_}", Body=b"f" * 2 * MIB)
+    wait_for(lambda: used(store)["left"] < 2 * MIB, "the store is not full", 60)
+    assert refused(ada.put_object, Bucket=ADA, Key="more", Body=b"m" * 2 * MIB) == "QuotaExceeded"
+    # Reading goes on: what was there is as it was, and nothing that was refused is listed.
+    found = objects(ada, ADA)
+    assert {name: each for name, each in found.items() if name in before} == before
+    assert not [name for name in found if name.startswith(("huge", "more"))]
+    # Deleting goes on, one by one and many at once, and makes room.
+    many = [{"Key": name.split()[0]} for name in found if name.startswith("fill/")]
+    ada.delete_object(Bucket=ADA, Key=many[0]["Key"])
+    assert ada.delete_objects(Bucket=ADA, Delete={"Objects": many}).get("Errors", []) == []
+    wait_for(lambda: used(store)["left"] > 150 * MIB, "deleting made no room", 60)
+    ada.put_object(Bucket=ADA, Key="after", Body=b"a" * 8 * MIB)
+
+
+# Users.
+
+
+def test_who_is_taken_out_loses_the_key_and_not_the_data(store: Store, core: client.CoreV1Api) -> None:
+    name, secret = store.key("ada")
+    store.client("ada").put_object(Bucket=ADA, Key="thesis", Body=b"chapter 1")
+    pods = [pod.metadata.uid for pod in store.pods()]
+    said = converge(object_store_users=["grace.hopper"]).check().output
+    assert secret not in said
+    ada = make_client(f"http://{store.address()}", name, secret, "us-east-1", near=True)
+    began = time.monotonic()
+
+    def is_refused() -> bool:
+        try:
+            ada.list_objects_v2(Bucket=ADA)
+        except ada.exceptions.ClientError as error:
+            return bool(error.response["Error"]["Code"] == "InvalidAccessKeyId")
+        return False
+
+    wait_for(is_refused, "the key of a user who was taken out is still taken", 60)
+    print(f"refused {time.monotonic() - began:.1f} s after the run")
+    with pytest.raises(client.ApiException, match="404"):
+        core.read_namespaced_secret("object-store-ada", "people")
+    grace = store.client("grace")
+    grace.put_object(Bucket=BUCKETS["grace"], Key="works", Body=b"on")
+    converge().check()
+    assert store.key("ada")[1] != secret, "a key that may have leaked came back"
+    assert store.client("ada").get_object(Bucket=ADA, Key="thesis")["Body"].read() == b"chapter 1"
+    assert [pod.metadata.uid for pod in store.pods()] == pods, "a change of users restarted the store"
+
+
+def test_another_inventory_does_not_take_the_store(store: Store) -> None:
+    outcome = converge(
+        object_store_root={"access_key": "root", "secret_key": "another-key-of-another-inventory"}
+    )
+    assert outcome.code != 0
+    assert (
+        "Nothing was changed: the object store in the namespace was made by another inventory" in outcome.said
+    )
+    assert "another-key" not in outcome.output
+    assert converge().check().changed_nothing
+
+
+def test_a_store_that_fits_nowhere_is_refused() -> None:
+    outcome = converge(object_store_namespace="elsewhere", object_store_size="900Ti")
+    assert outcome.code != 0
+    assert "no node has room for the object store: it may take 900Ti" in outcome.said
+
+
+# The network.
+
+
+@pytest.mark.parametrize(
+    ("namespace", "labels", "port", "through"),
+    [
+        ("people", {"component": "singleuser-server"}, 7070, True),
+        ("people", {"component": "singleuser-server"}, 7071, False),
+        ("people", {"component": "singleuser-server"}, 9101, False),
+        ("people", {"component": "other"}, 7070, False),
+        ("default", {"component": "singleuser-server"}, 7070, False),
+        ("monitoring", {}, 9101, True),
+        ("monitoring", {}, 7070, False),
+    ],
+)
+def test_who_reaches_which_port(
+    host: Any,
+    core: client.CoreV1Api,
+    store: Store,
+    namespace: str,
+    labels: dict[str, str],
+    port: int,
+    through: bool,
+) -> None:
+    store.wait_until_ready()
+    with contextlib.suppress(client.ApiException):
+        core.create_namespace({"metadata": {"name": namespace}})
+    images = [name for each in core.list_node().items[0].status.images for name in each.names]
+    image = next(name for name in sorted(images) if "busybox" in name and "@" not in name)
+    container = {"name": "sh", "image": image, "command": ["sleep", "3600"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "asks", "labels": labels},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+    run_pod(host, pod, namespace)
+    address = store.pods()[0].status.pod_ip
+    command = (
+        f"sudo k3s kubectl exec --namespace {namespace} asks -- timeout 6 nc -w 5 {address} {port} -e true"
+    )
+
+    def as_wanted() -> bool:
+        return bool((host.run(command).rc == 0) == through)
+
+    # A policy needs a moment for a new pod.
+    wait_for(as_wanted, f"{namespace} {labels} {'does not reach' if through else 'reaches'} port {port}", 40)
+    host.run(f"sudo k3s kubectl delete pod asks --namespace {namespace} --now")
+
+
+# A copy.
+
+
+def test_a_copy_restored_elsewhere_is_the_same(store: Store, core: client.CoreV1Api, host: Any) -> None:
+    """The way of backups: folders are copied with their attributes, and another gateway reads the copy."""
+    ada, models = store.client("ada"), store.models()
+    ada.put_object(
+        Bucket=ADA, Key="a/b", Body=b"x" * MIB, ContentType="text/csv", Metadata={"by": "ada"}, Tagging="k=v"
+    )
+    upload = ada.create_multipart_upload(Bucket=ADA, Key="parts", Metadata={"n": "1"})["UploadId"]
+    part = ada.upload_part(Bucket=ADA, Key="parts", UploadId=upload, PartNumber=1, Body=b"p")["ETag"]
+    ada.complete_multipart_upload(
+        Bucket=ADA, Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]}
+    )
+    for body in (b"1", b"2"):
+        models.put_object(Bucket="models", Key="m", Body=body, Metadata={"body": body.decode()})
+    before = {ADA: objects(ada, ADA), "models": objects(models, "models")}
+    assert len(before["models"]) >= 2 and len(before[ADA]) == 2
+
+    claim = core.read_namespaced_persistent_volume_claim("object-store", NAMESPACE)
+    volume = core.read_persistent_volume(claim.spec.volume_name)
+    place = (volume.spec.host_path or volume.spec.local).path
+    node = store.pods()[0].spec.node_name
+    machine = host if host.check_output("hostname") == node else host.get_host(f"ansible://{node}")
+    with machine.sudo():
+        machine.check_output("rm -rf /var/lib/rancher/copy && mkdir -p /var/lib/rancher/copy")
+        machine.check_output(
+            f"{TAR} -C {place} -cf - buckets versions | {TAR} -C /var/lib/rancher/copy -xpf -"
+        )
+        machine.check_output("chown 1000:1000 /var/lib/rancher/copy")
+    pod = kubectl(host, f"get pods --namespace {NAMESPACE} --selector {SELECTOR}")["items"][0]
+    spec = {key: pod["spec"][key] for key in ("securityContext", "nodeName")}
+    gateway = next(each for each in pod["spec"]["containers"] if each["name"] == "gateway")
+    volumes = [each for each in pod["spec"]["volumes"] if each["name"] == "users"]
+    volumes.append({"name": "data", "hostPath": {"path": "/var/lib/rancher/copy"}})
+    restored = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "restored", "labels": {"app": "restored"}},
+        "spec": {**spec, "containers": [gateway], "volumes": volumes, "terminationGracePeriodSeconds": 0},
+    }
+    run_pod(host, restored, NAMESPACE)
+
+    def ready() -> bool:
+        status = core.read_namespaced_pod("restored", NAMESPACE).status
+        return all(each.ready for each in status.container_statuses)
+
+    wait_for(ready, "the gateway on the copy is not ready", 60)
+    with forwarded(store.api, NAMESPACE, "app=restored", 7071) as address:
+        there = make_client(f"http://{address}", *store.key("ada"), "us-east-1", near=True)
+        secret = base64.b64decode(
+            core.read_namespaced_secret("object-store-credentials", NAMESPACE).data["users.json"]
+        )
+        key = json.loads(secret)["accessAccounts"]["models"]["secret"]
+        other = make_client(f"http://{address}", "models", key, "us-east-1", near=True)
+        assert {ADA: objects(there, ADA), "models": objects(other, "models")} == before
+    core.delete_namespaced_pod("restored", NAMESPACE, grace_period_seconds=0)
