@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import ansible.module_utils
 import pytest
 from tests.support.scenario import CONTEXT, KUBECONFIG
 
 from kubernetes import client, config
+
+# What modules share is imported as Ansible imports it.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 
 @pytest.fixture(scope="session")

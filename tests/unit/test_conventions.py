@@ -26,7 +26,7 @@ ROLES = sorted(
 )
 # It holds values for others, so it has no tasks, and its inputs have the platform's names.
 PLATFORM = "platform_defaults"
-PREFIXES = {PLATFORM: ("metalworks_", "k3s_")}
+PREFIXES = {PLATFORM: ("metalworks_", "k3s_", "object_store_")}
 MODULES = sorted(path for path in ROOT.glob("library/*/*.py"))
 LONGEST_TABLE_OF_CONTENTS = 40
 # Upstream's own addresses stand in artifacts.yml, where they are one reviewed list.

@@ -14,7 +14,7 @@ from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.object_store.s3 import make_client
 from tests.support.playbooks import Outcome, play
-from tests.support.scenario import CLUSTER_INVENTORY, CONTEXT, KUBECONFIG
+from tests.support.scenario import CONTEXT, INVENTORIES, KUBECONFIG
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -91,7 +91,7 @@ class Store:
 
 def converge(**variables: Any) -> Outcome:
     """Run the scenario's converge.yml with other values; it may fail."""
-    return play(SCENARIO / "converge.yml", CLUSTER_INVENTORY, **variables)
+    return play(SCENARIO / "converge.yml", INVENTORIES / "cluster.yml", **variables)
 
 
 @pytest.fixture(scope="session")
