@@ -61,7 +61,11 @@ def install(machines: dict[str, Machine], inventory: Path, artifacts: Any) -> Ou
     """Make the cluster; what is refused must have changed nothing on a machine."""
     for machine in machines.values():
         machine.run("touch /run/marker")
-    chosen = {"metalworks_artifact_source": "upstream", "metalworks_artifacts": artifacts}
+    chosen = {
+        "metalworks_artifact_source": "upstream",
+        "metalworks_artifacts": artifacts,
+        "metalworks_parts": [],
+    }
     outcome = play(ROOT / "playbooks" / "cluster.yml", inventory, **chosen)
     for machine in machines.values():
         assert machine.files_changed_since("/run/marker") == []

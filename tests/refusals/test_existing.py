@@ -11,7 +11,7 @@ from playing import ROOT, Outcome, play
 from tests.support import registry as a_registry
 from tests.support.cluster_api import CLASSES, SERVICES, answers, hub, kubeconfig, serving
 
-PLAYBOOK = ROOT / "playbooks" / "check_cluster.yml"
+PLAYBOOK = ROOT / "playbooks" / "check_existing.yml"
 REGISTRY = {"address": "registry.example:5000"}
 
 

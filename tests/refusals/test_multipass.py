@@ -112,6 +112,9 @@ def written(folder: Path, variables: dict[str, Any], **more: Any) -> Path:
     """Write an inventory of two machines, the first of them with these variables."""
     common = {
         "metalworks_machines": "multipass",
+        "metalworks_name": "refusals",
+        "metalworks_state_dir": str(folder / "state"),
+        "jupyterhub_users": [{"name": "ada", "password": "correct-horse-9"}],
         "multipass_machines_name": "refusals",
         "multipass_machines_state_dir": str(folder / "state"),
         "ansible_user": "operator",
@@ -119,7 +122,7 @@ def written(folder: Path, variables: dict[str, Any], **more: Any) -> Path:
         **more,
     }
     groups = {"k3s_server": {"hosts": {"vm-1": variables}}, "k3s_agent": {"hosts": {"vm-2": {}}}}
-    inventory = {"k3s_cluster": {"children": groups, "vars": common}}
+    inventory = {"all": {"vars": common}, "k3s_cluster": {"children": groups}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
     (folder / "multipass.yml").write_text("{plugin: multipass, group: k3s_cluster}\n")
     return folder
@@ -152,8 +155,7 @@ def test_more_memory_than_there_is_for_all_of_them(tmp_path: Path) -> None:
 def test_playbook_alone_on_a_machine_that_does_not_run(
     somebody: str, playbook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {"metalworks_name": "refusals", "metalworks_state_dir": str(tmp_path / "state")}
-    inventory = written(tmp_path, USED, **names, ansible_connection="local")
+    inventory = written(tmp_path, USED, ansible_connection="local")
     multipass("stop", somebody)
     try:
         outcome = play(ROOT / "playbooks" / f"{playbook}.yml", inventory)

@@ -183,6 +183,55 @@ def test_role_has_a_scenario_that_tests_behaviour(role: Path) -> None:
     assert cases_of(scenario / "tests" / f"test_{role.name}.py")
 
 
+# Parts of the platform.
+
+PARTS = [
+    part
+    for part in read(ROOT / "roles" / PLATFORM / "meta" / "argument_specs.yml")["argument_specs"]["platform"][
+        "options"
+    ]["metalworks_parts"]["choices"]
+    if (ROOT / "roles" / part / "tasks").exists()  # a name may be reserved for a part that is being built
+]
+# What the playbooks ask of every part (docs/explanation/adding-an-application.md).
+ENTRIES = ("main", "fetch", "check_existing", "verify", "explain_removal")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_part_brings_what_the_playbooks_ask_of_it(part: str) -> None:
+    tasks = ROOT / "roles" / part / "tasks"
+    assert [entry for entry in ENTRIES if not (tasks / f"{entry}.yml").exists()] == []
+    play = read(ROOT / "playbooks" / f"{part}.yml")[0]
+    begin = play["tasks"][0]
+    assert begin["ansible.builtin.import_tasks"] == "tasks/begin_part.yml"
+    assert begin["vars"] == {"__part": part}
+    sites = [each["ansible.builtin.import_playbook"] for each in read(ROOT / "site.yml")]
+    assert f"playbooks/{part}.yml" in sites
+    said = (tasks / "verify.yml").read_text()
+    assert f"{part}_record:" in said
+    assert f"{part}_welcome:" in said
+
+
+def test_no_playbook_for_all_parts_names_one() -> None:
+    assert "jupyterhub" in PARTS
+    files = [*(ROOT / "playbooks").rglob("*.*")]
+    shared = [path for path in files if path.is_file() and path.stem not in PARTS]
+    named = re.compile(rf"\b({'|'.join(PARTS)})")
+    assert [path.name for path in shared if named.search(path.read_text())] == []
+
+
+# What they do is to remove, which a wrong value must not prevent, or to ask and to fetch.
+CHANGES_NO_MACHINE = {"down", "check_machines", "check_existing", "check_inventory", "fetch", "verify"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_playbook_that_changes_something_judges_the_inventory_first(path: Path) -> None:
+    first = read(path)[0]
+    if path.stem in PARTS:
+        assert first["tasks"][0]["ansible.builtin.import_tasks"] == "tasks/begin_part.yml"
+    elif path.stem not in CHANGES_NO_MACHINE:
+        assert first["ansible.builtin.import_playbook"] == "check_inventory.yml"
+
+
 def test_what_the_documentation_takes_from_the_code_is_fresh() -> None:
     assert sorted(map(str, role_tables.stale())) == [], "Run `make docs`."
 

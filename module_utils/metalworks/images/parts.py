@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 Image = Mapping[str, Any]
 
-# Part of the platform -> its images, in the form of container_images_list.
-PARTS: dict[str, list[Image]] = {
-    "jupyterhub": [
-        {"name": "hub", "artifact": "hub-image"},
-        {"name": "proxy", "artifact": "proxy-image"},
-    ],
-    "object_store": [
-        {"name": "object-store", "artifact": "object-store-image"},
-        {"name": "object-store-front", "artifact": "object-store-front-image"},
-    ],
-    "mlflow": [
-        {"name": "mlflow", "context": "files/mlflow", "version": "3.17.2", "base_artifact": "base-image"}
-    ],
-}
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+# The part whose users choose from metalworks_notebooks.
+NOTEBOOKS = "jupyterhub"
+
+
+@cache
+def images_of(part: str) -> tuple[Image, ...]:
+    """Return the images of a part, as the file files/images.yml of its role lists them; none without it."""
+    path = ROLES / part / "files" / "images.yml"
+    return tuple(yaml.safe_load(path.read_text())) if path.exists() else ()
 
 
 def platform_images(notebooks: Iterable[Image], parts: Iterable[str]) -> list[dict[str, Any]]:
     """Return the images that the parts of the platform need, in the form of container_images_list."""
     parts = list(parts)
-    programs = [dict(image) for part in parts for image in PARTS.get(part, [])]
-    offered = [{"name": each.get("slug", ""), **each["image"]} for each in notebooks if "jupyterhub" in parts]
+    programs = [dict(image) for part in parts for image in images_of(part)]
+    offered = [{"name": each.get("slug", ""), **each["image"]} for each in notebooks if NOTEBOOKS in parts]
     return programs + offered
 
 
