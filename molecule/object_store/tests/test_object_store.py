@@ -17,12 +17,11 @@ import pytest
 import requests
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.object_store.s3 import make_client
+from tests.support.object_store import BUCKETS, NAMESPACE, SELECTOR, Store, converge
 from tests.support.scenario import kubectl, run_pod
 from tests.support.waiting import wait_for
 
 from kubernetes import client
-
-from .conftest import BUCKETS, NAMESPACE, SELECTOR, Store, converge
 
 testinfra_hosts = ["ansible://k3s_server"]
 
@@ -49,6 +48,27 @@ def objects(s3: Any, bucket: str) -> dict[str, tuple[Any, ...]]:
             version["IsLatest"],
         )
     return found
+
+
+class Slowly:
+    """A body that needs minutes to be sent: something can happen in its middle."""
+
+    def __init__(self, length: int) -> None:
+        self.length, self.sent = length, 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """A body of requests can be iterated; it is read instead."""
+        return iter(())
+
+    def read(self, size: int) -> bytes:
+        part = b"h" * min(size, self.length - self.sent)
+        self.sent += len(part)
+        if self.sent > 5 * MIB:
+            time.sleep(0.2)
+        return part
 
 
 @pytest.fixture(autouse=True)
@@ -104,28 +124,20 @@ def test_a_killed_pod_leaves_nothing_half_and_keeps_all_that_is_whole(
         "ETag"
     ]
     url = ada.generate_presigned_url("put_object", Params={"Bucket": ADA, "Key": "half"}, ExpiresIn=600)
-    begun = []
-
-    def slowly() -> Iterator[bytes]:
-        """A body that needs minutes: the pod is killed in its middle."""
-        for number in range(24):
-            begun.append(number)
-            yield b"h" * MIB
-            time.sleep(0.2 if number < 4 else 5)
+    body = Slowly(24 * MIB)
 
     def put() -> int:
         with contextlib.suppress(requests.exceptions.RequestException):
-            return requests.put(
-                url, data=slowly(), headers={"Content-Length": str(24 * MIB)}, timeout=60
-            ).status_code
+            return requests.put(url, data=body, timeout=60).status_code
         return 0
 
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(put)
-        wait_for(lambda: len(begun) > 3, "the upload did not begin", 60)
+        wait_for(lambda: body.sent > 4 * MIB, "the upload did not begin", 60)
         for pod in store.pods():
             core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, grace_period_seconds=0)
         assert sent.result() != 200
+    assert body.sent < 24 * MIB, "the pod was not killed in the middle"
     store.forget()
     ada = store.client("ada")
     assert objects(ada, ADA) == before

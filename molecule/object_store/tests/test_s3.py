@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-
-from .conftest import BUCKETS, Store
+from tests.support.object_store import BUCKETS, Store
 
 ADA = BUCKETS["ada"]
 MIB = 2**20

@@ -36,6 +36,8 @@ tell() {
 }
 
 watch() {
+  # As the first process of a container, bash ignores the signal unless it is told, and would wait for the end of each sleep.
+  trap 'exit 0' TERM
   local size used_disk available walked=0 used_at_walk=0 next_walk=0 next_sync=0 began grown now
   while true; do
     now=$SECONDS
@@ -56,7 +58,8 @@ watch() {
       sync --file-system "$DATA/buckets"
       next_sync=$((now + SYNC_SECONDS))
     fi
-    sleep "$TICK_SECONDS"
+    sleep "$TICK_SECONDS" &
+    wait $!
   done
 }
 
