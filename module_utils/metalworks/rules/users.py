@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..jupyterhub.users import login_problem, user_name_problem
-from .hub import at
 from .platform import REAL, Platform
 
 SHORTEST_PASSWORD = 12
@@ -26,26 +25,13 @@ def user_names(platform: Platform) -> Iterator[str]:
             yield f"jupyterhub_users, user {name!r}: {problem}"
 
 
-def logins(platform: Platform) -> Iterator[str]:
-    """Refuse a hub into which nobody could log in, and users whom another authenticator would not know."""
-    users = platform.values["jupyterhub_users"] if platform.gives("jupyterhub_users") else None
-    other = at(platform.values["jupyterhub_values"], "hub.config.JupyterHub.authenticator_class")
-    if users == [] and not other:
-        yield "jupyterhub_users is empty, so nobody could log in: write at least one user"
-    elif users and other:
-        yield (
-            f"jupyterhub_values sets the authenticator_class {other}, which does not read jupyterhub_users: "
-            "take it out, or write jupyterhub_users: []"
-        )
-
-
 def passwords(platform: Platform) -> Iterator[str]:
     """Refuse users who could not log in and, on real machines, passwords that can be guessed."""
     for user in _users(platform):
         yield from _password_problems(user, platform.kind)
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (user_names, logins, passwords)
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (user_names, passwords)
 PART = "jupyterhub"
 
 

@@ -1,0 +1,1 @@
+"""What the platform adds to the MLflow server: identity, rights and metrics."""

@@ -1,0 +1,1 @@
+"""What modules and rules of MLflow share."""

@@ -1,0 +1,62 @@
+"""Where MLflow's server connects to: its database and its store."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+# A Service's full name: NAME.NAMESPACE.svc, with the cluster's domain or without.
+SERVICE = re.compile(r"^[a-z0-9-]+\.(?P<namespace>[a-z0-9-]+)\.svc(\.|$)")
+PORTS = {"http": 80, "https": 443, "postgresql": 5432}
+
+
+def database_problem(url: Any) -> str | None:
+    """Return what is wrong with the address of a database, without a password that stands in it; or None."""
+    text = str(url)
+    if text.startswith("sqlite:"):
+        if re.fullmatch(r"sqlite:////data/([\w.-]+/)*[\w-][\w.-]*", text) and ".." not in text:
+            return None
+        return "a database in a file lies on the server's volume: write sqlite:////data/mlflow.db"
+    scheme = text.partition(":")[0]
+    if scheme not in ("postgresql", "postgresql+psycopg2"):
+        return (
+            f"it begins with {scheme!r}: write sqlite:////data/mlflow.db or "
+            "postgresql://user:password@host:5432/name"
+        )
+    return _postgresql_problem(text)
+
+
+def _postgresql_problem(url: str) -> str | None:
+    example = "write postgresql://user:password@host:5432/name"
+    try:
+        place = urlsplit(url)
+        port = place.port
+    except ValueError:
+        return f"its port is no number; a password with : / @ or # has them as %3A %2F %40 %23: {example}"
+    if not place.hostname:
+        return f"it names no host: {example}"
+    if port == 0:
+        return f"its port is 0: {example}"
+    if len(place.path) < 2 or "/" in place.path[1:]:
+        return f"it names no database: {example}"
+    if not place.username:
+        return f"it names no user: {example}"
+    if place.fragment or "@" in (place.password or ""):
+        return f"its password has # or @, which is written %23 or %40: {example}"
+    return None
+
+
+def egress(database: str, endpoint: str) -> list[dict[str, Any]]:
+    """Return the ports to which the server connects, each with namespace where the address says one.
+
+    An `endpoint` of S3 that is empty is none.
+    """
+    addresses = [address for address in (database, endpoint) if not str(address).startswith("sqlite:")]
+    found = []
+    for address in filter(None, addresses):
+        place = urlsplit(str(address))
+        service = SERVICE.match(place.hostname or "")
+        port = place.port or PORTS[place.scheme.partition("+")[0]]
+        found.append({"port": port, **({"namespace": service["namespace"]} if service else {})})
+    return found

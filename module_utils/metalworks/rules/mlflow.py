@@ -1,0 +1,114 @@
+"""Rules for MLflow: its database, its files, who uses it, and names and sizes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from ..common.kubernetes_names import is_label, label_problem, subdomain_problem
+from ..jupyterhub.sizes import storage_problem
+from ..mlflow.addresses import database_problem
+from .platform import Platform
+
+SIZES = ("mlflow_size", "mlflow_memory_limit", "mlflow_temporary_size")
+# A bucket's name as S3 has it, and a folder in it.
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*")
+FOLDER = re.compile(r"/data(/[\w-][\w.-]*)+")
+SHORTEST_SECRET = 32
+
+
+def mlflow_database(platform: Platform) -> Iterator[str]:
+    """Refuse the address of a database with which the server would not start."""
+    if problem := database_problem(platform.values["mlflow_database_url"]):
+        yield f"mlflow_database_url: {problem}"
+
+
+def mlflow_servers(platform: Platform) -> Iterator[str]:
+    """Refuse several servers that would not share one database and one place for files."""
+    replicas = int(platform.values["mlflow_replicas"])
+    if replicas < 1:
+        yield f"mlflow_replicas is {replicas}: write 1, or take mlflow out of metalworks_parts"
+    if replicas > 1:
+        if str(platform.values["mlflow_database_url"]).startswith("sqlite:"):
+            yield (
+                f"mlflow_replicas is {replicas}, and a database in a file has one server: write 1, or name a "
+                "database of PostgreSQL in mlflow_database_url"
+            )
+        if not str(platform.values["mlflow_artifacts"]).startswith("s3://"):
+            yield (
+                f"mlflow_replicas is {replicas}, and a folder of one server holds the files: write 1, or "
+                "name a bucket in mlflow_artifacts, like s3://mlflow/artifacts"
+            )
+
+
+def mlflow_files(platform: Platform) -> Iterator[str]:
+    """Refuse a place for files that is not there."""
+    place = str(platform.values["mlflow_artifacts"])
+    if place.startswith("s3://"):
+        if not BUCKET.fullmatch(place):
+            yield f"mlflow_artifacts is {place!r}: write a bucket and a folder, like s3://mlflow/artifacts"
+        if not platform.has_part("object_store"):
+            yield (
+                "mlflow_artifacts is in the object store, which metalworks_parts leaves out: add "
+                "object_store (its object_store_endpoint may be a store that you have), or write a folder of "
+                "the server's volume, like /data/artifacts"
+            )
+    elif not FOLDER.fullmatch(place):
+        yield (
+            f"mlflow_artifacts is {place!r}: write a bucket, like s3://mlflow/artifacts, or a folder of the "
+            "server's volume, like /data/artifacts"
+        )
+
+
+def mlflow_users(platform: Platform) -> Iterator[str]:
+    """Refuse a server that nobody reaches, and programs and groups whose names cannot be told apart."""
+    programs = platform.values["mlflow_programs"]
+    if not platform.has_part("door") and not programs:
+        yield (
+            "nobody would reach MLflow: metalworks_parts leaves out the door, through which people come, and "
+            "mlflow_programs names no program; add door"
+        )
+    names = [str(program.get("name", "")) for program in programs]
+    for name, count in Counter(names).items():
+        if not is_label(name):
+            yield f"mlflow_programs, name: {label_problem(name, 'trainer')}"
+        if count > 1:
+            yield f"mlflow_programs lists {name!r} {count} times: give each program a name of its own"
+    deployers = str(platform.values["mlflow_deployers"])
+    if not deployers.strip() or "," in deployers:
+        yield f"mlflow_deployers is {deployers!r}: write the name of one group of the hub, like deployers"
+    for alias in platform.values["mlflow_protected_aliases"]:
+        if not re.fullmatch(r"[\w.-]+", str(alias)):
+            yield f"mlflow_protected_aliases has {alias!r}: an alias is letters, digits, '_', '-' and '.'"
+
+
+def mlflow_names(platform: Platform) -> Iterator[str]:
+    """Refuse names and sizes that Kubernetes does not accept, and a secret that can be guessed."""
+    for name in ("mlflow_namespace", "mlflow_door_namespace"):
+        # By default the door's is the hub's, which has a rule of its own.
+        if platform.gives(name) and (problem := label_problem(platform.values[name], "mlflow")):
+            yield f"{name}: {problem}"
+    storage_class = platform.values["mlflow_storage_class"]
+    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
+        yield f"mlflow_storage_class: {problem}"
+    for name in SIZES:
+        if problem := storage_problem(platform.values[name]):
+            yield f"{name}: {problem}"
+    if platform.gives("mlflow_door_secret"):
+        secret = str(platform.values["mlflow_door_secret"])
+        if not re.fullmatch(rf"[0-9A-Za-z]{{{SHORTEST_SECRET},}}", secret):
+            yield (
+                f"mlflow_door_secret is not {SHORTEST_SECRET} or more letters and digits: make one with "
+                "openssl rand -hex 32, or take the line out"
+            )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    mlflow_database,
+    mlflow_servers,
+    mlflow_files,
+    mlflow_users,
+    mlflow_names,
+)
+PART = "mlflow"

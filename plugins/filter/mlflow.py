@@ -1,0 +1,43 @@
+"""Filters of the role mlflow: who may connect to the server, and where it connects to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+
+# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.mlflow.addresses import egress
+
+CLIENT = {"metalworks.io/mlflow-client": "true"}
+
+
+def mlflow_clients(namespaces: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what the network policy lets in from these namespaces: pods that say they are clients."""
+    return [{"namespace": name, "pods": dict(CLIENT)} for name in namespaces]
+
+
+def mlflow_programs(programs: Sequence[Mapping[str, Any]], tokens: Sequence[str]) -> str:
+    """Return the programs with their tokens in the form that the server reads."""
+    found = {
+        token: {"name": program["name"], "groups": list(program.get("groups") or ())}
+        for program, token in zip(programs, tokens, strict=True)
+    }
+    return json.dumps(found, sort_keys=True)
+
+
+class FilterModule:
+    """Ansible calls filters() of this class."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
+        return {
+            "mlflow_clients": mlflow_clients,
+            "mlflow_egress": egress,
+            "mlflow_programs": mlflow_programs,
+        }

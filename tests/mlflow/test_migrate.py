@@ -1,0 +1,102 @@
+"""A database of an older MLflow is copied and brought up to date; a damaged one is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+# A database as an older MLflow left it, with a run in it.
+OLDER = """
+import json, sqlite3, sys
+from pathlib import Path
+from alembic import command
+from alembic.script import ScriptDirectory
+from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine_with_retry
+from mlflow.store.tracking.dbmodels.initial_models import Base
+from metalworks_mlflow.migrate import bring_up_to_date
+folder = Path(FOLDER) / NAME
+folder.mkdir()
+url = f"sqlite:///{folder}/mlflow.db"
+engine = create_sqlalchemy_engine_with_retry(url)
+Base.metadata.create_all(engine)
+config = _get_alembic_config(url)
+revisions = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()]
+with engine.begin() as connection:
+    config.attributes["connection"] = connection
+    command.upgrade(config, revisions[STEPS])
+engine.dispose()
+with sqlite3.connect(folder / "mlflow.db") as db:
+    columns = "experiment_id, name, lifecycle_stage"
+    db.execute(f"INSERT INTO experiments ({columns}) VALUES (7, 'kept', 'active')")
+    db.commit()
+"""
+MIGRATED = """
+said = [bring_up_to_date(url), bring_up_to_date(url)]
+def look(path):
+    with sqlite3.connect(path) as db:
+        names = [row[0] for row in db.execute("SELECT name FROM experiments")]
+        return names, db.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+copies = sorted(path.name for path in folder.iterdir() if path.name != "mlflow.db")
+result = {"said": said, "now": look(folder / "mlflow.db"), "copies": copies, "wanted": revisions[0]}
+if copies:
+    result["before"] = look(folder / copies[0])
+result["old"] = revisions[STEPS]
+print(json.dumps(result))
+"""
+
+
+def program(folder: Any, name: str, steps: int, rest: str) -> str:
+    return f"FOLDER, NAME, STEPS = {str(folder)!r}, {name!r}, {steps}\n{OLDER}\n{rest}"
+
+
+def test_an_older_database_is_copied_and_migrated(folder: Any, ask_python: Callable[..., Any]) -> None:
+    found = ask_python(program(folder, "older", 3, MIGRATED))
+    assert f"from the schema {found['old']} to {found['wanted']}" in found["said"][0]
+    assert found["said"][1] == f"The database has the schema {found['wanted']}."
+    assert found["now"] == [["kept"], found["wanted"]]
+    assert found["copies"] == [f"mlflow.db.before-{found['old']}"]
+    assert found["before"] == [["kept"], found["old"]], "the copy is the database of before"
+
+
+DAMAGED = """
+import mlflow.store.db.utils
+import metalworks_mlflow.migrate as migrate
+def fail(engine):
+    raise RuntimeError("half of a migration")
+migrate._upgrade_db = fail
+try:
+    bring_up_to_date(url)
+    said = "nothing"
+except RuntimeError as error:
+    said = str(error)
+with sqlite3.connect(next(folder.glob("*.before-*"))) as db:
+    kept = db.execute("SELECT name FROM experiments").fetchall()
+print(json.dumps([said, kept]))
+"""
+
+
+def test_a_migration_that_fails_ends_the_start_and_leaves_the_copy(
+    folder: Any, ask_python: Callable[..., Any]
+) -> None:
+    said, kept = ask_python(program(folder, "failing", 2, DAMAGED))
+    assert said == "half of a migration"
+    assert kept == [["kept"]]
+
+
+NEW = """
+import json
+from pathlib import Path
+from metalworks_mlflow.migrate import bring_up_to_date
+folder = Path(FOLDER) / "new"
+folder.mkdir()
+url = f"sqlite:///{folder}/mlflow.db"
+said = [bring_up_to_date(url), bring_up_to_date(url)[:26]]
+print(json.dumps([*said, sorted(each.name for each in folder.iterdir())]))
+"""
+
+
+def test_a_new_database_gets_its_tables_and_no_copy(folder: Any, ask_python: Callable[..., Any]) -> None:
+    first, second, files = ask_python(f"FOLDER = {str(folder)!r}\n{NEW}")
+    assert first == "The database was empty, and has its tables now."
+    assert second == "The database has the schem"
+    assert files == ["mlflow.db"]
