@@ -24,7 +24,13 @@ SHARED = "shared"
 
 OF_BUCKET = ("s3:ListBucket", "s3:GetBucketLocation")
 OF_BUCKET_TO_WRITE = ("s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning")
-OF_OBJECTS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetObjectAttributes")
+OF_OBJECTS = (
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersionTagging",
+    "s3:GetObjectAttributes",
+)
 OF_OBJECTS_TO_WRITE = (
     "s3:PutObject",
     "s3:PutObjectTagging",

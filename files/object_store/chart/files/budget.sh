@@ -7,7 +7,7 @@ set -euo pipefail
 DATA=${DATA:-/data}
 FRONT_PORT=${FRONT_PORT:-9102}    # where HAProxy takes what was measured
 TICK_SECONDS=2      # how often the free space is asked, which costs nothing
-WALK_SECONDS=15     # how often, at most, all files are walked; a walk that takes longer than a second is rarer
+WALK_SHARE=20       # walking all files takes at most this part of the time: a walk of 10 s is made every 200 s
 
 prepare() {
   mkdir -p "$DATA/buckets" "$DATA/versions"
@@ -18,8 +18,8 @@ prepare() {
 # What the folders take on the disk, in bytes. Files may vanish while they are counted.
 walk() { du --summarize --block-size=1 --total "$DATA/buckets" "$DATA/versions" 2>/dev/null | tail -n 1 | cut -f 1; }
 
-# Size, used and available bytes of the file system.
-disk() { df --block-size=1 --output=size,used,avail "$DATA" | tail -n 1; }
+# Size and available bytes of the file system.
+disk() { df --block-size=1 --output=size,avail "$DATA" | tail -n 1; }
 
 # left BUDGET USED SIZE AVAILABLE RESERVE_PERCENT: what can still be written, by the budget and by the disk.
 left() {
@@ -38,21 +38,17 @@ tell() {
 watch() {
   # As the first process of a container, bash ignores the signal unless it is told, and would wait for the end of each sleep.
   trap 'exit 0' TERM
-  local size used_disk available walked=0 used_at_walk=0 next_walk=0 next_sync=0 began grown now
+  local size available used=0 next_walk=0 next_sync=0 began now
   while true; do
     now=$SECONDS
-    read -r size used_disk available < <(disk)
     if ((now >= next_walk)); then
       began=$SECONDS
-      walked=$(walk)
-      read -r size used_disk available < <(disk)
-      used_at_walk=$used_disk
-      next_walk=$((SECONDS + WALK_SECONDS + 20 * (SECONDS - began)))
+      used=$(walk)
+      next_walk=$((SECONDS + WALK_SHARE * (SECONDS - began)))
     fi
-    # Between two walks, what the disk has gained counts as ours.
-    grown=$((used_disk > used_at_walk ? used_disk - used_at_walk : 0))
-    tell "used=$((walked + grown))" "budget=$BUDGET" "free=$available" \
-      "left=$(left "$BUDGET" $((walked + grown)) "$size" "$available" "$RESERVE_PERCENT")"
+    read -r size available < <(disk)
+    tell "used=$used" "budget=$BUDGET" "free=$available" \
+      "left=$(left "$BUDGET" "$used" "$size" "$available" "$RESERVE_PERCENT")"
     # The gateway answers before the disk has the object. This bounds what a power cut can take.
     if ((SYNC_SECONDS > 0 && now >= next_sync)); then
       sync --file-system "$DATA/buckets"
