@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 from tests.mlflow.conftest import As
-from tests.support.scenario import CLUSTER_INVENTORY, CLUSTER_STATE, CONTEXT, KUBECONFIG
+from tests.support.scenario import CONTEXT, INVENTORIES, KUBECONFIG
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -29,7 +29,7 @@ ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 
 def token(program: str) -> str:
     """The token of a program, which the role made."""
-    return (CLUSTER_STATE / "secrets" / f"mlflow_program_{program}").read_text().strip()
+    return (KUBECONFIG.parent / "secrets" / f"mlflow_program_{program}").read_text().strip()
 
 
 class Tunnel:
@@ -262,7 +262,7 @@ def test_another_setting_loses_no_run(core: client.CoreV1Api, tunnel: Tunnel) ->
             [
                 "ansible-playbook",
                 "-i",
-                CLUSTER_INVENTORY,
+                INVENTORIES / "cluster.yml",
                 "-e",
                 changed,
                 ROOT / "molecule/mlflow/converge.yml",
