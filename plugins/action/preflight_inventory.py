@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -84,7 +85,8 @@ class Values(Mapping[str, Any]):
             try:
                 self._known[name] = plain(self._templar.template(raw))
             except AnsibleError as error:
-                raise UnusableValue(f"{name} cannot be resolved: {error.message}{_hint(error)}") from None
+                message = str(error.message).rstrip(".")
+                raise UnusableValue(f"{name} cannot be resolved: {message}{_hint(error)}") from None
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -96,11 +98,29 @@ class Values(Mapping[str, Any]):
         return len(self._raw)
 
 
+# What a message of Ansible's templates means here, and what to do.
+HINTS = (
+    (
+        r"'inventory_dir' is undefined",
+        "Ansible knows it of listed hosts only: list localhost, as inventories/metal/hosts.yml does",
+    ),
+    (r"no vault secrets found", "The password of the vault is missing: use --ask-vault-pass"),
+    (r"[Dd]ecryption failed", "The password of the vault is another one: type it again, or correct its file"),
+    (r"^hostvars\['", "The inventory has no such host: write one of its own"),
+    (r"No (first|last) item", "The list is empty, for example a group without hosts: write the value itself"),
+    (
+        r"'dict[^']*' has no attribute|ansible_facts",
+        "There is no such key. Facts and results of machines are not known before they are asked: write the "
+        "value itself",
+    ),
+    (r"is undefined", "Define it for all hosts (group_vars/all), or write the value itself"),
+)
+
+
 def _hint(error: AnsibleError) -> str:
-    """Return what to do about a template that works for the machines only."""
-    if "'inventory_dir' is undefined" not in str(error.message):
-        return ""
-    return ". Ansible knows it of listed hosts only: list localhost, as inventories/metal/hosts.yml does"
+    """Return what to do about a template that cannot be resolved; empty if only Ansible's message says it."""
+    message = str(error.message)
+    return next((f". {hint}" for pattern, hint in HINTS if re.search(pattern, message)), "")
 
 
 def plain(value: Any) -> Any:

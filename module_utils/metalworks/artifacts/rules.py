@@ -88,13 +88,18 @@ def _deep(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def problems(entries: Mapping[str, Any], overrides: Any) -> list[str]:
     """Return what is wrong with an inventory's entries. `entries` are those of artifacts.yml as written."""
-    shapeless = list(shape_problems(entries, overrides))
-    if shapeless:
-        return shapeless
-    catalogue = merged(entries, overrides)
+    mergeable = usable(entries, overrides)
+    catalogue = merged(entries, mergeable)
     return [
-        f"{OVERRIDES}, {sentence}" for name in overrides for sentence in entry_problems(name, catalogue[name])
+        *shape_problems(entries, overrides),
+        *(f"{OVERRIDES}, {each}" for name in mergeable for each in entry_problems(name, catalogue[name])),
     ]
+
+
+def usable(entries: Mapping[str, Any], overrides: Any) -> dict[str, Any]:
+    """Return those of an inventory's entries that can be merged."""
+    every = overrides if isinstance(overrides, Mapping) else {}
+    return {name: given for name, given in every.items() if not any(_shape_of(name, given, entries, every))}
 
 
 def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
@@ -103,21 +108,28 @@ def shape_problems(entries: Mapping[str, Any], overrides: Any) -> Iterator[str]:
         yield f"{OVERRIDES} is no dictionary: write names of artifacts.yml, each with what differs"
         return
     for name, given in overrides.items():
-        if not isinstance(given, Mapping):
-            yield f"{OVERRIDES}, {name} is no dictionary: write {{upstream: {{version: ...}}}}"
-        elif name not in entries and "kind" not in given:
-            yield (
-                f"{OVERRIDES}: no artifact is called {name}{did_you_mean(name, entries)}; one of your own "
-                "needs kind, licence and upstream"
-            )
-        else:
-            for part in ("upstream", "build"):
-                if not isinstance(given.get(part) or {}, Mapping):
-                    yield f"{OVERRIDES}, {name}: {part} is no dictionary: write {part}: {{version: ...}}"
-            leader = given.get("follows")
-            if leader and str(leader) not in {*entries, *overrides}:
-                near = did_you_mean(leader, entries)
-                yield f"{OVERRIDES}, {name}: follows {leader}, which is no artifact{near}"
+        yield from _shape_of(name, given, entries, overrides)
+
+
+def _shape_of(
+    name: str, given: Any, entries: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield why one entry cannot be merged."""
+    if not isinstance(given, Mapping):
+        yield f"{OVERRIDES}, {name} is no dictionary: write {{upstream: {{version: ...}}}}"
+    elif name not in entries and "kind" not in given:
+        yield (
+            f"{OVERRIDES}: no artifact is called {name}{did_you_mean(name, entries)}; one of your own "
+            "needs kind, licence and upstream"
+        )
+    else:
+        for part in ("upstream", "build"):
+            if not isinstance(given.get(part) or {}, Mapping):
+                yield f"{OVERRIDES}, {name}: {part} is no dictionary: write {part}: {{version: ...}}"
+        leader = given.get("follows")
+        if leader and str(leader) not in {*entries, *overrides}:
+            near = did_you_mean(leader, entries)
+            yield f"{OVERRIDES}, {name}: follows {leader}, which is no artifact{near}"
 
 
 def entry_problems(name: str, entry: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from ansible.module_utils.metalworks.k3s.keys import (
     ARGUMENTS,
     DATASTORES,
     KEYS,
+    MEMBERSHIP,
     NEEDED,
     NEEDED_ONCE,
     REFUSED,
@@ -29,6 +30,8 @@ from ansible.module_utils.metalworks.k3s.types import TYPES, as_list, split
 
 Config = Mapping[str, Any]
 
+# The keys whose values are judged together, as networks of one cluster.
+NETWORKING = {"cluster-cidr", "service-cidr", "cluster-dns", "node-ip"}
 SLIP = 0.8  # an unknown key that is so similar to a known one (0 to 1) counts as a typing error
 SMALLEST_POD_NETWORK = 24  # each node gets a /24 of the IPv4 pod network
 LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses a service network with more than 20 bits for hosts
@@ -55,18 +58,19 @@ def problems(
     bad_version = form_problem(version)
     found = [f"version {bad_version}"] if bad_version else []
     minor = _minor(version)
-    for name, value in config.items():
-        found += _key_problems(role, name, value, minor)
-    if found:  # the checks below need values of the right type
-        return found
+    wrong = {name: list(_key_problems(role, name, value, minor)) for name, value in config.items()}
+    found += [sentence for sentences in wrong.values() for sentence in sentences]
+    # The checks below need values of the right type, so that a wrong one is left out of them.
+    left_out = {name for name, sentences in wrong.items() if sentences}
+    config = {name: value for name, value in config.items() if name not in left_out}
     found += _argument_problems(role, config)
     found += _slips(config)
     found += _address_problems(config)
     if role == "server":
-        found += _network_problems(config, machine_network)
+        found += [] if left_out & NETWORKING else _network_problems(config, machine_network)
         found += _missing_parts(config, peers)
-    found += _membership_problems(role, config)
-    found += _peer_problems(config, peers, unchecked) if role == "server" else []
+    found += [] if left_out & set(MEMBERSHIP) else _membership_problems(role, config)
+    found += _peer_problems(config, peers, {*unchecked, *left_out}) if role == "server" else []
     return found
 
 

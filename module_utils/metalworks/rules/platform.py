@@ -110,10 +110,9 @@ class Platform:
 
     @property
     def catalogue(self) -> dict[str, Any]:
-        """Return artifacts.yml with the inventory's overrides; without them if they cannot be merged."""
-        overrides = self.values["metalworks_artifacts"]
-        wrong = any(artifact_rules.shape_problems(self.entries, overrides))
-        catalogue: dict[str, Any] = artifact_rules.merged(self.entries, {} if wrong else overrides)
+        """Return artifacts.yml with those of the inventory's overrides that can be merged."""
+        overrides = artifact_rules.usable(self.entries, self.values["metalworks_artifacts"])
+        catalogue: dict[str, Any] = artifact_rules.merged(self.entries, overrides)
         return catalogue
 
     @property
