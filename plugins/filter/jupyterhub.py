@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.common.addresses import in_url
+from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
 
 
 def split_reference(reference: str) -> dict[str, str]:
@@ -77,36 +78,6 @@ def pull_login(registry: dict[str, Any]) -> dict[str, str]:
     """Return the login with which pods pull from a registry; empty if it needs none."""
     keys = ("address", "username", "password") if registry.get("username") else ()
     return {key: registry[key] for key in keys}
-
-
-# The taints that the pods of zero-to-jupyterhub tolerate by themselves: scheduling.corePods.tolerations and
-# scheduling.userPods.tolerations in its values.yaml.
-DEDICATED_KEYS = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
-
-
-def jupyterhub_tolerations(values: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return which taints the pods of a hub tolerate, for the values that an operator gives to its chart."""
-
-    def given(*path: str) -> list[dict[str, Any]] | None:
-        place: Any = values
-        for key in path:
-            place = (place or {}).get(key)
-        return place if isinstance(place, list) else None
-
-    def of_all(kind: str, value: str) -> list[dict[str, Any]]:
-        found = given("scheduling", kind, "tolerations")
-        own = [{"key": key, "value": value, "effect": "NoSchedule"} for key in DEDICATED_KEYS]
-        return own if found is None else found
-
-    core = of_all("corePods", "core")
-    return {
-        "the hub": [*core, *(given("hub", "tolerations") or [])],
-        "the proxy": [*core, *(given("proxy", "chp", "tolerations") or [])],
-        "the users' servers": [
-            *of_all("userPods", "user"),
-            *(given("singleuser", "extraTolerations") or []),
-        ],
-    }
 
 
 class FilterModule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 
 from ansible.module_utils.metalworks.k3s.types import as_list
 from ansible.module_utils.metalworks.node.machine_rules import HOSTNAMES, MACHINE_IDS, NAMES
+from ansible.module_utils.metalworks.rules.judge import OPTIONAL
 
 # Patterns for Ansible's error when no module could run on a machine; the first that fits counts. A pattern
 # is a part of a message and never a single word, because tracebacks and paths contain words like python.
@@ -124,6 +125,12 @@ def skipped_machine_rules(skip: Collection[str]) -> list[str]:
     return [name for name in NAMES if name in skip]
 
 
+def optional_rules(problems: Iterable[str]) -> list[str]:
+    """Return the names of the rules that said these sentences and can be left out, each once."""
+    named = (sentence.rpartition("[")[2].rstrip("]") for sentence in problems)
+    return list(dict.fromkeys(name for name in named if name in OPTIONAL))
+
+
 def _of_one(host: str, result: Mapping[str, Any], variables: Mapping[str, Any]) -> Iterator[str]:
     where = f"host {host}"
     if "problems" in result:
@@ -155,6 +162,7 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "expected_machine": expected_machine,
+            "optional_rules": optional_rules,
             "preflight_problems": preflight_problems,
             "skipped_machine_rules": skipped_machine_rules,
         }

@@ -218,12 +218,13 @@ def _node_problems(found: Cluster, wanted: Wanted) -> list[str]:
 
 def takes(node: Node, tolerations: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether the scheduler may put pods with these tolerations on the node."""
-    return node.ready and not node.cordoned and not any(_repelling(node.taints, tolerations))
+    return node.ready and not node.cordoned and not any(repelling(node.taints, tolerations))
 
 
-def _repelling(
+def repelling(
     taints: Iterable[Mapping[str, str]], tolerations: Sequence[Mapping[str, Any]]
 ) -> Iterator[Mapping[str, str]]:
+    """Yield the taints that keep pods with these tolerations away."""
     for taint in taints:
         prevents = taint.get("effect") in ("NoSchedule", "NoExecute")  # PreferNoSchedule is a wish only
         if prevents and not any(tolerates(each, taint) for each in tolerations):
@@ -264,7 +265,7 @@ def _refusal(node: Node) -> str:
             value=f"={taint['value']}" if taint.get("value") else "",
             effect=taint["effect"],
         )
-        for taint in _repelling(node.taints, ())
+        for taint in repelling(node.taints, ())
     )
     return f"has the taint {', '.join(names)}"
 

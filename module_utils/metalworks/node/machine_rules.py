@@ -1,7 +1,7 @@
 """Judge whether a machine can become a node, from the facts that the module preflight_machine read.
 
 A rule yields sentences that say what is wrong on the machine, and what to do or write instead. An operator
-can leave a rule out by its name (`preflight_skip`), as the rules for inventories (metalworks/rules).
+can leave out those in OPTIONAL by name (`preflight_skip`), as the rules for inventories (metalworks/rules).
 """
 
 from __future__ import annotations
@@ -372,6 +372,8 @@ RULES: dict[str, Callable[[Wanted, Facts], Iterator[str]]] = {
 # Rules about all machines together, which the filters of the role preflight apply.
 HOSTNAMES, MACHINE_IDS, REACH = "different_hostnames", "different_machine_ids", "machines_reach_each_other"
 NAMES = (*RULES, HOSTNAMES, MACHINE_IDS, REACH)
+# Those that can be left out. The module k3s_binary judges an upgrade again.
+OPTIONAL = tuple(name for name in NAMES if name != k3s_upgrade.__name__)
 
 
 def problems(wanted: Wanted, found: Facts, skip: Collection[str] = ()) -> list[str]:

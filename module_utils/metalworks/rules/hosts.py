@@ -27,17 +27,20 @@ def hosts_of_an_existing_cluster(platform: Platform) -> Iterator[str]:
         )
 
 
-def number_of_servers(platform: Platform) -> Iterator[str]:
-    """Refuse a cluster without a server, and an even number of servers with the embedded etcd."""
-    servers = list(platform.groups.get("k3s_server", ()))
-    if platform.kind == "existing":
-        return
-    if not servers:
+def missing_servers(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster without a server."""
+    if platform.kind != "existing" and not platform.groups.get("k3s_server", ()):
         yield (
             "group k3s_server has no host: a cluster needs 1, 3 or 5 servers; list them under "
             "k3s_cluster.children.k3s_server"
         )
-    elif len(servers) % 2 == 0 and platform.cluster.datastore != "external":
+
+
+def number_of_servers(platform: Platform) -> Iterator[str]:
+    """Refuse an even number of servers with the embedded etcd."""
+    servers = list(platform.groups.get("k3s_server", ()))
+    even = servers and len(servers) % 2 == 0
+    if platform.kind != "existing" and even and platform.cluster.datastore != "external":
         yield (
             f"group k3s_server has {len(servers)} hosts ({', '.join(servers)}): etcd needs an odd number to "
             "survive the loss of one; make one of them an agent, or add a server"
@@ -155,12 +158,14 @@ def example_addresses(platform: Platform) -> Iterator[str]:
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hosts_of_an_existing_cluster,
+    missing_servers,
     number_of_servers,
     groups_of_hosts,
     node_names,
     node_addresses,
     example_addresses,
 )
+OPTIONAL = (number_of_servers, example_addresses)
 
 
 def _is_documentation(text: str) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..jupyterhub.sizes import cpu_problem, memory_problem, storage_problem
+from ..jupyterhub.tolerations import jupyterhub_tolerations
 from ..k3s.types import split
+from .k3s import keeps_pods_away
 from .platform import Platform
 
 INPUTS: dict[str, Callable[[Any], str | None]] = {
@@ -32,7 +34,7 @@ def hub_sizes(platform: Platform) -> Iterator[str]:
         if sentence := problem(platform.values[name]):
             yield f"{name}: {sentence}"
     for path, problem in SIZES.items():
-        value = at(platform.values["jupyterhub_values"], path)
+        value = value_at(platform.values["jupyterhub_values"], path)
         if value is not None and (sentence := problem(value)):
             yield f"jupyterhub_values, {path}: {sentence}"
 
@@ -40,8 +42,8 @@ def hub_sizes(platform: Platform) -> Iterator[str]:
 def hub_address(platform: Platform) -> Iterator[str]:
     """Refuse a hub without `jupyterhub_url` if its address cannot be derived."""
     values = platform.values["jupyterhub_values"]
-    service = at(values, "proxy.service.type") or "NodePort"
-    if at(values, "proxy.service.nodePorts.http") is not None:
+    service = value_at(values, "proxy.service.type") or "NodePort"
+    if value_at(values, "proxy.service.nodePorts.http") is not None:
         yield (
             "jupyterhub_values sets proxy.service.nodePorts.http, and the hub's address would keep the "
             "other port: write it as jupyterhub_node_port"
@@ -53,7 +55,7 @@ def hub_address(platform: Platform) -> Iterator[str]:
             f"the hub has no node port (its service is a {service}), so its address is not known here: write "
             "it into jupyterhub_url"
         )
-    elif at(values, "proxy.https.enabled") is True:
+    elif value_at(values, "proxy.https.enabled") is True:
         yield (
             "the hub speaks https (proxy.https.enabled), for a name that is not known here: write it into "
             "jupyterhub_url"
@@ -65,12 +67,28 @@ def hub_storage(platform: Platform) -> Iterator[str]:
     first = [node for node in platform.nodes if node.role == "server"][:1]
     disabled = split(first[0].config.get("disable") or []) if first else []
     values = platform.values["jupyterhub_values"]
-    own = at(values, "singleuser.storage.dynamic.storageClass") or at(values, "singleuser.storage.type")
+    own = value_at(values, "singleuser.storage.dynamic.storageClass") or value_at(
+        values, "singleuser.storage.type"
+    )
     if "local-storage" in disabled and not platform.values["jupyterhub_storage_class"] and not own:
         yield (
             "k3s_server_config disables local-storage, which brings the only storage class, so no user gets "
             "a home: take it out of disable, or write the class that you install as jupyterhub_storage_class"
         )
+
+
+def hub_nodes(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster in which taints keep the hub's pods away from all nodes."""
+    for pods, tolerations in jupyterhub_tolerations(platform.values["jupyterhub_values"]).items():
+        away = {node.host: keeps_pods_away(node.config, tolerations) for node in platform.nodes}
+        if away and all(away.values()):
+            reasons = "; ".join(f"{host}: {', '.join(taints)}" for host, taints in away.items())
+            yield (
+                f"no node takes the pods of {pods}, because each one has a taint ({reasons}): add an agent, "
+                "take the taint out of the configuration of one node, or tolerate it in jupyterhub_values "
+                "(hub.tolerations, proxy.chp.tolerations, singleuser.extraTolerations)"
+            )
+            return
 
 
 def hub_url(platform: Platform) -> Iterator[str]:
@@ -121,15 +139,17 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hub_sizes,
     hub_address,
     hub_storage,
+    hub_nodes,
     hub_url,
     hub_names,
     hub_chart,
     hub_secrets,
 )
+OPTIONAL = (hub_storage, hub_nodes, hub_chart)
 PART = "jupyterhub"
 
 
-def at(values: Any, path: str) -> Any:
+def value_at(values: Any, path: str) -> Any:
     """Return the value at a path of keys such as `a.b.c`, or None."""
     for key in path.split("."):
         values = values.get(key) if isinstance(values, Mapping) else None

@@ -21,7 +21,7 @@ Option = Mapping[str, Any]
 
 PLATFORM = "platform_defaults"
 # Variables of other projects begin with these words, too, so they are not judged as inputs.
-COMMON_WORDS = {"node", PLATFORM}
+ROLES_WITH_COMMON_NAMES = {"node", PLATFORM}
 # Inputs that are used on machines only.
 MACHINES_ONLY = {"k3s_token", "k3s_registries"}
 # Names that other projects have for an input -> the name here.
@@ -30,7 +30,7 @@ FOREIGN = {"k3s_version": "write metalworks_artifacts: {k3s: {upstream: {version
 ON = {"y", "yes", "on", "1", "true", "t", "1.0"}
 OFF = {"n", "no", "off", "0", "false", "f", "0.0"}
 # Values that an operator may expect, and why they are refused.
-NOT_YET = {
+UNSUPPORTED_CHOICES = {
     "metalworks_artifact_source is 'bundle'": (
         "bundles for closed networks cannot be made yet; write upstream, with mirrors in "
         "metalworks_artifacts and k3s_registries (docs/how-to/artifacts.md)"
@@ -80,7 +80,7 @@ def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
 def unknown_inputs(platform: Platform) -> Iterator[str]:
     """Refuse a variable that has a role's prefix and is no input, because nothing would read it."""
     known = options(platform)
-    roles = [role for role in platform.specs if role not in COMMON_WORDS]
+    roles = [role for role in platform.specs if role not in ROLES_WITH_COMMON_NAMES]
     prefixes = ("metalworks_", "k3s_", *(f"{role}_" for role in roles))
     names = {name for variables in platform.given.values() for name in variables}
     for name in sorted(names - set(known)):
@@ -106,6 +106,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     types_of_inputs,
     templates_of_inputs,
 )
+OPTIONAL = (inputs_out_of_sight, unknown_inputs)
 
 
 def _by_host(platform: Platform, sentences: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -235,7 +236,7 @@ def _choice_problems(where: str, value: Any, option: Option) -> Iterator[str]:
     if choices and str(value) not in choices:
         usual = f"write one of {', '.join(choices)}{did_you_mean(value, choices)}"
         found = f"{where} is {value!r}"
-        yield f"{found}: {NOT_YET.get(found, usual)}"
+        yield f"{found}: {UNSUPPORTED_CHOICES.get(found, usual)}"
 
 
 def _found(value: Any, option: Option) -> str:

@@ -2,21 +2,21 @@
 
 Each file of this folder has the rules of one area. A rule is a function that takes the platform and yields
 sentences: where a value is, what is wrong with it, and what to write instead. The rule's name is the
-function's, and an operator can leave the rule out by that name (`preflight_skip`).
+function's. An operator can leave out those that stand in OPTIONAL of their file, by that name
+(`preflight_skip`): no role, no program and no other rule refuses later what such a rule refuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..common.suggestions import did_you_mean
 from ..node.machine_rules import NAMES as MACHINE_RULES
+from ..node.machine_rules import OPTIONAL as OPTIONAL_MACHINE_RULES
 from . import (
     artifacts,
-    choices,
-    computer,
     hosts,
     hub,
     inputs,
@@ -25,9 +25,11 @@ from . import (
     mlflow,
     notebooks,
     object_store,
+    operators_computer,
     ports,
     registry,
     users,
+    whole_platform,
 )
 from .platform import Platform, UnusableValue
 
@@ -35,7 +37,7 @@ Rule = Callable[[Platform], Iterator[str]]
 
 # In the order in which an operator would correct the inventory.
 AREAS: tuple[Any, ...] = (
-    choices,
+    whole_platform,
     inputs,
     hosts,
     lab,
@@ -48,9 +50,18 @@ AREAS: tuple[Any, ...] = (
     artifacts,
     registry,
     ports,
-    computer,
+    operators_computer,
 )
 RULES: dict[str, Rule] = {rule.__name__: rule for area in AREAS for rule in area.RULES}
+OPTIONAL = (
+    *(rule.__name__ for area in AREAS for rule in getattr(area, "OPTIONAL", ())),
+    *OPTIONAL_MACHINE_RULES,
+)
+# What to do about values that a rule refuses which cannot be left out, beside correcting them.
+INSTEAD = {
+    "k3s_configuration": "write a setting that you insist on into k3s_server_unchecked_config or "
+    "k3s_agent_unchecked_config",
+}
 
 
 @dataclass(frozen=True)
@@ -71,18 +82,25 @@ def judge(platform: Platform) -> Judgement:
         skip = platform.values["preflight_skip"]
     except UnusableValue:
         skip = []
-    known = (*RULES, *MACHINE_RULES)
-    found = [
-        f"preflight_skip: no rule is called {name!r}{did_you_mean(name, known)}"
-        for name in skip
-        if name not in known
-    ]
+    found = list(_wrong_names(skip))
+    left_out = [name for name in RULES if name in skip and name in OPTIONAL]
     for area in AREAS:
         part = getattr(area, "PART", None)
         for rule in area.RULES if part is None or platform.has_part(part) else ():
-            if rule.__name__ not in skip:
+            if rule.__name__ not in left_out:
                 found += _said(rule, platform)
-    return Judgement(list(dict.fromkeys(found)), [name for name in RULES if name in skip])
+    return Judgement(list(dict.fromkeys(found)), left_out)
+
+
+def _wrong_names(skip: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the names in `preflight_skip`."""
+    known = (*RULES, *MACHINE_RULES)
+    for name in skip:
+        if name not in known:
+            yield f"preflight_skip: no rule is called {name!r}{did_you_mean(name, OPTIONAL)}"
+        elif name not in OPTIONAL:
+            instead = INSTEAD.get(name, "correct the values that it names")
+            yield f"preflight_skip: {name} cannot be left out, because the run would fail later; {instead}"
 
 
 def _said(rule: Rule, platform: Platform) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Rules for k3s: the configuration that the roles would write, networks, token, and room for pods."""
+"""Rules for k3s: the configuration that the roles would write, networks, and token."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..k3s.release import form_problem, parse
 from ..k3s.settings import IPV4_ONLY
 from ..k3s.types import as_list
 from ..k3s.wanted import WantedNode, peers
+from ..kubernetes.cluster import repelling
 from .platform import Platform
 
 SHORTEST_TOKEN = 16
@@ -20,7 +21,6 @@ SHORTEST_TOKEN = 16
 JUDGED_ELSEWHERE = {"node-name", "node-ip"}
 # In place of a version that cannot be known; settings that came later are judged as known.
 ANY_VERSION = "v1.99.0+k3s1"
-KEEPS_PODS_AWAY = ("NoSchedule", "NoExecute")
 
 
 def release(platform: Platform) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _api_address_problems(name: str, hosts: Sequence[str], text: str) -> Iterato
         yield f"{name} is {text}, a {unfit} address: each machine would ask itself; write one that all reach"
 
 
-def configuration(platform: Platform) -> Iterator[str]:
+def k3s_configuration(platform: Platform) -> Iterator[str]:
     """Refuse a configuration with which k3s would not start, and servers that differ but must agree."""
     versions = [_version(platform, name) for name in _binaries(platform)]
     version = next(filter(parse, versions), ANY_VERSION)
@@ -92,7 +92,7 @@ def inner_networks(platform: Platform) -> Iterator[str]:
                         )
 
 
-def token(platform: Platform) -> Iterator[str]:
+def cluster_token(platform: Platform) -> Iterator[str]:
     """Refuse a token that can be guessed, or that k3s would read differently."""
     if not platform.gives("k3s_token"):
         return  # a generated token is long and random
@@ -108,26 +108,15 @@ def token(platform: Platform) -> Iterator[str]:
             yield "the cluster's token (k3s_token) has a blank in it: write it without"
 
 
-def nodes_for_pods(platform: Platform) -> Iterator[str]:
-    """Refuse a cluster in which taints keep the applications' pods away from all nodes."""
-    away = {node.host: _taints(node.config) for node in platform.nodes}
-    if not away or not all(away.values()) or _has_tolerations(platform.values["jupyterhub_values"]):
-        return
-    reasons = "; ".join(f"{host}: {', '.join(taints)}" for host, taints in away.items())
-    yield (
-        f"no node takes the hub's pods, because each one has a taint ({reasons}): add an agent, or take the "
-        "taint out of the configuration of one node"
-    )
-
-
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     release,
     api_address,
-    configuration,
+    k3s_configuration,
     inner_networks,
-    token,
-    nodes_for_pods,
+    cluster_token,
 )
+# A weak token is the operator's risk, and the roles take it.
+OPTIONAL = (cluster_token,)
 
 
 def _binaries(platform: Platform) -> list[str]:
@@ -162,22 +151,20 @@ def _peers(platform: Platform, node: WantedNode) -> list[dict[str, Any]]:
     ]
 
 
-def _taints(config: Mapping[str, Any]) -> list[str]:
-    """Return the taints with which a node of this configuration keeps pods away."""
+def keeps_pods_away(config: Mapping[str, Any], tolerations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why a node of this configuration takes no pods with these tolerations, if it takes none."""
     kubelet = [str(each) for each in as_list(config.get("kubelet-arg") or [])]
     registered = [
         each.partition("=")[2] for each in kubelet if each.lstrip("-").startswith("register-with-taints=")
     ]
     written = [str(each) for each in as_list(config.get("node-taint") or [])]
     every = [*written, *(taint for several in registered for taint in several.split(","))]
-    found = [taint for taint in every if taint.rpartition(":")[2] in KEEPS_PODS_AWAY]
+    found = [taint for taint in every if any(repelling([_parse_taint(taint)], tolerations))]
     return [*found, *(["disable-agent: true"] if config.get("disable-agent") is True else [])]
 
 
-def _has_tolerations(values: Any) -> bool:
-    """Return whether the inventory sets tolerations of the hub's pods (tolerations, extraTolerations)."""
-    if isinstance(values, Mapping):
-        return any(
-            str(key).endswith("olerations") or _has_tolerations(value) for key, value in values.items()
-        )
-    return isinstance(values, (list, tuple)) and any(_has_tolerations(value) for value in values)
+def _parse_taint(text: str) -> dict[str, str]:
+    """Return a taint `key=value:effect` or `key:effect` as the API has it."""
+    name, _, effect = text.rpartition(":")
+    key, _, value = name.partition("=")
+    return {"key": key, "value": value, "effect": effect}

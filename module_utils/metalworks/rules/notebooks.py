@@ -18,7 +18,7 @@ MEMORY, PROCESSORS = ("mem_limit", "mem_guarantee"), ("cpu_limit", "cpu_guarante
 Choice = Mapping[str, Any]
 
 
-def choices(platform: Platform) -> Iterator[str]:
+def notebook_choices(platform: Platform) -> Iterator[str]:
     """Refuse an empty offer, two choices with the same name, and more than one default."""
     taken = {image["name"] for image in platform_images([], platform.parts)}
     for variable, found in _choices(platform):
@@ -40,7 +40,7 @@ def choices(platform: Platform) -> Iterator[str]:
             yield f"{variable} has {len(chosen)} defaults ({', '.join(chosen)}): keep default: true on one"
 
 
-def images(platform: Platform) -> Iterator[str]:
+def notebook_images(platform: Platform) -> Iterator[str]:
     """Refuse images without an origin or without a version."""
     artifacts = platform.catalogue
     for variable, found in _choices(platform):
@@ -52,7 +52,7 @@ def images(platform: Platform) -> Iterator[str]:
                 yield from _origin_problems(where, image, artifacts)
 
 
-def sizes(platform: Platform) -> Iterator[str]:
+def notebook_sizes(platform: Platform) -> Iterator[str]:
     """Refuse sizes that the spawner would refuse when a user starts a server for the first time."""
     for variable, found in _choices(platform):
         for choice in found:
@@ -66,7 +66,7 @@ def sizes(platform: Platform) -> Iterator[str]:
                     yield f"{variable}, choice {_name(variable, choice)!r}: {key} {problem}"
 
 
-def guarantees(platform: Platform) -> Iterator[str]:
+def notebook_guarantees(platform: Platform) -> Iterator[str]:
     """Refuse a guarantee above its limit, with which Kubernetes refuses the pod."""
     for variable, found in _choices(platform):
         for choice in found:
@@ -98,12 +98,13 @@ def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    choices,
-    images,
-    sizes,
-    guarantees,
+    notebook_choices,
+    notebook_images,
+    notebook_sizes,
+    notebook_guarantees,
     images_for_an_existing_cluster,
 )
+OPTIONAL = (images_for_an_existing_cluster,)
 PART = "jupyterhub"
 
 

@@ -25,13 +25,22 @@ def user_names(platform: Platform) -> Iterator[str]:
             yield f"jupyterhub_users, user {name!r}: {problem}"
 
 
-def passwords(platform: Platform) -> Iterator[str]:
-    """Refuse users who could not log in and, on real machines, passwords that can be guessed."""
+def missing_passwords(platform: Platform) -> Iterator[str]:
+    """Refuse users who could not log in."""
     for user in _users(platform):
-        yield from _password_problems(user, platform.kind)
+        if problem := login_problem(user):
+            yield f"{_where(user)} {problem}"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (user_names, passwords)
+def weak_passwords(platform: Platform) -> Iterator[str]:
+    """Refuse passwords that can be guessed, on real machines."""
+    for user in _users(platform) if platform.kind in REAL else ():
+        if not login_problem(user) and not user.get("password_hash"):
+            yield from _weaknesses(user)
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (user_names, missing_passwords, weak_passwords)
+OPTIONAL = (weak_passwords,)
 PART = "jupyterhub"
 
 
@@ -39,21 +48,19 @@ def _users(platform: Platform) -> list[Mapping[str, Any]]:
     return list(platform.values.get("jupyterhub_users") or [])
 
 
-def _password_problems(user: Mapping[str, Any], kind: str) -> Iterator[str]:
-    name = user["name"]
-    where = f"jupyterhub_users, user {name!r}"
-    password = str(user.get("password") or "")
-    if problem := login_problem(user):
-        yield f"{where} {problem}"
-    elif user.get("password_hash"):
-        return
-    elif kind in REAL and password.lower() in {*WELL_KNOWN_PASSWORDS, name.lower()}:
+def _where(user: Mapping[str, Any]) -> str:
+    return f"jupyterhub_users, user {user['name']!r}"
+
+
+def _weaknesses(user: Mapping[str, Any]) -> Iterator[str]:
+    password = str(user["password"])
+    if password.lower() in {*WELL_KNOWN_PASSWORDS, user["name"].lower()}:
         yield (
-            f"{where} has a password that everybody knows: that is for the lab; write one of at least "
+            f"{_where(user)} has a password that everybody knows: that is for the lab; write one of at least "
             f"{SHORTEST_PASSWORD} characters"
         )
-    elif kind in REAL and len(password) < SHORTEST_PASSWORD:
+    elif len(password) < SHORTEST_PASSWORD:
         yield (
-            f"{where} has a password of {len(password)} characters: write one of at least "
+            f"{_where(user)} has a password of {len(password)} characters: write one of at least "
             f"{SHORTEST_PASSWORD}, or a password_hash"
         )

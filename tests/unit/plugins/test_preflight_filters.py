@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugins.filter.preflight import expected_machine, preflight_problems, skipped_machine_rules
+from plugins.filter.preflight import (
+    expected_machine,
+    optional_rules,
+    preflight_problems,
+    skipped_machine_rules,
+)
 
 CLUSTER = {
     "servers": ["a"],
@@ -136,3 +141,8 @@ def test_what_the_nodes_share_is_taken_from_the_first_server() -> None:
     assert found["embedded_registry"] is True
     assert (found["role"], found["architecture"], found["kubelet_args"]) == ("agent", "arm64", [])
     assert (found["swap"], found["resolv_conf"]) == ("keep", "/etc/resolv.conf")
+
+
+def test_the_end_of_a_refusal_names_only_rules_that_can_be_left_out() -> None:
+    said = ["a [number_of_servers]", "b [k3s_configuration]", "c [swap]", "d [number_of_servers]", "e"]
+    assert optional_rules(said) == ["number_of_servers", "swap"]

@@ -10,8 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.metalworks.rules.judge import AREAS, RULES, judge
+from ansible.module_utils.metalworks.artifacts import rules as artifact_rules
+from ansible.module_utils.metalworks.images.parts import platform_images
+from ansible.module_utils.metalworks.jupyterhub.users import login_problem, user_name_problem
+from ansible.module_utils.metalworks.k3s import registries as k3s_registries
+from ansible.module_utils.metalworks.k3s import settings
+from ansible.module_utils.metalworks.k3s.unit import environment_problems
+from ansible.module_utils.metalworks.k3s.wanted import peers
+from ansible.module_utils.metalworks.rules.judge import AREAS, OPTIONAL, RULES, judge
 from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform, UnusableValue
+from plugins.filter.container_images import image_problems
 from tests.support.inventories import platform, specs
 from tests.support.merging import merged
 
@@ -61,6 +69,11 @@ def said_of(name: str) -> list[str]:
     return problems
 
 
+def tag_of(sentence: str) -> str:
+    """The name of the rule at the end of a sentence."""
+    return sentence.rpartition("[")[2].rstrip("]")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_case(name: str) -> None:
     found, expected = said_of(name), CASES[name].get("says", [])
@@ -95,9 +108,57 @@ def test_a_sentence_ends_with_the_name_of_its_rule() -> None:
 
 
 def test_a_rule_is_left_out_by_its_name() -> None:
-    variables = {**VARIABLES, "metalworks_name": "My Lab", "preflight_skip": ["platform_name"]}
-    judgement = judge(platform(HOSTS, variables))
-    assert (judgement.problems, judgement.skipped) == ([], ["platform_name"])
+    hosts = {"k3s_server": {"a": {}, "b": {}}}
+    judgement = judge(platform(hosts, {**VARIABLES, "preflight_skip": ["number_of_servers"]}))
+    assert (judgement.problems, judgement.skipped) == ([], ["number_of_servers"])
+
+
+def test_a_rule_that_a_role_repeats_is_not_left_out() -> None:
+    """The run would only fail later, behind the first changes."""
+    mode = {"k3s_server_config": {"write-kubeconfig-mode": 644}, "preflight_skip": ["k3s_configuration"]}
+    judgement = judge(platform(HOSTS, {**VARIABLES, **mode}))
+    first, second = judgement.problems
+    assert first.startswith("preflight_skip: k3s_configuration cannot be left out")
+    assert "k3s_server_unchecked_config" in first
+    assert second.endswith("[k3s_configuration]")
+    assert judgement.skipped == []
+
+
+def refused_by_roles(given: Platform) -> list[str]:
+    """What the modules of the roles refuse of this inventory, judged by the functions that they call."""
+    found = []
+    for node in given.nodes:
+        others = peers(given.cluster, node.host) if node.role == "server" else []
+        found += settings.problems(node.role, node.config, "v1.999.0+k3s1", others, unchecked=node.unchecked)
+    for host in given.hosts.values():
+        registries = k3s_registries.with_own(
+            host.get("k3s_registries", {}), given.values["metalworks_registry"]
+        )
+        found += k3s_registries.problems(registries)
+        found += environment_problems(host.get("k3s_environment", {}))
+    users = given.values.get("jupyterhub_users") or []
+    found += [str(problem) for user in users if (problem := login_problem(user))]
+    found += [str(problem) for user in users if (problem := user_name_problem(user["name"]))]
+    found += artifact_rules.problems(given.entries, given.values["metalworks_artifacts"])
+    images = platform_images(given.values["metalworks_notebooks"], given.values["metalworks_parts"])
+    return [*found, *image_problems(images)]
+
+
+OPTIONAL_CASES = [
+    name
+    for name in CASES
+    if CASES[name].get("says") and {tag_of(each) for each in said_of(name)} <= set(OPTIONAL)
+]
+
+
+@pytest.mark.parametrize("name", OPTIONAL_CASES)
+def test_a_value_that_an_optional_rule_refuses_is_accepted_by_the_roles(name: str) -> None:
+    assert refused_by_roles(described(CASES[name])) == []
+
+
+def test_every_optional_rule_is_judged_so() -> None:
+    seen = {tag_of(each) for name in OPTIONAL_CASES for each in said_of(name)}
+    assert seen == {name for name in OPTIONAL if name in RULES}
 
 
 def test_a_rule_for_machines_is_left_to_the_look_at_them() -> None:
@@ -106,8 +167,8 @@ def test_a_rule_for_machines_is_left_to_the_look_at_them() -> None:
 
 
 def test_an_unknown_rule_is_not_left_out_silently() -> None:
-    (sentence,) = judge(platform(HOSTS, {**VARIABLES, "preflight_skip": ["platform_names"]})).problems
-    assert sentence == "preflight_skip: no rule is called 'platform_names'; did you mean platform_name?"
+    (sentence,) = judge(platform(HOSTS, {**VARIABLES, "preflight_skip": ["number_of_server"]})).problems
+    assert sentence == "preflight_skip: no rule is called 'number_of_server'; did you mean number_of_servers?"
 
 
 def test_each_rule_has_a_name_of_its_own_and_says_what_it_refuses() -> None:
@@ -118,7 +179,7 @@ def test_each_rule_has_a_name_of_its_own_and_says_what_it_refuses() -> None:
 
 def test_each_rule_has_a_case() -> None:
     """A rule that no table of this folder sees at work is not tested."""
-    named = {sentence.rpartition("[")[2].rstrip("]") for name in CASES for sentence in said_of(name)}
+    named = {tag_of(sentence) for name in CASES for sentence in said_of(name)}
     assert set(RULES) - named == set()
 
 

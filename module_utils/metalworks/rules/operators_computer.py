@@ -20,7 +20,7 @@ def kubeconfig_file(platform: Platform) -> Iterator[str]:
         yield f"metalworks_kubeconfig: {problem}"
 
 
-def programs(platform: Platform) -> Iterator[str]:
+def local_programs(platform: Platform) -> Iterator[str]:
     """Refuse an inventory that needs a program which this computer lacks."""
     built = bool(built_here(platform))
     if "docker" in platform.missing_programs and (built or platform.kind == "lab"):
@@ -29,4 +29,4 @@ def programs(platform: Platform) -> Iterator[str]:
         yield registry.NOT_INSTALLED
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (kubeconfig_file, programs)
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (kubeconfig_file, local_programs)

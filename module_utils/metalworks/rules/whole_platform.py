@@ -40,3 +40,4 @@ def one_connection(platform: Platform) -> Iterator[str]:
 INSTEAD = {"kubeconfig_path": "metalworks_kubeconfig", "kubeconfig_context": "metalworks_context"}
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (platform_name, stand_ins, one_connection)
+OPTIONAL = (stand_ins, one_connection)

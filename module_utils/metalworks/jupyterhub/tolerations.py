@@ -1,0 +1,37 @@
+"""Which taints the pods of a hub tolerate, for the values that an operator gives to its chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# The taints that the pods of zero-to-jupyterhub tolerate by themselves: scheduling.corePods.tolerations and
+# scheduling.userPods.tolerations in its values.yaml.
+DEDICATED_KEYS = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
+
+
+def jupyterhub_tolerations(values: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return which taints the pods of a hub tolerate, for the values that an operator gives to its chart."""
+
+    def given(*path: str) -> list[Mapping[str, Any]] | None:
+        place: Any = values
+        for key in path:
+            place = place.get(key) if isinstance(place, Mapping) else None
+        return [each for each in place if isinstance(each, Mapping)] if isinstance(place, list) else None
+
+    def of_all(kind: str, value: str) -> list[Mapping[str, Any]]:
+        found = given("scheduling", kind, "tolerations")
+        own: list[Mapping[str, Any]] = [
+            {"key": key, "value": value, "effect": "NoSchedule"} for key in DEDICATED_KEYS
+        ]
+        return own if found is None else found
+
+    core = of_all("corePods", "core")
+    return {
+        "the hub": [*core, *(given("hub", "tolerations") or [])],
+        "the proxy": [*core, *(given("proxy", "chp", "tolerations") or [])],
+        "the users' servers": [
+            *of_all("userPods", "user"),
+            *(given("singleuser", "extraTolerations") or []),
+        ],
+    }
