@@ -36,7 +36,7 @@ artifacts: setup ## Build what the lab cannot download (cached by content)
 
 up: $(if $(filter inventories/lab%,$(INVENTORY)),artifacts,setup) converge ## From nothing to a running platform in the lab
 
-converge: .venv/.ready
+converge: .venv/.ready ## Run site.yml on machines whose computer is set up already
 	@$(PLAYBOOK) site.yml
 
 down: .venv/.ready ## Remove the machines that were made for the platform and its kubeconfig context; metal and clusters stay

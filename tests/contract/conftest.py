@@ -146,8 +146,12 @@ class Cluster:
         return str(self.get(f"pod/{name}")["status"]["podIP"])
 
     def ask(self, pod: str, address: str) -> str:
-        """What a pod hears from an address; nothing if that is not let through."""
-        command = f"timeout {ANSWER_SECONDS} wget -qO- http://{address}:8080/ 2>/dev/null || true"
+        """What a pod hears from an address; nothing if that is not let through.
+
+        A pod that cannot ask at all ends the test, because its silence would look like a block.
+        """
+        ask = f"timeout {ANSWER_SECONDS} wget -qO- http://{address}:8080/ 2>/dev/null || true"
+        command = f"command -v wget >/dev/null && command -v timeout >/dev/null || exit 9; {ask}"
         return self.kubectl(f"exec {pod} -- sh -c {shlex.quote(command)}").strip()
 
 

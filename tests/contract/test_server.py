@@ -131,7 +131,7 @@ def test_pods_find_services_by_name(cluster: Cluster, server: Machine, agent: Ma
     cluster.pod("asking")
     wait_for(lambda: cluster.ask("asking", "named") == "named", "the name does not lead to its pod")
     full = f"named.{cluster.namespace}.svc.{server.config.get('cluster-domain', 'cluster.local')}"
-    assert cluster.ask("asking", full) == "named"
+    wait_for(lambda: cluster.ask("asking", full) == "named", "the full name does not lead to the pod")
 
 
 def test_a_manifest_of_the_folder_is_applied_and_kept(cluster: Cluster, server: Machine) -> None:

@@ -130,6 +130,7 @@ def test_registry_s_login(login: dict[str, str], says: str, tmp_path: Path) -> N
             ROOT / "playbooks" / "images.yml",
             ROOT / "inventories" / "existing",
             metalworks_artifact_source="build",
+            metalworks_rehearsal=True,
             metalworks_state_dir=str(tmp_path),
             metalworks_registry={"address": state.address, **login},
         )

@@ -406,9 +406,11 @@ def test_every_place_to_run_is_listed_with_its_proof() -> None:
     ours = {part[1] for part in parts if part[0] == "inventories"}  # beside those of who works here
     for inventory in ours:
         assert f"`inventories/{inventory}`" in text, inventory
-    for target in re.findall(
+    targets = re.findall(
         r'^    Target\(\s*"(\w+)"', (ROOT / "tests/targets/run.py").read_text(), re.MULTILINE
-    ):
+    )
+    assert targets
+    for target in targets:
         assert f"targets: {target}" in text, target
 
 
