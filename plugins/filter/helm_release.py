@@ -5,8 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import ansible.module_utils
+
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.artifacts.cache import Fingerprint, files_below
 
 
 def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[str, Any]:
@@ -21,6 +29,12 @@ def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[st
     # copy of such a container would copy Ansible's plugin loader with it.
     key, _, rest = place.partition(".")
     return {**values, key: helm_values(values.get(key) or {}, rest, checksum) if rest else checksum}
+
+
+def folder_checksum(reference: str) -> str:
+    """Return a hash of a chart that is a folder; nothing for another reference."""
+    folder = Path(reference)
+    return Fingerprint().files(folder, files_below(folder)).hex if folder.is_dir() else ""
 
 
 def scrub(text: str, secrets: Mapping[str, str]) -> str:
@@ -49,4 +63,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
-        return {"helm_values": helm_values, "scrub": scrub}
+        return {"folder_checksum": folder_checksum, "helm_values": helm_values, "scrub": scrub}
