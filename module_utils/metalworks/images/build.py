@@ -14,8 +14,9 @@ from .names import PLACEHOLDER_HOST, is_made_here
 from .oci import BlobStore, import_docker_archive
 from .record import Record
 
-# Files of a context that are in no image: a change of them needs no build.
-NOT_IN_IMAGE = ("README.md", "requirements.in")
+# Files and folders of a context that are in no image: a change of them needs no build. A part has its chart
+# beside its Dockerfile.
+NOT_IN_IMAGE = {"README.md", "requirements.in", "chart"}
 
 Run = Callable[[Sequence[str], Mapping[str, str]], None]
 
@@ -32,7 +33,9 @@ class Wanted:
 
     def fingerprint(self, found: Fingerprint) -> Fingerprint:
         """Add everything that the image is built from."""
-        files = files_below(self.context, unless=lambda path: path.name in NOT_IN_IMAGE)
+        files = files_below(
+            self.context, unless=lambda path: bool(NOT_IN_IMAGE & {*path.relative_to(self.context).parts})
+        )
         found.text("base", self.base).text("arguments", repr(sorted(self.arguments.items())))
         return found.files(self.context, files)
 

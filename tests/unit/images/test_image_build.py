@@ -29,6 +29,8 @@ def test_the_name_follows_the_content(context: Path, capsys: Any) -> None:
     assert first["reference"].startswith("metalworks.local/thing:1-")
     (context / "README.md").write_text("not in the image")
     (context / "requirements.in").write_text("not in the image")
+    (context / "chart").mkdir()
+    (context / "chart" / "values.yaml").write_text("not in the image")
     assert ask(context, capsys)["reference"] == first["reference"]
     (context / "file").write_text("two")
     assert ask(context, capsys)["reference"] != first["reference"]
