@@ -18,7 +18,7 @@ from jupyterhub.auth import Authenticator
 from kubernetes_asyncio.client import ApiException
 from kubespawner.clients import load_config, shared_client
 from tornado.web import HTTPError
-from traitlets import Bool, Integer, Unicode, default
+from traitlets import Bool, Dict, Integer, List, Unicode, default
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -32,6 +32,10 @@ class HubUsersAuthenticator(Authenticator):
     concurrent_checks = Integer(4, help="Passwords checked at one time; bounds the hub's memory").tag(
         config=True
     )
+    groups = Dict(
+        List(Unicode()),
+        help="Groups and the names of their users; with manage_groups, nobody is in any other group",
+    ).tag(config=True)
     # JupyterHub demands a rule for who is allowed. Here everybody is who has a hash in the Secret.
     allow_all = Bool(True).tag(config=True)
 
@@ -62,14 +66,20 @@ class HubUsersAuthenticator(Authenticator):
         if not await self._verify(name, data.get("password", ""), stored):
             return None
         self._limit.succeeded(name)
-        return {"name": name, "admin": name in self.admin_users}
+        return self._told(name)
 
     async def refresh_user(self, user: Any, handler: Any = None) -> bool | dict[str, Any]:
-        """Return False if the user is no longer in the Secret, else the name and the present admin flag."""
+        """Return False if the user is no longer in the Secret, else the present admin flag and groups."""
         hashes = await self._read_hashes()
         if user.name not in hashes:
             return False
-        return {"name": user.name, "admin": user.name in self.admin_users}
+        return self._told(user.name)
+
+    def _told(self, name: str) -> dict[str, Any]:
+        """Return what JupyterHub is told of a user. It takes groups only if they are managed here."""
+        told = {"name": name, "admin": name in self.admin_users}
+        groups = sorted(group for group, names in self.groups.items() if name in names)
+        return {**told, "groups": groups} if self.manage_groups else told
 
     async def _verify(self, name: str, password: str, stored: str | None) -> bool:
         """Compare in a thread: one check takes a tenth of a second, and would block the hub's event loop."""
