@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
@@ -63,3 +64,54 @@ def log_in(hub_url: str, name: str, password: str) -> int:
             page, params={"next": "/hub/home"}, data=form, timeout=30, allow_redirects=False
         )
     return answer.status_code
+
+
+class Browser:
+    """A browser: it keeps cookies, follows redirects and says where its requests come from."""
+
+    def __init__(self, url_of: Callable[[str], str]) -> None:
+        """Start without cookies. `url_of` tells where a path is, which starts with a slash."""
+        self.url_of = url_of
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.visited: list[str] = []
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        """Send one request and follow no redirect."""
+        self.visited.append(path)
+        return self.session.request(
+            method, self.url_of(path), headers=headers, allow_redirects=False, timeout=60, **options
+        )
+
+    def visit(self, path: str) -> requests.Response:
+        """Open an address as somebody does who clicks on a link."""
+        for _ in range(12):
+            answer = self.ask("GET", path, {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"})
+            if answer.status_code not in (301, 302, 307, 308):
+                return answer
+            path = answer.headers["Location"]
+        raise AssertionError(f"redirects without an end: {self.visited}")
+
+    def fetch(self, path: str, method: str = "GET", **options: Any) -> requests.Response:
+        """Send what a script of the page sends."""
+        headers = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", **options.pop("headers", {})}
+        return self.ask(method, path, headers, **options)
+
+    def log_in(self, user: str, password: str, path: str = "/hub/home") -> requests.Response:
+        """Open an address that leads to the login form, fill it in, and follow where it leads."""
+        page = self.visit(path)
+        assert "/hub/login" in self.visited[-1], self.visited
+        form = {"username": user, "password": password, "_xsrf": self.xsrf("/hub/")}
+        answer = self.ask("POST", self.visited[-1], data=form)
+        assert answer.status_code == 302, (page.status_code, answer.text)
+        return self.visit(answer.headers["Location"])
+
+    def xsrf(self, path: str) -> str:
+        """The token that the hub has set for its own forms."""
+        return next(c.value or "" for c in self.session.cookies if c.name == "_xsrf" and c.path == path)
+
+    def log_out(self) -> None:
+        """Log out at the hub."""
+        self.visit("/hub/logout")
