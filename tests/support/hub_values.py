@@ -20,10 +20,26 @@ INPUTS: dict[str, Any] = {
         {"display_name": "Minimal", "slug": "minimal", "image": "example.test/minimal:3", "mem_limit": "2G"}
     ],
     "jupyterhub_registry": {},
+    "jupyterhub_url": "http://192.0.2.11:30080",
+    "metalworks_parts": ["jupyterhub"],
+    "metalworks_pages": [],
+    "metalworks_door_key": "k" * 64,
+}
+# A platform with every part that gives the hub something to do.
+ALL_PARTS: dict[str, Any] = {
+    "metalworks_parts": ["jupyterhub", "object_store", "mlflow", "door"],
+    "metalworks_pages": [
+        {"name": "mlflow", "title": "MLflow", "url": "http://mlflow.mlflow.svc.cluster.local:5000"},
+        {"name": "logs", "url": "http://192.0.2.30:3100", "groups": ["admins"]},
+        {"name": "deploys", "url": "http://deploys.model.svc:80", "groups": ["deployers", "admins"]},
+    ],
+    "jupyterhub_groups": {"deployers": ["ada"]},
+    "jupyterhub_environment": {"PIP_INDEX_URL": "https://pip.example/simple"},
+    "jupyterhub_egress": [{"to": [{"ipBlock": {"cidr": "192.0.2.40/32"}}]}],
 }
 
 
 def values(**given: Any) -> dict[str, Any]:
     """Return the values that Helm is given for these inputs."""
-    found = resolved("jupyterhub", "__jupyterhub_values", **{**INPUTS, **given})
+    found = resolved("jupyterhub", "__jupyterhub_all_values", **{**INPUTS, **given})
     return helm_values(found, "custom.chart", "e" * 64)

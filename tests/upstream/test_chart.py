@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.support.artifacts import built_path
-from tests.support.hub_values import values
+from tests.support.hub_values import ALL_PARTS, values
 from tests.targets import mirror
 
 CHART = mirror.ROOT / "lab" / "charts" / "jupyterhub"
@@ -37,7 +37,7 @@ def repository(archive: bytes) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def values_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("values") / "values.yaml"
-    path.write_text(yaml.safe_dump(values(jupyterhub_node_port=30123)))
+    path.write_text(yaml.safe_dump(values(**ALL_PARTS, jupyterhub_node_port=30123)))
     return path
 
 
@@ -128,6 +128,22 @@ def test_services_lead_to_upstreams_ports(
 def test_the_hub_is_reached_at_the_node_port(objects: Objects) -> None:
     spec = objects["Service", "proxy-public"]["spec"]
     assert (spec["type"], spec["ports"][0]["nodePort"]) == ("NodePort", 30123)
+
+
+def test_servers_may_reach_the_store_and_what_the_operator_says(objects: Objects) -> None:
+    rules = objects["NetworkPolicy", "singleuser"]["spec"]["egress"]
+    store = {
+        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "object-store"}}}],
+        "ports": [{"port": 7070, "protocol": "TCP"}],
+    }
+    assert store in rules
+    assert {"to": [{"ipBlock": {"cidr": "192.0.2.40/32"}}]} in rules
+
+
+def test_each_page_has_its_token_in_the_hubs_secret(objects: Objects) -> None:
+    found = objects["Secret", "hub"]["stringData"]
+    assert {f"hub.services.{name}.apiToken" for name in ("mlflow", "logs", "deploys")} <= found.keys()
+    assert "home" in found
 
 
 def test_a_digest_reaches_the_pod(objects: Objects) -> None:

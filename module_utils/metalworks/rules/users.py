@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..common.suggestions import did_you_mean
+from ..door.pages import ADMINS
 from ..jupyterhub.users import login_problem, user_name_problem
 from .platform import REAL, Platform
 
@@ -39,7 +41,39 @@ def weak_passwords(platform: Platform) -> Iterator[str]:
             yield from _weaknesses(user)
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (user_names, missing_passwords, weak_passwords)
+def user_groups(platform: Platform) -> Iterator[str]:
+    """Refuse groups with unknown users, with the name of the hub's admins, or that the hub would not keep."""
+    groups = platform.values["jupyterhub_groups"]
+    names = [user["name"] for user in _users(platform)]
+    for group, members in groups.items():
+        where = f"jupyterhub_groups, group {group!r}"
+        if problem := user_name_problem(group):
+            yield f"{where}: {problem}"
+        if group == ADMINS:
+            yield (
+                f"{where}: this is the name of the hub's admins; write admin: true for users in "
+                "jupyterhub_users"
+            )
+        if not isinstance(members, (list, tuple)):
+            yield f"{where} is no list: write the names of its users, each behind a dash"
+            continue
+        for name in members:
+            if name not in names:
+                yield f"{where}: jupyterhub_users has no {name!r}{did_you_mean(name, names)}"
+    other = at(platform.values["jupyterhub_values"], "hub.config.JupyterHub.authenticator_class")
+    if groups and other:
+        yield (
+            f"jupyterhub_groups has groups, and jupyterhub_values another login ({other}), which would not "
+            "keep them: let that login name the groups, and take them out of jupyterhub_groups"
+        )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    user_names,
+    missing_passwords,
+    weak_passwords,
+    user_groups,
+)
 OPTIONAL = (weak_passwords,)
 PART = "jupyterhub"
 

@@ -11,10 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from tests.support.hub_values import values
+from tests.support.hub_values import ALL_PARTS, INPUTS, values
 from tests.support.modules import ROOT
+from tests.support.roles import resolved
 
-VALUES = values()
+VALUES = values(**ALL_PARTS)
 KNOWN: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 SCHEMA = json.loads((ROOT / "lab" / "charts" / "jupyterhub" / "values.schema.json").read_text())
 jsonschema.validators.validator_for(SCHEMA).check_schema(SCHEMA)
@@ -28,6 +29,7 @@ each_kind = pytest.mark.parametrize(
             {"jupyterhub_storage_class": "fast", "jupyterhub_cull_enabled": False}, id="said_otherwise"
         ),
         pytest.param({"jupyterhub_images": {"hub": "", "proxy": ""}}, id="images_of_the_chart"),
+        pytest.param(ALL_PARTS, id="every_part"),
     ],
 )
 
@@ -71,6 +73,36 @@ def test_every_value_of_the_table_is_set() -> None:
 @each_kind
 def test_the_labs_chart_takes_them(given: dict[str, Any]) -> None:
     CHART.validate(values(**given))
+
+
+def test_without_other_parts_nothing_is_added() -> None:
+    own = resolved("jupyterhub", "__jupyterhub_values", **INPUTS)
+    assert values() == {**own, "custom": {"chart": "e" * 64}}
+
+
+def test_every_part_gives_the_hub_what_it_needs() -> None:
+    hub, servers = VALUES["hub"], VALUES["singleuser"]
+    assert set(hub["services"]) == {"metalworks", "mlflow", "logs", "deploys"}
+    assert hub["services"]["mlflow"]["url"] == "http://door.jupyterhub.svc.cluster.local:8080"
+    tokens = {service["apiToken"] for service in hub["services"].values()}
+    assert len(tokens) == 4
+    assert set(hub["loadRoles"]) == {"metalworks", "user", "server", "door-deploys"}
+    assert hub["config"]["HubUsersAuthenticator"] == {
+        "secret_name": "hub-users",
+        "manage_groups": True,
+        "groups": {"deployers": ["ada"]},
+    }
+    assert set(hub["extraFiles"]) == {"hub_users", "hub_passwords", "home"}
+    assert servers["extraEnv"]["PIP_INDEX_URL"] == "https://pip.example/simple"
+    assert len(servers["networkPolicy"]["egress"]) == 2
+
+
+def test_the_operators_own_values_are_added() -> None:
+    own = {"hub": {"services": {"reports": {}}}, "singleuser": {"extraEnv": {"MLFLOW_TRACKING_URI": "other"}}}
+    found = values(**ALL_PARTS, jupyterhub_values=own)
+    assert {"mlflow", "reports"} <= found["hub"]["services"].keys()
+    assert found["singleuser"]["extraEnv"]["MLFLOW_TRACKING_URI"] == "other"
+    assert "MLFLOW_TRACKING_TOKEN" in found["singleuser"]["extraEnv"]
 
 
 def test_an_unknown_value_would_be_found() -> None:

@@ -1,0 +1,94 @@
+"""Rules for the pages that the door shows: their names, addresses and groups."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..common.kubernetes_names import label_problem
+from ..common.suggestions import did_you_mean
+from ..door.pages import ADMINS, pages_of
+from .hub import at
+from .platform import Platform
+
+# Services of the hub that are there already: the roles' own, and the one that stops idle servers.
+TAKEN = ("metalworks", "jupyterhub-idle-culler")
+LISTED = "metalworks_pages"
+
+
+def door_without_hub(platform: Platform) -> Iterator[str]:
+    """Refuse a door without a hub, which alone knows who may come in."""
+    if not platform.has_part("jupyterhub"):
+        yield "metalworks_parts has door and not jupyterhub, whose login the door needs: add jupyterhub"
+
+
+def page_names(platform: Platform) -> Iterator[str]:
+    """Refuse names of pages that no address can have, that are taken, or that are listed twice."""
+    names = [page.get("name") for page in _pages(platform)]
+    services = at(platform.values["jupyterhub_values"], "hub.services")
+    own = [*TAKEN, *(services if isinstance(services, Mapping) else ())]
+    for name, count in Counter(map(str, names)).items():
+        if problem := label_problem(name, "reports"):
+            yield f"{LISTED}, page {name!r}: {problem}"
+        if name in own:
+            yield f"{LISTED}, page {name!r}: the hub has a service of this name already; write another one"
+        if count > 1:
+            yield f"{LISTED} lists the page {name!r} {count} times: keep one"
+
+
+def page_addresses(platform: Platform) -> Iterator[str]:
+    """Refuse addresses of back ends that the door cannot use."""
+    for page in _pages(platform):
+        url = str(page.get("url", ""))
+        parts = urlsplit(url)
+        usual = re.fullmatch(r"https?://[^/?#@\s]+/?", url) and parts.hostname
+        if not usual or not _has_port(url):
+            yield (
+                f"{LISTED}, page {page.get('name')!r}: url is {url!r}: write scheme, host and port, and no "
+                "path, like http://grafana.watch.svc.cluster.local:3000"
+            )
+
+
+def page_groups(platform: Platform) -> Iterator[str]:
+    """Refuse a page for a group that the hub does not have, which nobody but admins could open."""
+    known = [*platform.values["jupyterhub_groups"], ADMINS]
+    for page in _pages(platform):
+        for group in page.get("groups") or ():
+            if group not in known:
+                yield (
+                    f"{LISTED}, page {page.get('name')!r}: jupyterhub_groups has no group {group!r}"
+                    f"{did_you_mean(group, known)}"
+                )
+
+
+def door_key(platform: Platform) -> Iterator[str]:
+    """Refuse a key of the door that can be guessed."""
+    if platform.gives("metalworks_door_key") and len(str(platform.values["metalworks_door_key"])) < 32:
+        yield "metalworks_door_key has fewer than 32 characters: make one with openssl rand -hex 32"
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    door_without_hub,
+    page_names,
+    page_addresses,
+    page_groups,
+    door_key,
+)
+PART = "door"
+
+
+def _pages(platform: Platform) -> list[Mapping[str, Any]]:
+    if platform.gives(LISTED):
+        return [page for page in platform.values[LISTED] if isinstance(page, Mapping)]
+    return list(pages_of(platform.values["metalworks_parts"]))
+
+
+def _has_port(url: str) -> bool:
+    """Return whether a port is missing or a number; urlsplit finds out when it is asked for."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
