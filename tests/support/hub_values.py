@@ -24,6 +24,8 @@ INPUTS: dict[str, Any] = {
     "metalworks_parts": ["jupyterhub"],
     "metalworks_pages": [],
     "metalworks_door_key": "k" * 64,
+    "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
+    "object_store_region": "us-east-1",
 }
 # A platform with every part that gives the hub something to do.
 ALL_PARTS: dict[str, Any] = {
