@@ -42,7 +42,7 @@ def weak_passwords(platform: Platform) -> Iterator[str]:
 
 
 def user_groups(platform: Platform) -> Iterator[str]:
-    """Refuse groups with unknown users, with the name of the hub's admins, or that the hub would not keep."""
+    """Refuse groups with unknown users, or with the name of the hub's admins."""
     groups = platform.values["jupyterhub_groups"]
     names = [user["name"] for user in _users(platform)]
     for group, members in groups.items():
@@ -60,12 +60,6 @@ def user_groups(platform: Platform) -> Iterator[str]:
         for name in members:
             if name not in names:
                 yield f"{where}: jupyterhub_users has no {name!r}{did_you_mean(name, names)}"
-    other = at(platform.values["jupyterhub_values"], "hub.config.JupyterHub.authenticator_class")
-    if groups and other:
-        yield (
-            f"jupyterhub_groups has groups, and jupyterhub_values another login ({other}), which would not "
-            "keep them: let that login name the groups, and take them out of jupyterhub_groups"
-        )
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
