@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ..common.kubernetes_names import label_problem
 from ..common.suggestions import did_you_mean
 from ..door.pages import ADMINS, pages_of
-from .hub import at
+from .hub import value_at
 from .platform import Platform
 
 # Services of the hub that are there already: the roles' own, and the one that stops idle servers.
@@ -28,7 +28,7 @@ def door_without_hub(platform: Platform) -> Iterator[str]:
 def page_names(platform: Platform) -> Iterator[str]:
     """Refuse names of pages that no address can have, that are taken, or that are listed twice."""
     names = [page.get("name") for page in _pages(platform)]
-    services = at(platform.values["jupyterhub_values"], "hub.services")
+    services = value_at(platform.values["jupyterhub_values"], "hub.services")
     own = [*TAKEN, *(services if isinstance(services, Mapping) else ())]
     for name, count in Counter(map(str, names)).items():
         if problem := label_problem(name, "reports"):
