@@ -29,7 +29,7 @@ help: ## List the verbs
 ## The platform
 .PHONY: setup artifacts up converge down
 setup: .venv/.ready ## Make the Python environment; install and start Docker where that is allowed
-	@python tools/setup.py
+	@python tools/setup.py $(INVENTORY)
 
 artifacts: setup ## Build what the lab cannot download (cached by content)
 	@python lab/build.py $(if $(filter upstream,$(SOURCE)),node-image)

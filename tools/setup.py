@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Prepare this computer for the lab: install what is missing and start Docker where that is allowed.
+"""Prepare this computer for an inventory: install what is missing and start Docker where that is allowed.
+
+The argument is the inventory, by default that of the lab. The lab needs Docker and debootstrap. Of others
+the check before a run knows whether images are built or pushed here. So Docker and skopeo are installed
+where that is allowed, and not demanded.
 
 It prints nothing if all is there. If it may not change the computer, it prints the commands for an
 administrator and exits with 1.
@@ -13,16 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-# program -> package of Debian and Ubuntu. Without the second group everything but some tests works.
-NEEDED = {
-    "docker": "docker.io",
-    "debootstrap": "debootstrap",
-    "skopeo": "skopeo",  # pushes images to a registry
-    "ssh-keygen": "openssh-client",
-}
+# program -> package of Debian and Ubuntu.
+NEEDED = {"ssh-keygen": "openssh-client"}
+FOR_IMAGES = {"docker": "docker.io", "skopeo": "skopeo"}  # builds images, and pushes them to a registry
+FOR_THE_LAB = {"debootstrap": "debootstrap"}
+# Some tests need them, and nothing else.
 USEFUL = {"chromium": "chromium", "shellcheck": "shellcheck"}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 DAEMON_LOG = CACHE / "metalworks" / "dockerd.log"
@@ -39,6 +41,7 @@ class Computer:
     may_act: bool  # root, or sudo without a password
     has_apt: bool
     has_systemd: bool
+    lab: bool = True  # whether the lab runs here, which needs Docker
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,15 @@ def plan(found: Computer) -> list[Step]:
     if found.needed:
         steps.append(Step(f"Install {', '.join(found.needed)}", install(found.needed)))
     if found.useful:
-        sentence = f"Install {', '.join(found.useful)} (for tests)"
+        purpose = "for tests" if found.lab else "to build and push images, and for tests"
+        sentence = f"Install {', '.join(found.useful)} ({purpose})"
         steps.append(Step(sentence, install(found.useful), required=False))
     if found.docker == "denied":
         user = os.environ.get("SUDO_USER") or os.environ.get("USER", "you")
-        steps.append(
-            Step("Let this account use Docker (log in again afterwards)", ("usermod", "-aG", "docker", user))
-        )
+        command = ("usermod", "-aG", "docker", user)
+        steps.append(Step("Let this account use Docker (log in again afterwards)", command, found.lab))
     elif found.docker != "running":
-        steps.append(start(found.has_systemd))
+        steps.append(replace(start(found.has_systemd), required=found.lab))
     return steps
 
 
@@ -85,18 +88,19 @@ def start(has_systemd: bool) -> Step:
 # Reading.
 
 
-def read() -> Computer:
+def read(lab: bool) -> Computer:
     """Look at this computer. Changes nothing."""
     docker = docker_state()
     # If the client reaches a daemon, no daemon has to be installed here.
     daemon = {} if docker in ("running", "denied") else {"dockerd": "docker.io"}
     return Computer(
-        needed=missing({**NEEDED, **daemon}),
-        useful=missing(USEFUL),
+        needed=missing({**NEEDED, **FOR_IMAGES, **FOR_THE_LAB, **daemon} if lab else NEEDED),
+        useful=missing(USEFUL if lab else {**FOR_IMAGES, **daemon, **USEFUL}),
         docker=docker,
         may_act=os.geteuid() == 0 or succeeds("sudo", "-n", "true"),
         has_apt=shutil.which("apt-get") is not None,
         has_systemd=Path("/run/systemd/system").exists(),
+        lab=lab,
     )
 
 
@@ -180,34 +184,42 @@ def in_background(command: list[str]) -> bool:
 
 def refuse(steps: list[Step], why: str) -> int:
     """Print the commands that an administrator has to run, and why. Return the exit code."""
-    print(f"This computer lacks something for the lab, and {why}. As an administrator, run:", file=sys.stderr)
+    print(f"This computer lacks something, and {why}. As an administrator, run:", file=sys.stderr)
     for step in steps:
         ending = f" >>{DAEMON_LOG} 2>&1 &" if step.background else ""
         print(f"  {' '.join(step.command)}{ending}", file=sys.stderr)
     return 1
 
 
-def main() -> int:
-    """Install and start what is missing. Return the exit code."""
-    found = read()
+def is_lab(inventory: str) -> bool:
+    """Return whether an inventory is one of the lab's, by its folder's name."""
+    return Path(inventory).name.startswith("lab")
+
+
+def main(inventory: str = "inventories/lab") -> int:
+    """Install and start what is missing for an inventory. Return the exit code."""
+    lab = is_lab(inventory)
+    found = read(lab)
     steps = plan(found)
     required = [step for step in steps if step.required]
     if not steps:
         return 0
     if not found.has_apt and any(step.command[0] == "apt-get" for step in required):
         return refuse(required, "it has no apt-get (your distribution's packages have similar names)")
-    if not found.may_act or found.docker == "denied":
+    if not found.may_act or (lab and found.docker == "denied"):
         return (
             refuse(required, "I may not change it (neither root nor sudo without a password)")
             if required
             else 0
         )
+    if not found.has_apt:
+        steps = [step for step in steps if step.command[0] != "apt-get"]
     for step in steps:
         if not apply(step) and step.required:
             return refuse([step], "this did not work")
-    left = [step for step in plan(read()) if step.required]
+    left = [step for step in plan(read(lab)) if step.required]
     return refuse(left, "this is still missing") if left else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

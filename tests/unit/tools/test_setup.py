@@ -43,7 +43,7 @@ def test_docker_without_init_runs_in_the_background() -> None:
 def test_account_without_rights_is_told_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(setup, "read", lambda: replace(READY, docker="stopped", may_act=False))
+    monkeypatch.setattr(setup, "read", lambda _lab: replace(READY, docker="stopped", may_act=False))
     assert setup.main() == 1
     said = capsys.readouterr().err
     assert "neither root nor sudo" in said
@@ -55,7 +55,7 @@ def test_account_that_docker_refuses_joins_its_group(
 ) -> None:
     monkeypatch.setenv("USER", "ada")
     monkeypatch.delenv("SUDO_USER", raising=False)
-    monkeypatch.setattr(setup, "read", lambda: replace(READY, docker="denied"))
+    monkeypatch.setattr(setup, "read", lambda _lab: replace(READY, docker="denied"))
     assert setup.main() == 1
     assert "usermod -aG docker ada" in capsys.readouterr().err
 
@@ -73,17 +73,33 @@ def test_client_without_daemon_needs_the_daemon(monkeypatch: pytest.MonkeyPatch)
     here = {"docker", "debootstrap", "skopeo", "ssh-keygen", "chromium", "shellcheck"}
     monkeypatch.setattr(setup.shutil, "which", lambda name, path=None: name if name in here else None)
     monkeypatch.setattr(setup, "docker_state", lambda: "stopped")
-    assert setup.read().needed == ["docker.io"]
+    assert setup.read(lab=True).needed == ["docker.io"]
     monkeypatch.setattr(setup, "docker_state", lambda: "running")
-    assert setup.read().needed == []
+    assert setup.read(lab=True).needed == []
 
 
 def test_this_computer_is_read_without_changing_it() -> None:
     before = subprocess.run(["ps", "-eo", "comm"], capture_output=True, text=True, check=True).stdout.count(
         "dockerd"
     )
-    assert setup.read().docker in ("missing", "stopped", "denied", "running")
+    assert setup.read(lab=True).docker in ("missing", "stopped", "denied", "running")
     after = subprocess.run(["ps", "-eo", "comm"], capture_output=True, text=True, check=True).stdout.count(
         "dockerd"
     )
     assert after == before
+
+
+@pytest.mark.parametrize("docker", ["missing", "stopped", "denied"])
+def test_metal_demands_no_docker(docker: str) -> None:
+    """Whether images are built here, the check before a run knows."""
+    found = replace(READY, useful=["docker.io", "skopeo"], docker=docker, lab=False)
+    assert not any(step.required for step in setup.plan(found))
+
+
+def test_metal_needs_neither_apt_nor_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = replace(READY, useful=["docker.io"], docker="missing", may_act=False, has_apt=False)
+    seen = []
+    monkeypatch.setattr(setup, "read", lambda lab: seen.append(lab) or replace(lacking, lab=lab))
+    assert setup.main("inventories/site") == 0
+    assert setup.main("inventories/lab") == 1
+    assert seen == [False, True]
