@@ -37,7 +37,7 @@ options:
   seconds:
     description: How long an answer may take.
     type: float
-    default: 4.0
+    default: 5.0
 """
 
 EXAMPLES = r"""
@@ -78,7 +78,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "targets": {"type": "list", "elements": "dict", "default": []},
     "pod_targets": {"type": "list", "elements": "dict", "default": []},
     "pod_network": {"type": "str", "default": "10.42.0.0/16"},
-    "seconds": {"type": "float", "default": 4.0},
+    "seconds": {"type": "float", "default": 5.0},
 }
 
 

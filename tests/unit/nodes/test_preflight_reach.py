@@ -44,7 +44,7 @@ for command in (
     must(command)
 spots, key = reach.listen(["10.20.0.1"], reach.ports("server", False, "vxlan", False), 60)
 pods = [spot for spot in reach.as_data(spots) if spot["pods"]]
-closed = reach.reach_as_a_pod(run, "10.42.0.0/16", pods, 1.0)
+closed = reach.reach_as_a_pod(run, "10.42.0.0/16", pods, 5.0)
 left = run(["ip", "-json", "link"])[1]
 print(json.dumps({
     "closed": None if closed is None else sorted(spot["number"] for spot in closed),
