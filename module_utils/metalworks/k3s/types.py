@@ -9,8 +9,10 @@ from typing import Any
 from ansible.module_utils.metalworks.common.addresses import address_problem, network_problem
 from ansible.module_utils.metalworks.common.kubernetes_names import subdomain_problem
 from ansible.module_utils.metalworks.common.suggestions import did_you_mean
-from ansible.module_utils.metalworks.k3s.keys import DROPPED, Key
+from ansible.module_utils.metalworks.k3s.keys import DROPPED, KEYS, Key
 
+GO_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+GO_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 SERVER_URL = re.compile(r"https://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?/?\Z")
 LABEL = re.compile(r"([A-Za-z0-9.-]+/)?\w([\w.-]*\w)?=(\w([\w.-]*\w)?)?\Z")
 TAINT = re.compile(r"([A-Za-z0-9.-]+/)?[\w.-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z")
@@ -46,6 +48,20 @@ def split(value: Any) -> list[Any]:
     for item in as_list(value):
         parts += [part.strip() for part in item.split(",")] if isinstance(item, str) else [item]
     return parts
+
+
+def typed(name: str, value: Any) -> Any:
+    """Return a value as the type of its key. k3s reads a flag and a number in quotes as without them.
+
+    Flags are as in Go's strconv.ParseBool, which k3s uses.
+    """
+    kind = KEYS[name].kind if name in KEYS else ""
+    if isinstance(value, str):
+        if kind == "flag" and value in (*GO_TRUE, *GO_FALSE):
+            return value in GO_TRUE
+        if kind in ("number", "port") and value.isascii() and value.isdigit():
+            return int(value)
+    return value
 
 
 def _text(key: Key, name: str, value: Any) -> Iterator[str]:
@@ -91,7 +107,10 @@ def _port(_key: Key, _name: str, value: Any) -> Iterator[str]:
 
 def _mode(_key: Key, _name: str, value: Any) -> Iterator[str]:
     if not isinstance(value, str) or not re.match(r"0?[0-7]{3}\Z", value):
-        yield f'{value!r} is not a file mode; write it in quotes: "0600" (YAML reads 0600 as the number 384)'
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 0o777:
+            yield f'{value} is what YAML reads in 0{value:o} without quotes; write "0{value:o}", in quotes'
+        else:
+            yield f'{value!r} is not a file mode; write one in quotes, like "0600"'
 
 
 def _list(key: Key, name: str, value: Any) -> Iterator[str]:

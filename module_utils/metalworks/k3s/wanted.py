@@ -14,7 +14,7 @@ from typing import Any
 from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, unfit_for_a_node
 from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
-from ansible.module_utils.metalworks.k3s.types import split
+from ansible.module_utils.metalworks.k3s.types import split, typed
 from ansible.module_utils.metalworks.k3s.unit import environment_problems
 
 Variables = Mapping[str, Any]
@@ -149,6 +149,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         _mapping(f"k3s_{role}_{name}", read(f"k3s_{role}_{name}"), faults)
         for name in ("config", "unchecked_config")
     )
+    given = {key: typed(key, value) for key, value in given.items()}
     settings = {**given, **unchecked}
     source = f"k3s_{role}_environment"
     source = source if read(source) is not None else "k3s_environment"

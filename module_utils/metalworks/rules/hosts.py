@@ -80,14 +80,13 @@ def node_names(platform: Platform) -> Iterator[str]:
         if not is_subdomain(node.name):
             yield (
                 f"host {node.host}: {node.name!r} cannot be the name of a Kubernetes node (small letters, "
-                f"digits, - and .); write {as_subdomain(node.name) or 'node-1'} as "
-                f"k3s_{node.role}_node_name, or rename the host"
+                f"digits, - and .); {_other_name(node, as_subdomain(node.name) or 'node-1')}"
             )
         elif len(node.name) > LONGEST_LABEL:
             # The kubelet gives the node a label with its name (kubernetes.io/hostname).
             yield (
                 f"host {node.host}: the node name {node.name} has {len(node.name)} characters, and "
-                f"{LONGEST_LABEL} at most can be a label; write a shorter one as k3s_{node.role}_node_name"
+                f"{LONGEST_LABEL} at most can be a label; {_other_name(node, 'a shorter one')}"
             )
     yield from _duplicates(
         {node.host: node.name for node in platform.nodes},
@@ -120,6 +119,13 @@ def node_addresses(platform: Platform) -> Iterator[str]:
                     "reaches the node: write an address that the machine has in its network as "
                     f"k3s_{node.role}_node_ip, or as ansible_host"
                 )
+
+
+def _other_name(node: WantedNode, name: str) -> str:
+    """Return how to name a node otherwise. k3s makes letters small, and the role would wait in vain."""
+    if "node-name" in {**node.given, **node.unchecked}:
+        return f"write {name} as node-name in the configuration, where this one is"
+    return f"write {name} as k3s_{node.role}_node_name, or rename the host"
 
 
 def _ssh_problems(node: WantedNode) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..common.suggestions import did_you_mean
+from ..common.suggestions import did_you_mean, nearest
 from .platform import LOCALHOST, UNUSABLE, Judged, Platform, UnusableValue, listed
 
 Option = Mapping[str, Any]
@@ -22,6 +22,8 @@ Option = Mapping[str, Any]
 PLATFORM = "platform_defaults"
 # Variables of other projects begin with these words, too, so they are not judged as inputs.
 ROLES_WITH_COMMON_NAMES = {"node", PLATFORM}
+# A variable that is so like an input (0 to 1) counts as a typing error, whatever it begins with.
+SLIP = 0.88
 # Inputs that are used on machines only.
 MACHINES_ONLY = {"k3s_token", "k3s_registries"}
 # Names that other projects have for an input -> the name here.
@@ -84,7 +86,7 @@ def unknown_inputs(platform: Platform) -> Iterator[str]:
     prefixes = ("metalworks_", "k3s_", *(f"{role}_" for role in roles))
     names = {name for variables in platform.given.values() for name in variables}
     for name in sorted(names - set(known)):
-        if name.startswith(prefixes):
+        if name.startswith(prefixes) or nearest(name, known, 1, SLIP):
             hint = f": {FOREIGN[name]}" if name in FOREIGN else did_you_mean(name, known)
             yield f"{name} is no input of this platform, so nothing would read it{hint or ': take it out'}"
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..common.suggestions import did_you_mean
 from ..door.pages import ADMINS
 from ..jupyterhub.users import login_problem, user_name_problem
+from .hub import value_at
 from .platform import REAL, Platform
 
 SHORTEST_PASSWORD = 12
@@ -25,6 +26,19 @@ def user_names(platform: Platform) -> Iterator[str]:
     for name in names:
         if problem := user_name_problem(name):
             yield f"jupyterhub_users, user {name!r}: {problem}"
+
+
+def logins(platform: Platform) -> Iterator[str]:
+    """Refuse a hub into which nobody could log in, and users whom another authenticator would not know."""
+    users = platform.values["jupyterhub_users"] if platform.gives("jupyterhub_users") else None
+    other = value_at(platform.values["jupyterhub_values"], "hub.config.JupyterHub.authenticator_class")
+    if users == [] and not other:
+        yield "jupyterhub_users is empty, so nobody could log in: write at least one user"
+    elif users and other:
+        yield (
+            f"jupyterhub_values sets the authenticator_class {other}, which does not read jupyterhub_users: "
+            "take it out, or write jupyterhub_users: []"
+        )
 
 
 def missing_passwords(platform: Platform) -> Iterator[str]:
@@ -64,6 +78,7 @@ def user_groups(platform: Platform) -> Iterator[str]:
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     user_names,
+    logins,
     missing_passwords,
     weak_passwords,
     user_groups,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from ..common.kubernetes_names import as_label, is_label
@@ -29,6 +30,17 @@ def stand_ins(platform: Platform) -> Iterator[str]:
         )
 
 
+def agent_batch(platform: Platform) -> Iterator[str]:
+    """Refuse a number of agents at a time that Ansible could not use (`serial`)."""
+    value = platform.values["metalworks_agent_batch"]
+    match = re.fullmatch(r"([1-9][0-9]*)(%?)", str(value))
+    if match is None or (match[2] and int(match[1]) > WHOLE):
+        yield (
+            f"metalworks_agent_batch is {value!r}: write how many agents are changed at the same time, as a "
+            "number of 1 or more, or as a percentage, like 25%"
+        )
+
+
 def one_connection(platform: Platform) -> Iterator[str]:
     """Refuse a kubeconfig that is set for one role only: other applications would use another cluster."""
     for name, instead in INSTEAD.items():
@@ -36,8 +48,14 @@ def one_connection(platform: Platform) -> Iterator[str]:
             yield f"{name} steers one role only, and all applications need the same: write {instead}"
 
 
+WHOLE = 100  # percent
 # Inputs of the role kubeconfig, whose defaults are the platform's.
 INSTEAD = {"kubeconfig_path": "metalworks_kubeconfig", "kubeconfig_context": "metalworks_context"}
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (platform_name, stand_ins, one_connection)
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    platform_name,
+    stand_ins,
+    agent_batch,
+    one_connection,
+)
 OPTIONAL = (stand_ins, one_connection)
