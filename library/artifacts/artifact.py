@@ -86,7 +86,7 @@ version:
   description: The version that this source gives.
   type: str
   returned: always
-  sample: v1.34.4+k3s1
+  sample: v1.36.5+k3s1
 reference:
   description: The name of an image for pods.
   type: str

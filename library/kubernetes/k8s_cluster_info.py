@@ -47,7 +47,7 @@ version:
   description: The version of the API server.
   type: str
   returned: success
-  sample: v1.34.4+k3s1
+  sample: v1.36.5+k3s1
 nodes:
   description: The nodes, by name.
   type: list

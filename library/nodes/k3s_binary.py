@@ -16,7 +16,7 @@ description:
 author: Metalworks
 options:
   version:
-    description: The wanted version, like V(v1.34.4+k3s1).
+    description: The wanted version, like V(v1.36.5+k3s1).
     type: str
     required: true
   files:
@@ -58,9 +58,9 @@ attributes:
 EXAMPLES = r"""
 - name: Select the version
   k3s_binary:
-    version: v1.34.4+k3s1
+    version: v1.36.5+k3s1
     files:
-      - path: /usr/local/bin/k3s-v1.34.4+k3s1
+      - path: /usr/local/bin/k3s-v1.36.5+k3s1
         sha256: 6b9a8c0a1f2f5c1e2a4d7e6f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3
   register: binary
 """

@@ -85,7 +85,7 @@ version:
   description: The version of the binary.
   type: str
   returned: always
-  sample: v1.34.4+k3s1
+  sample: v1.36.5+k3s1
 role:
   description: V(server), V(agent), or nothing when no unit is installed.
   type: str

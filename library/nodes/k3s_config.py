@@ -36,7 +36,7 @@ options:
     type: dict
   version:
     description:
-      - The version of k3s against which the keys are checked, like V(v1.34.4+k3s1).
+      - The version of k3s against which the keys are checked, like V(v1.36.5+k3s1).
       - Without it that of the installed binary.
     type: str
   path:
@@ -95,7 +95,7 @@ EXAMPLES = r"""
 - name: Configure the server
   k3s_config:
     role: server
-    version: v1.34.4+k3s1
+    version: v1.36.5+k3s1
     token: "{{ k3s_server_token }}"
     config:
       token-file: /etc/rancher/k3s/token

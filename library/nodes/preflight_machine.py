@@ -111,7 +111,7 @@ EXAMPLES = r"""
 - name: Look at the machine
   preflight_machine:
     role: server
-    k3s_version: v1.34.4+k3s1
+    k3s_version: v1.36.5+k3s1
     operator_time: "{{ now(utc=true).timestamp() }}"
   register: judgement
 """

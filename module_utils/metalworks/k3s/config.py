@@ -131,7 +131,7 @@ def _name(binary: str) -> str:
 
 
 def installed_version(binary: Path) -> str | None:
-    """Return the version in the name of the link's target, such as k3s-v1.34.4+k3s1."""
+    """Return the version in the name of the link's target, such as k3s-v1.36.5+k3s1."""
     try:
         name = binary.resolve(strict=True).name
     except OSError:

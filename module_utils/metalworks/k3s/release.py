@@ -13,7 +13,7 @@ FORM = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([\w.]+))?\+([a-z0-9]*[a-z])(\d+)")
 
 
 class Release(NamedTuple):
-    """A version such as v1.34.4+k3s1 or v1.34.4-rc1+k3s1."""
+    """A version such as v1.36.5+k3s1 or v1.36.5-rc1+k3s1."""
 
     major: int
     minor: int
@@ -30,7 +30,7 @@ class Release(NamedTuple):
 
 
 def parse(version: str) -> Release | None:
-    """Return the parts of a version such as v1.34.4+k3s1, or None."""
+    """Return the parts of a version such as v1.36.5+k3s1, or None."""
     match = FORM.fullmatch(version)
     if not match:
         return None
@@ -53,7 +53,7 @@ def form_problem(version: str) -> str | None:
     """Return why a text is no version of k3s, or None."""
     if parse(version):
         return None
-    return f"{version!r} is not a version of k3s: write it in full, like v1.34.4+k3s1"
+    return f"{version!r} is not a version of k3s: write it in full, like v1.36.5+k3s1"
 
 
 def refusal(installed: str | None, wanted: str) -> str | None:

@@ -184,7 +184,7 @@ def _version_problems(found: Cluster, wanted: Wanted) -> list[str]:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Return major and minor of a version like v1.34.4+k3s1."""
+    """Return major and minor of a version like v1.36.5+k3s1."""
     return tuple(int(part) for part in version.lstrip("v").replace("+", ".").split(".")[:2])
 
 
