@@ -12,17 +12,16 @@ from ansible.errors import AnsibleFilterError
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.common.addresses import in_url
+from ansible.module_utils.metalworks.images.names import version_problem
 from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
 
 
 def split_reference(reference: str) -> dict[str, str]:
     """Return an image reference as the chart takes it: name and tag. A digest stays at the end of the tag."""
+    if problem := version_problem(reference):
+        raise AnsibleFilterError(f"image {reference} {problem}")
     readable, at, digest = reference.partition("@")
-    name, colon, tag = readable.rpartition(":")
-    if not colon or "/" in tag:
-        raise AnsibleFilterError(f"'{reference}' is no image reference with a tag, such as registry/name:1.0")
-    if tag == "latest":
-        raise AnsibleFilterError(f"'{reference}': the tag latest is pulled at each start; name a version")
+    name, _, tag = readable.rpartition(":")
     return {"name": name, "tag": tag + at + digest}
 
 

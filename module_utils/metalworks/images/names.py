@@ -24,3 +24,14 @@ def in_registry(reference: str, address: str, repository: str) -> str:
 def for_pods(reference: str, address: str, repository: str) -> str:
     """Return the name that pods use when there is a registry: only images that are made here are pushed."""
     return in_registry(reference, address, repository) if is_made_here(reference) else reference
+
+
+def version_problem(reference: str) -> str | None:
+    """Return why a reference names no version in a tag, or None; the sentence follows the reference.
+
+    The hub's chart takes images as a name and a tag, so that a digest alone is not enough.
+    """
+    _, colon, tag = reference.partition("@")[0].rpartition(":")
+    if colon and "/" not in tag and tag != "latest":
+        return None
+    return "names no version, so tomorrow's server would be another one; write a tag"

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..common.kubernetes_names import is_label
 from ..common.suggestions import did_you_mean
+from ..images.names import version_problem
 from ..images.parts import built_images, platform_images
 from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
 from .platform import Platform
@@ -136,10 +137,8 @@ def _number(value: Any) -> float | None:
 
 
 def _version_problems(where: str, image: str) -> Iterator[str]:
-    if image.endswith(":latest") or ":" not in image.rpartition("/")[2]:
-        yield (
-            f"{where}: image {image} names no version, so tomorrow's server would be another one; write a tag"
-        )
+    if problem := version_problem(image):
+        yield f"{where}: image {image} {problem}"
 
 
 def _origin_problems(where: str, image: Any, artifacts: Mapping[str, Any]) -> Iterator[str]:
