@@ -80,7 +80,6 @@ removed:
   returned: always
 """
 
-import base64
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +88,7 @@ from ansible.module_utils.metalworks.jupyterhub.scrypt import make_hash, verifie
 from ansible.module_utils.metalworks.jupyterhub.users import login_problem, user_name_problem
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.secrets import make_secret, values_of
 
 ARGUMENTS: dict[str, Any] = {
     "users": {
@@ -154,29 +154,14 @@ def wanted_hash(user: dict[str, Any], found: str | None) -> str:
     return found if found and verifies(password, found) else make_hash(password)
 
 
-def decode(secret: dict[str, Any] | None) -> dict[str, str]:
-    """Return the hashes by user name from a Secret; none if there is no Secret."""
-    data = (secret or {}).get("data") or {}
-    return {name: base64.b64decode(value or "").decode(errors="replace") for name, value in data.items()}
-
-
 def write(api: KubernetesApi, namespace: str, name: str, wanted: Plan, found: dict[str, Any] | None) -> None:
     """Create the Secret, or replace it if it is still the one that was read."""
-    secret: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {
-            "name": name,
-            "labels": {"app": "jupyterhub", "app.kubernetes.io/managed-by": "metalworks"},
-        },
-        "data": {user: base64.b64encode(text.encode()).decode() for user, text in wanted.hashes.items()},
-    }
     path = f"/api/v1/namespaces/{namespace}/secrets"
+    metadata = {**(found["metadata"] if found else {"name": name}), "labels": {"app": "jupyterhub"}}
+    secret = make_secret(metadata, wanted.hashes)
     if found is None:
         api.request("POST", path, secret)
     else:
-        secret["metadata"] = {**found["metadata"], "labels": secret["metadata"]["labels"]}
         api.request("PUT", f"{path}/{name}", secret)
 
 
@@ -194,7 +179,7 @@ def main() -> None:
     try:
         api = KubernetesApi(params["kubeconfig"], params["context"])
         secret = api.find(f"/api/v1/namespaces/{params['namespace']}/secrets/{params['name']}")
-        found = decode(secret)
+        found = values_of(secret)
         wanted = plan(params["users"], found)
         if (wanted.changed or secret is None) and not module.check_mode:
             write(api, params["namespace"], params["name"], wanted, secret)

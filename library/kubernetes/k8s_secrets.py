@@ -84,7 +84,6 @@ removed:
   returned: always
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -94,6 +93,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.secrets import make_secret, values_of
 
 ARGUMENTS: dict[str, Any] = {
     "set_name": {"type": "str", "required": True},
@@ -118,7 +118,6 @@ ARGUMENTS: dict[str, Any] = {
 }
 LABEL = "metalworks.io/secrets"
 ANNOTATION = "metalworks.io/secrets-checksum"
-MANAGED = {"app.kubernetes.io/managed-by": "metalworks"}
 
 # (namespace, name) -> the Secret's values by their keys
 Secrets = Mapping[tuple[str, str], Mapping[str, str]]
@@ -153,33 +152,32 @@ def read(api: KubernetesApi, set_name: str) -> dict[tuple[str, str], dict[str, s
     """Return the Secrets of a set in all namespaces."""
     answer = api.get("/api/v1/secrets", labelSelector=f"{LABEL}={set_name}")
     return {
-        (each["metadata"]["namespace"], each["metadata"]["name"]): decoded(each.get("data") or {})
-        for each in answer["items"]
+        (each["metadata"]["namespace"], each["metadata"]["name"]): values_of(each) for each in answer["items"]
     }
 
 
-def decoded(data: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of a Secret's `data` as text."""
-    return {key: base64.b64decode(value or "").decode(errors="replace") for key, value in data.items()}
-
-
-def write(api: KubernetesApi, set_name: str, place: tuple[str, str], data: Mapping[str, str]) -> None:
-    """Make a Secret, with its namespace, or replace the one that is there."""
-    namespace, name = place
-    if api.find(f"/api/v1/namespaces/{namespace}") is None:
-        api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    path = f"/api/v1/namespaces/{namespace}/secrets"
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"name": name, "labels": {LABEL: set_name, **MANAGED}},
-        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+def write(api: KubernetesApi, set_name: str, todo: Plan, wanted: Secrets) -> None:
+    """Replace the Secrets that differ, and make those that are missing, with their namespaces."""
+    labels = {LABEL: set_name}
+    secrets = {
+        place: make_secret({"name": place[1], "labels": labels}, wanted[place]) for place in todo.written
     }
-    if api.find(f"{path}/{name}") is None:
-        api.request("POST", path, secret)
-    else:
-        api.request("PUT", f"{path}/{name}", secret)
+    for place in todo.changed:
+        api.request("PUT", path_of(place), secrets[place])
+    for namespace in sorted({namespace for namespace, _ in todo.made}):
+        if api.find(f"/api/v1/namespaces/{namespace}") is None:
+            api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    for place in todo.made:
+        # A Secret of that name can be there without being one of the set.
+        if api.find(path_of(place)) is None:
+            api.request("POST", path_of(place).rpartition("/")[0], secrets[place])
+        else:
+            api.request("PUT", path_of(place), secrets[place])
+
+
+def path_of(place: tuple[str, str]) -> str:
+    """Return where the API has a Secret."""
+    return "/api/v1/namespaces/{}/secrets/{}".format(*place)
 
 
 def checksum(wanted: Secrets) -> str:
@@ -222,10 +220,9 @@ def main() -> None:
         found = read(api, params["set_name"])
         todo = plan(wanted, found)
         if not module.check_mode:
-            for place in todo.written:
-                write(api, params["set_name"], place, wanted[place])
-            for namespace, name in todo.removed:
-                api.request("DELETE", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+            write(api, params["set_name"], todo, wanted)
+            for place in todo.removed:
+                api.request("DELETE", path_of(place))
             if params["refresh"] and (todo.written or todo.removed):
                 refresh(api, params["refresh"], wanted)
     except ApiError as error:
