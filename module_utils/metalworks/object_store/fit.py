@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..kubernetes.api import ApiError, KubernetesApi
+from ..kubernetes.cluster import is_default
+from ..kubernetes.secrets import values_of
 
 CLAIM = "object-store"
 CREDENTIALS = "object-store-credentials"
 ROOT_SECRET = "rootSecretAccessKey"
-DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # Its volumes are folders on a node's own disk, and nothing keeps them to a size.
 LOCAL_PATH = "rancher.io/local-path"
 UNITS = {
@@ -168,14 +168,13 @@ def read(api: KubernetesApi, namespace: str) -> Found:
     classes = {
         each["metadata"]["name"]: StorageClass(
             each.get("provisioner", ""),
-            (each["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true",
+            is_default(each),
             bool(each.get("allowVolumeExpansion")),
         )
         for each in api.get("/apis/storage.k8s.io/v1/storageclasses")["items"]
     }
     claim = api.find(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{CLAIM}")
-    secret = api.find(f"/api/v1/namespaces/{namespace}/secrets/{CREDENTIALS}") or {}
-    root = base64.b64decode((secret.get("data") or {}).get(ROOT_SECRET, "")).decode(errors="replace")
+    root = values_of(api.find(f"/api/v1/namespaces/{namespace}/secrets/{CREDENTIALS}")).get(ROOT_SECRET, "")
     return Found(classes, parse_claim(claim), root, read_disks(api))
 
 

@@ -71,12 +71,7 @@ def meaning(error: Exception, endpoint: str, key: str = "", bucket: str = "") ->
         message = (getattr(error, "response", {}).get("Error") or {}).get("Message", "")
         return f"{endpoint} refuses the access key {key}: {code} {message}".rstrip()
     name = type(error).__name__
-    if name in (
-        "EndpointConnectionError",
-        "ConnectTimeoutError",
-        "ReadTimeoutError",
-        "ConnectionClosedError",
-    ):
+    if name in UNREACHABLE:
         return f"{endpoint} cannot be reached from this computer ({name})"
     if name == "SSLError":
         return f"the certificate of {endpoint} is not trusted here: name its CA in AWS_CA_BUNDLE"
