@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from kubernetes.client.rest import ApiException
-from kubernetes.stream import stream
+from tests.support.pods import run_in_pod
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -106,17 +106,7 @@ class Sandbox:
 
     def run(self, name: str, *command: str) -> str:
         """Run a command in a pod; return what it printed (both streams)."""
-        output: str = stream(
-            self.core.connect_get_namespaced_pod_exec,
-            name,
-            self.namespace,
-            command=list(command),
-            stderr=True,
-            stdin=False,
-            stdout=True,
-            tty=False,
-        )
-        return output
+        return run_in_pod(self.core, self.namespace, name, *command)
 
     def fetch(self, name: str, host: str, port: int = 8000, path: str = "/", *, seconds: int = 10) -> str:
         """GET http://host:port/path from inside a pod; the body, or the exception's name."""

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 import websocket
-from kubernetes.stream import stream
 from tests.support.hub import Browser, Hub
+from tests.support.pods import run_in_pod
 from tests.support.scenario import converge_again
 from tests.support.waiting import wait_for
 
@@ -196,17 +196,7 @@ def notebook(hub: Hub, tokens: dict[str, str]) -> str:
 
 
 def run_in(core: client.CoreV1Api, pod: str, *command: str) -> str:
-    output: str = stream(
-        core.connect_get_namespaced_pod_exec,
-        pod,
-        NAMESPACE,
-        command=list(command),
-        stderr=True,
-        stdin=False,
-        stdout=True,
-        tty=False,
-    )
-    return output.strip()
+    return run_in_pod(core, NAMESPACE, pod, *command).strip()
 
 
 ASK = """

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import requests
-from kubernetes.stream import stream
 from tests.support.artifacts import built_path
 from tests.support.hub import Hub, log_in
+from tests.support.pods import run_in_pod
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -123,17 +123,7 @@ def running(hub: Hub, core: client.CoreV1Api) -> Any:
 
 
 def run_in(core: client.CoreV1Api, pod: str, *command: str) -> str:
-    output: str = stream(
-        core.connect_get_namespaced_pod_exec,
-        pod,
-        NAMESPACE,
-        command=list(command),
-        stderr=True,
-        stdin=False,
-        stdout=True,
-        tty=False,
-    )
-    return output.strip()
+    return run_in_pod(core, NAMESPACE, pod, *command).strip()
 
 
 def test_server_is_what_the_choice_says(running: Any) -> None:
