@@ -248,6 +248,23 @@ TRACKING_CHANGES = {
     **dict.fromkeys(TRACE_CHANGES, ("trace", "trace_id")),
 }
 
+# Kind of thing -> the column that identifies it, and of its tags the columns of value, thing and key.
+OWNER_TAGS = {
+    "experiment": (
+        SqlExperiment.experiment_id,
+        SqlExperimentTag.value,
+        SqlExperimentTag.experiment_id,
+        SqlExperimentTag.key,
+    ),
+    "logged model": (
+        SqlLoggedModel.model_id,
+        SqlLoggedModelTag.tag_value,
+        SqlLoggedModelTag.model_id,
+        SqlLoggedModelTag.tag_key,
+    ),
+    "trace": (SqlTraceInfo.request_id, SqlTraceTag.value, SqlTraceTag.request_id, SqlTraceTag.key),
+}
+
 
 @seal(TrackingStore, TRACKING_CHANGES, OWN_WORK)
 class OwnedTrackingStore(Owners, TrackingStore):
@@ -259,31 +276,11 @@ class OwnedTrackingStore(Owners, TrackingStore):
             with self.ManagedSessionMaker() as session:
                 found = session.query(SqlRun.user_id).filter(SqlRun.run_uuid == str(key)).first()
             return (found[0] or None) if found else MISSING
-        if kind == "experiment":
-            if not str(key).isdecimal():
-                return MISSING
-            tag = SqlExperimentTag
-            return self.tag_owner(
-                (SqlExperiment.experiment_id, int(key)),
-                tag.value,
-                tag.experiment_id == int(key),
-                tag.key == OWNER_TAG,
-            )
-        if kind == "logged model":
-            model = SqlLoggedModelTag
-            return self.tag_owner(
-                (SqlLoggedModel.model_id, str(key)),
-                model.tag_value,
-                model.model_id == str(key),
-                model.tag_key == OWNER_TAG,
-            )
-        trace = SqlTraceTag
-        return self.tag_owner(
-            (SqlTraceInfo.request_id, str(key)),
-            trace.value,
-            trace.request_id == str(key),
-            trace.key == OWNER_TAG,
-        )
+        if kind == "experiment" and not str(key).isdecimal():
+            return MISSING
+        identity, tag, tagged, name = OWNER_TAGS[kind]
+        found_by = int(key) if kind == "experiment" else str(key)
+        return self.tag_owner((identity, found_by), tag, tagged == found_by, name == OWNER_TAG)
 
     @judged
     def create_experiment(self, name: str, artifact_location: Any = None, tags: Any = None) -> str:
