@@ -189,6 +189,8 @@ class ProxyHandler(PageHandler):
     SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
     exchange: asyncio.Task[None] | None = None
+    # Whether the whole request is here.
+    has_arrived = False
 
     async def prepare(self) -> None:
         """Look the visitor up, and begin to pass the request on as soon as its headers are here."""
@@ -220,6 +222,7 @@ class ProxyHandler(PageHandler):
 
     async def passed_on(self, *_: str) -> None:
         """Wait until the answer is given. The whole body has arrived."""
+        self.has_arrived = True
         if self.exchange is None:
             return
         if not self.exchange.done():
@@ -227,6 +230,17 @@ class ProxyHandler(PageHandler):
         await self.exchange
 
     get = head = post = put = patch = delete = options = passed_on
+
+    def flush(self, include_footers: bool = False) -> asyncio.Future[None]:
+        """Tell the client of an early answer that the connection ends with it.
+
+        Tornado closes a connection whose request it has not read to its end, and does not say so: a client
+        would send its next request into the closing connection.
+        """
+        if not self._headers_written and not self.has_arrived:
+            self.set_header("Connection", "close")
+        flushed: asyncio.Future[None] = super().flush(include_footers)
+        return flushed
 
     async def _exchanged(self, length: str) -> None:
         """Pass request and answer on, and say what went wrong."""

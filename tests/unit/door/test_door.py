@@ -58,6 +58,16 @@ def test_logging_out_closes_all_pages_with_the_next_request(browser: Browser) ->
         assert answer.headers["Location"].startswith("/hub/api/oauth2/authorize")
 
 
+def test_a_connection_that_the_door_closes_is_said_to_end(world: World) -> None:
+    """A client that is not told would send its next request into the closing connection."""
+    with requests.Session() as session:
+        session.trust_env = False
+        refused = session.get(world.url(f"{PAGE}/echo"), timeout=60)
+        assert (refused.status_code, refused.headers.get("Connection")) == (401, "close")
+    kept = world.call(f"{PAGE}/echo", world.token("ada"))
+    assert (kept.status_code, kept.headers.get("Connection", "keep-alive")) == (200, "keep-alive")
+
+
 def test_a_kept_cookie_is_worth_nothing_after_logging_out(browser: Browser, world: World) -> None:
     browser.log_in("ada", PASSWORD, f"{PAGE}/echo")
     kept = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.session.cookies)
