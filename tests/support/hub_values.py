@@ -24,6 +24,7 @@ INPUTS: dict[str, Any] = {
     "metalworks_parts": ["jupyterhub"],
     "metalworks_pages": [],
     "metalworks_door_key": "k" * 64,
+    "jupyterhub_namespace": "jupyterhub",
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
     "object_store_region": "us-east-1",
 }

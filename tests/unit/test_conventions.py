@@ -26,7 +26,6 @@ ROLES = sorted(
 )
 # It holds values for others, so it has no tasks, and its inputs have the platform's names.
 PLATFORM = "platform_defaults"
-PREFIXES = {PLATFORM: ("metalworks_", "k3s_", "object_store_")}
 MODULES = sorted(path for path in ROOT.glob("library/*/*.py"))
 LONGEST_TABLE_OF_CONTENTS = 40
 # Upstream's own addresses stand in artifacts.yml, where they are one reviewed list.
@@ -60,6 +59,14 @@ def tracked() -> dict[Path, str]:
 
 # Roles.
 
+PLATFORM_OPTIONS = read(ROOT / "roles" / PLATFORM / "meta" / "argument_specs.yml")["argument_specs"][
+    "platform"
+]["options"]
+# Inputs of a part that other roles use as well stand among the platform's, and keep the part's name.
+PREFIXES = {
+    PLATFORM: ("metalworks_", "k3s_", *(f"{p}_" for p in PLATFORM_OPTIONS["metalworks_parts"]["choices"]))
+}
+
 
 def options(role: Path) -> dict[str, Any]:
     specs = read(role / "meta" / "argument_specs.yml")["argument_specs"]
@@ -88,6 +95,27 @@ def test_role_defaults_are_those_of_its_argument_specs(role: Path) -> None:
         name: option.get("default") for name, option in options(role).items() if not option.get("required")
     }
     assert (read(role / "defaults" / "main.yml") or {}) == said
+
+
+# Something said of an input where it is not set: `name | default('word')`.
+FALLBACK = re.compile(r"(\w+)\s*\|\s*default\(\s*['\"\d]+[^'\")]")
+
+
+@each_role
+def test_role_repeats_no_default_of_another_role(role: Path) -> None:
+    known = {name for other in ROLES for name in options(other)}
+    for path in [*role.glob("defaults/*.yml"), *role.glob("vars/*.yml"), *role.glob("tasks/*.yml")]:
+        repeated = {name for name in FALLBACK.findall(path.read_text()) if name in known}
+        assert not repeated, f"{path.parent.name}/{path.name}: its home is the role {PLATFORM}"
+
+
+def test_a_secret_is_made_in_one_place() -> None:
+    makers: dict[str, set[str]] = {}
+    for path in [path for role in ROLES for path in role.glob("defaults/*.yml")]:
+        for name in re.findall(r"/secrets/(\w+)", path.read_text()):
+            makers.setdefault(name, set()).add(path.parents[1].name)
+    assert makers["mlflow_door"] == {PLATFORM}
+    assert {name: roles for name, roles in makers.items() if len(roles) > 1} == {}
 
 
 # The command line and inventories in the format INI give texts, and the text "no" counts as true.
@@ -187,9 +215,7 @@ def test_role_has_a_scenario_that_tests_behaviour(role: Path) -> None:
 
 PARTS = [
     part
-    for part in read(ROOT / "roles" / PLATFORM / "meta" / "argument_specs.yml")["argument_specs"]["platform"][
-        "options"
-    ]["metalworks_parts"]["choices"]
+    for part in PLATFORM_OPTIONS["metalworks_parts"]["choices"]
     if (ROOT / "roles" / part / "tasks").exists()  # a name may be reserved for a part that is being built
 ]
 # What the playbooks ask of every part (docs/explanation/adding-an-application.md).

@@ -15,14 +15,16 @@ from urllib.parse import urlsplit
 
 Page = Mapping[str, Any]
 
-# The pages of the parts. Each part that has a page has it here, and nowhere else.
+# The pages of the parts. Each part that has a page has it here, and nowhere else. Instead of its url it names
+# the Service (service, port), because the namespace is the part's input.
 PAGES: dict[str, list[dict[str, Any]]] = {
     "mlflow": [
         {
             "name": "mlflow",
             "title": "MLflow",
             "description": "Runs, metrics, and the registry of models.",
-            "url": "http://mlflow.mlflow.svc.cluster.local:5000",
+            "service": "mlflow",
+            "port": 5000,
         }
     ],
 }
@@ -34,9 +36,9 @@ PORT = 8080
 DEFAULT_ROLES = {"user": ["self"], "server": ["users:activity!user", "access:servers!server"]}
 
 
-def pages_of(parts: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the pages of some parts, in the form of metalworks_pages."""
-    return [dict(page) for part in parts for page in PAGES.get(part, [])]
+def pages_of(parts: Iterable[str], namespaces: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the pages of some parts, in the form of metalworks_pages. Their namespaces are given by part."""
+    return [_page(entry, namespaces[part]) for part in parts for entry in PAGES.get(part, [])]
 
 
 def derived(key: str, purpose: str) -> str:
@@ -165,6 +167,11 @@ def namespace_of(host: str) -> str:
 def title(page: Page) -> str:
     """Return what people read."""
     return str(page.get("title") or page["name"])
+
+
+def _page(entry: Page, namespace: str) -> dict[str, Any]:
+    url = f"http://{entry['service']}.{namespace}.svc.cluster.local:{entry['port']}"
+    return {key: value for key, value in entry.items() if key not in ("service", "port")} | {"url": url}
 
 
 def _scope(page: Page) -> str:

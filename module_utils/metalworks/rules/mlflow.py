@@ -85,10 +85,8 @@ def mlflow_users(platform: Platform) -> Iterator[str]:
 
 def mlflow_names(platform: Platform) -> Iterator[str]:
     """Refuse names and sizes that Kubernetes does not accept, and a secret that can be guessed."""
-    for name in ("mlflow_namespace", "mlflow_door_namespace"):
-        # By default the door's is the hub's, which has a rule of its own.
-        if platform.gives(name) and (problem := label_problem(platform.values[name], "mlflow")):
-            yield f"{name}: {problem}"
+    if problem := label_problem(platform.values["mlflow_namespace"], "mlflow"):
+        yield f"mlflow_namespace: {problem}"
     storage_class = platform.values["mlflow_storage_class"]
     if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
         yield f"mlflow_storage_class: {problem}"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..common.kubernetes_names import label_problem
 from ..common.suggestions import did_you_mean
-from ..door.pages import ADMINS, pages_of
+from ..door.pages import ADMINS, PAGES, pages_of
 from .hub import value_at
 from .platform import Platform
 
@@ -83,7 +83,8 @@ PART = "door"
 def _pages(platform: Platform) -> list[Mapping[str, Any]]:
     if platform.gives(LISTED):
         return [page for page in platform.values[LISTED] if isinstance(page, Mapping)]
-    return list(pages_of(platform.values["metalworks_parts"]))
+    parts = [part for part in platform.values["metalworks_parts"] if part in PAGES]
+    return list(pages_of(parts, {part: str(platform.values[f"{part}_namespace"]) for part in parts}))
 
 
 def _has_port(url: str) -> bool:

@@ -101,8 +101,10 @@ def test_every_secret_of_the_settings_is_hidden_in_messages() -> None:
 
 
 def test_a_page_of_a_part_is_shown_with_the_part_only() -> None:
-    assert [page["name"] for page in pages.pages_of(["jupyterhub", "mlflow"])] == ["mlflow"]
-    assert pages.pages_of(["jupyterhub", "door"]) == []
+    (page,) = pages.pages_of(["jupyterhub", "mlflow"], {"mlflow": "models"})
+    assert (page["name"], page["url"]) == ("mlflow", "http://mlflow.models.svc.cluster.local:5000")
+    assert {*page} == {"name", "title", "description", "url"}
+    assert pages.pages_of(["jupyterhub", "door"], {}) == []
 
 
 @pytest.mark.parametrize(
