@@ -68,8 +68,8 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.jupyterhub.api import (
+    ApiError,
     HubApi,
-    HubError,
     user_path,
     wait_for_hub,
     wait_until,
@@ -148,7 +148,7 @@ def main() -> None:
         steps = plan(params["users"], found)
         if not module.check_mode:
             apply(api, steps, params["timeout"])
-    except HubError as error:
+    except ApiError as error:
         module.fail_json(msg=str(error))
     names = {user["name"] for user in found}
     module.exit_json(

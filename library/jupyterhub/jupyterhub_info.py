@@ -60,7 +60,7 @@ routes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS, HubApi, HubError, wait_for_hub
+from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS, ApiError, HubApi, wait_for_hub
 
 
 def summarize(info: dict[str, Any], users: list[dict[str, Any]], routes: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def main() -> None:
     try:
         info = wait_for_hub(api, module.params["timeout"])
         answer = summarize(info, api.list("/users"), api.table("/proxy"))
-    except HubError as error:
+    except ApiError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **answer)
 

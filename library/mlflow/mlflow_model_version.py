@@ -107,7 +107,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
-from ansible.module_utils.metalworks.mlflow.api import MlflowApi, MlflowError
+from ansible.module_utils.metalworks.mlflow.api import ApiError, MlflowApi
 
 ARGUMENTS: dict[str, Any] = {
     **API_ARGUMENTS,
@@ -122,8 +122,6 @@ NONE = "none"
 LATEST = "latest"
 PENDING = "PENDING_REGISTRATION"
 FAILED = "FAILED_REGISTRATION"
-# No answer came, or the server or the door before it is just starting.
-STARTING = (0, 404, 502, 503, 504)
 
 
 class NotYet(Exception):
@@ -217,14 +215,14 @@ def _check_origin(wanted: Wanted, now: str) -> None:
 
 def read(api: MlflowApi, wanted: Wanted) -> Found | None:
     """Return the registered model, or None."""
-    answer = api.find("registered-models/get", name=wanted.model)
+    answer = api.find("/registered-models/get", name=wanted.model)
     if answer is None:
         return None
     model = answer["registered_model"]
     versions = {int(each["version"]) for each in model.get("latest_versions", ())}
     # The list has the newest ones only.
     number = wanted.version if wanted.version != LATEST else ""
-    if number and api.find("model-versions/get", name=wanted.model, version=number):
+    if number and api.find("/model-versions/get", name=wanted.model, version=number):
         versions.add(int(number))
     aliases = {each["alias"]: str(each["version"]) for each in model.get("aliases", ())}
     return Found(tuple(sorted(versions)), aliases)
@@ -232,7 +230,7 @@ def read(api: MlflowApi, wanted: Wanted) -> Found | None:
 
 def details(api: MlflowApi, model: str, version: str) -> dict[str, Any]:
     """Return what is known of a version. NotYet while it is being registered."""
-    found = api.request("GET", "model-versions/get", name=model, version=version)["model_version"]
+    found = api.request("GET", "/model-versions/get", name=model, version=version)["model_version"]
     status = found.get("status", "")
     if status == PENDING:
         raise NotYet(f"version {version} of {model} is being registered")
@@ -260,7 +258,7 @@ def look(api: MlflowApi, wanted: Wanted) -> tuple[Plan, dict[str, Any], str]:
 
 
 def wait(api: MlflowApi, wanted: Wanted, seconds: int) -> tuple[Plan, dict[str, Any], str]:
-    """Look until the version is there and ready. MlflowError or NotYet when the time is over."""
+    """Look until the version is there and ready. ApiError or NotYet when the time is over."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -268,8 +266,8 @@ def wait(api: MlflowApi, wanted: Wanted, seconds: int) -> tuple[Plan, dict[str, 
         except NotYet:
             if time.monotonic() > end:
                 raise
-        except MlflowError as error:
-            if error.status not in STARTING or time.monotonic() > end:
+        except ApiError as error:
+            if not error.may_be_starting or time.monotonic() > end:
                 raise
         time.sleep(min(2, max(0.1, end - time.monotonic())))
 
@@ -278,9 +276,9 @@ def apply(api: MlflowApi, wanted: Wanted, planned: Plan) -> None:
     """Move the alias, or take it away."""
     if planned.step == "set":
         body = {"name": wanted.model, "alias": wanted.alias, "version": planned.version}
-        api.request("POST", "registered-models/alias", body)
+        api.request("POST", "/registered-models/alias", body)
     elif planned.step == "delete":
-        api.request("DELETE", "registered-models/alias", {"name": wanted.model, "alias": wanted.alias})
+        api.request("DELETE", "/registered-models/alias", {"name": wanted.model, "alias": wanted.alias})
 
 
 def main() -> None:
@@ -303,7 +301,7 @@ def main() -> None:
             apply(api, wanted, planned)
             if planned.step == "set":
                 known = details(api, wanted.model, planned.version)
-    except (MlflowError, NotYet, ValueError) as error:
+    except (ApiError, NotYet, ValueError) as error:
         module.fail_json(msg=str(error))
     after = planned.version if planned.step == "set" else "" if planned.step == "delete" else before
     module.exit_json(

@@ -14,12 +14,12 @@ import os
 import ssl
 import subprocess
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
+from ..common.json_api import ApiError as ApiError
+from ..common.json_api import JsonApi
 from .kubeconfig import KubeconfigError, parse
 
 Object = dict[str, Any]
@@ -31,27 +31,17 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ApiError(Exception):
-    """The API refused a request or could not be reached."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        """Keep the HTTP status of the API's answer; 0 means that no answer came."""
-        super().__init__(message)
-        self.status = status
-
-
 class NoContextError(ApiError):
     """The kubeconfig does not exist, or lacks the context: there is no cluster yet, as far as it tells."""
 
 
-class KubernetesApi:
+class KubernetesApi(JsonApi):
     """A client for one cluster, made from a context of a kubeconfig file."""
 
     def __init__(self, kubeconfig: str | None = None, context: str | None = None) -> None:
         """Read the context and its credentials. ApiError says what is missing or cannot be read."""
         path = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
         cluster, user = read_context(path, context)
-        self.server = str(cluster["server"]).rstrip("/")
         where = f"The kubeconfig file {path}, context '{context or 'now selected'}'"
         user = with_credentials(user, where)
         self.token: str = user.get("token") or ""
@@ -59,56 +49,25 @@ class KubernetesApi:
             self.tls = make_ssl_context(cluster, user)
         except (OSError, ValueError, KeyError) as error:
             raise ApiError(f"{where}: a certificate or key cannot be read: {error}") from error
-        # The computer's proxy is not used: it leads to the internet, and the cluster is usually near.
         self.proxy: str = cluster.get("proxy-url") or ""
         self.tls_name: str = cluster.get("tls-server-name") or ""
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({"http": self.proxy, "https": self.proxy} if self.proxy else {}),
+        super().__init__(
+            cluster["server"],
+            {
+                "Accept": "application/json, */*",
+                **({"Authorization": f"Bearer {self.token}"} if self.token else {}),
+            },
             https_handler(self.tls, self.tls_name),
+            proxies={"http": self.proxy, "https": self.proxy} if self.proxy else {},
         )
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: Object | None = None,
-        content_type: str = "application/json",
-        **query: Any,
-    ) -> Any:
-        """Send one request. Return a parsed JSON answer, or the text of any other, such as a log.
-
-        ApiError holds the API's message. A request may take 30 s.
-        """
-        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data=data, method=method)
-        request.add_header("Accept", "application/json, */*")
-        if data is not None:
-            request.add_header("Content-Type", content_type)
-        if self.token:
-            request.add_header("Authorization", f"Bearer {self.token}")
-        try:
-            with self._opener.open(request, timeout=30) as answer:
-                text = answer.read().decode()
-                return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
-        except urllib.error.HTTPError as error:
-            raise ApiError(f"{method} {path}: {error.code} {read_message(error)}", error.code) from error
-        except (OSError, ValueError) as error:
-            raise ApiError(f"{method} {self.server}{path}: {getattr(error, 'reason', error)}") from error
 
     def get(self, path: str, **query: Any) -> Any:
         """Return an object or a list by its path."""
         return self.request("GET", path, **query)
 
-    def find(self, path: str) -> Object | None:
-        """Return an object by its path, or None if there is none."""
-        try:
-            found: Object = self.get(path)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-        return found
+    def _parse(self, text: str, content_type: str) -> Any:
+        """Return a parsed JSON answer, or the text of any other, such as a log."""
+        return super()._parse(text, content_type) if "json" in content_type else text
 
 
 def https_handler(trusted: ssl.SSLContext, name: str) -> urllib.request.HTTPSHandler:
@@ -130,15 +89,6 @@ def https_handler(trusted: ssl.SSLContext, name: str) -> urllib.request.HTTPSHan
             return self.do_open(Named, req)
 
     return Handler() if name else urllib.request.HTTPSHandler(context=trusted)
-
-
-def read_message(error: urllib.error.HTTPError) -> str:
-    """Return the message of the API's answer."""
-    text = error.read().decode(errors="replace")
-    try:
-        return str(json.loads(text).get("message") or text)
-    except ValueError:
-        return text[:300] or str(error.reason)
 
 
 def read_context(path: Path, name: str | None) -> tuple[Object, Object]:

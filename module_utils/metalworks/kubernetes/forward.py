@@ -88,7 +88,7 @@ def connect(api: KubernetesApi, path: str) -> Any:
     """Return an open websocket to a path of the API, with the credentials of the kubeconfig."""
     import websocket
 
-    url = f"{api.server.replace('http', 'ws', 1)}{path}"
+    url = f"{api.url.replace('http', 'ws', 1)}{path}"
     proxy = urlsplit(api.proxy)
     options: dict[str, Any] = (
         {"http_proxy_host": proxy.hostname, "http_proxy_port": proxy.port or 80, "proxy_type": "http"}
