@@ -162,11 +162,6 @@ def removed_as_stale(held: Path) -> bool:
     return stale
 
 
-def backup_of(path: Path) -> Path:
-    """Return the place of the backup, beside the kubeconfig."""
-    return path.with_name(f"{path.name}.metalworks-backup")
-
-
 def without(name: str, kept: str | None) -> str | None:
     """Return the backup's text without our context; None if nothing else is in it."""
     try:
@@ -207,7 +202,7 @@ def write(path: Path, text: str | None) -> None:
 
 def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Read both files, plan, and write what differs unless this is check mode. Return the module's result."""
-    text, kept = read_text(path), read_text(backup_of(path))
+    text, kept = read_text(path), read_text(kubeconfig.backup_of(path))
     found = kubeconfig.parse(text or "", str(path))
     wanted = plan(found, params)
     if params["state"] == "absent" and wanted != found and kubeconfig.is_shell(wanted):
@@ -230,10 +225,10 @@ def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]
         },
     }
     if result["changed"] and text and backup is not None:
-        result["backup"] = str(backup_of(path))
+        result["backup"] = str(kubeconfig.backup_of(path))
     if result["changed"] and not check_mode:
         if backup != kept:
-            write(backup_of(path), backup)
+            write(kubeconfig.backup_of(path), backup)
         if wanted != found:
             write(path, kubeconfig.dump(wanted) if wanted else None)
     return result
@@ -249,8 +244,8 @@ def main() -> None:
     params = module.params
     path = Path(params["path"])
     try:
-        path = kubeconfig.located(path)
-        nothing = not path.exists() and not backup_of(path).exists()
+        path = kubeconfig.located(params["path"])
+        nothing = not path.exists() and not kubeconfig.backup_of(path).exists()
         absent = params["state"] == "absent" and nothing
         problem = None if absent else kubeconfig.write_problem(path)
         if problem:

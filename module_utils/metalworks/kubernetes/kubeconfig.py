@@ -6,6 +6,8 @@ import copy
 import errno
 import os
 import pwd
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,10 @@ OURS = {
 }
 # Keys with which an operator may send kubectl elsewhere, or let it act as another user.
 CHANGES_THE_MEANING = ("proxy-url", "tls-server-name", "as", "as-uid", "as-groups", "as-user-extra")
+# Texts that kubectl would read as a number or a truth value if they stood without quotes. PyYAML would leave
+# the quotes out, because it knows fewer forms of them.
+READ_OTHERWISE = re.compile(r"[-+]?[\d_.]+([eE][-+]?\d+)?|0[box][\da-fA-F_]+|[yYnN]")
+PROBE_BYTES = 64 << 10  # more than a kubeconfig and its backup usually have
 
 
 class KubeconfigError(Exception):
@@ -54,25 +60,75 @@ class Context:
     namespace: str | None = None
 
 
+class Written(str):
+    """A number or a time as it is written in the file, which must not change when the file is written."""
+
+    __slots__ = ()
+
+
+class _Loader(yaml.SafeLoader):
+    """Read numbers and times as they are written: 0123 and 1_000 would come back in other forms."""
+
+    def written(self, node: yaml.ScalarNode) -> Written:
+        """Return the scalar's text."""
+        return Written(node.value)
+
+    def text(self, node: yaml.ScalarNode) -> str:
+        """Return a text. One without quotes may be a number to kubectl and none to PyYAML."""
+        plain = node.style is None and READ_OTHERWISE.fullmatch(node.value)
+        return Written(node.value) if plain else str(node.value)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Write what _Loader has read."""
+
+    def written(self, text: Written) -> yaml.ScalarNode:
+        """Write a number or a time as it was."""
+        tag = self.resolve(yaml.ScalarNode, str(text), (True, False))  # type: ignore[no-untyped-call]
+        return self.represent_scalar(tag, str(text))
+
+    def text(self, text: str) -> yaml.ScalarNode:
+        """Write a text so that kubectl reads a text."""
+        style = "'" if READ_OTHERWISE.fullmatch(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+for _tag in ("int", "float", "timestamp"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _Loader.written)
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.text)
+_Dumper.add_representer(Written, _Dumper.written)
+_Dumper.add_representer(str, _Dumper.text)
+
+
 def parse(text: str, path: str) -> dict[str, Any]:
     """Return the kubeconfig as a mapping; KubeconfigError says what is wrong with the file."""
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
+        if "found another document" in str(error):
+            raise KubeconfigError(
+                f"{path} has several YAML documents, and kubectl reads one: keep one of them"
+            ) from error
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise KubeconfigError(f"{path}{where} is not YAML; repair it or move it away") from error
     found = {} if found is None else found
     if not isinstance(found, dict):
         raise KubeconfigError(f"{path} is not a kubeconfig (no mapping); move it away")
-    for name in LISTS:
+    for name, singular in LISTS.items():
         entries = found.get(name) or []
-        named = isinstance(entries, list) and all(
-            isinstance(each, dict) and "name" in each for each in entries
-        )
-        if not named:
+        if not isinstance(entries, list) or not all(_is_entry(each, singular) for each in entries):
             raise KubeconfigError(f"{path}: {name} is not a list of named entries; repair it or move it away")
     return found
+
+
+def _is_entry(found: object, singular: str) -> bool:
+    """Return whether this is a name with a mapping, which may be left out."""
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
+        return False
+    inner = found.get(singular) or {}
+    names = [inner.get(key) or "" for key in ("cluster", "user")] if isinstance(inner, dict) else [None]
+    return all(isinstance(name, str) for name in names)
 
 
 def from_source(name: str, source: str, server: str | None) -> Context:
@@ -159,7 +215,9 @@ def masked(config: Mapping[str, Any]) -> str:
 
 def dump(config: Mapping[str, Any]) -> str:
     """Return the file's text; keys keep their order."""
-    text: str = yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=False, width=1 << 20)
+    text: str = yaml.dump(
+        dict(config), Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1 << 20
+    )
     return text
 
 
@@ -190,28 +248,53 @@ def _put(config: dict[str, Any], kind: str, name: str, value: dict[str, Any]) ->
 
 
 def located(path: str | Path) -> Path:
-    """Return the file itself, with links followed; KubeconfigError if they form a circle."""
+    """Return the file itself, links followed; KubeconfigError if the name is none of a file."""
+    text = os.path.expandvars(path)
+    if not text.strip():
+        raise KubeconfigError("no file is named: write one, such as ~/.kube/config")
+    if text.endswith("/"):
+        raise KubeconfigError(f"{text} is the name of a folder: name a file in it, such as {text}config")
     try:
-        return Path(path).expanduser().resolve()
+        file = Path(text).expanduser()
+    except RuntimeError:
+        file = Path("~")
+    if "$" in text or file == Path("~"):
+        raise KubeconfigError(f"{text} names an account or a variable that this computer does not have")
+    if os.pathsep in text and not os.path.lexists(file):
+        raise KubeconfigError(
+            f"{text} names several files, and the context is written into one: name that one"
+        )
+    try:
+        return file.resolve()
     except (OSError, RuntimeError) as error:  # a circle: RuntimeError before Python 3.13
         raise KubeconfigError(f"{path} is a link that leads to itself; remove it") from error
+
+
+def backup_of(path: Path) -> Path:
+    """Return the place of the backup, beside the kubeconfig."""
+    return path.with_name(f"{path.name}.metalworks-backup")
 
 
 def write_problem(path: str | Path) -> str | None:
     """Return why a context could not be written into this file, as a sentence; None if it can be.
 
-    Nothing is changed, so a run can find out at its start whether its end will work.
+    A run finds out at its start whether its end will work. A file without a name is written beside the
+    kubeconfig and is gone at once, because only that shows whether there are rights and space.
     """
     try:
         file = located(path)
         folder = next(each for each in file.parents if os.path.lexists(each))
         if not folder.is_dir():
             return explain(NotADirectoryError(errno.ENOTDIR, "", str(folder)), folder)
-        if file.is_dir():
-            return explain(IsADirectoryError(errno.EISDIR, "", str(file)), file)
-        needed = [(folder, os.W_OK | os.X_OK), *([(file, os.R_OK | os.W_OK)] if file.exists() else [])]
-        for place, rights in needed:
-            if not os.access(place, rights):
+        there = [place for place in (file, backup_of(file)) if place.exists()]
+        for place in there:
+            if place.is_dir():
+                return explain(IsADirectoryError(errno.EISDIR, "", str(place)), place)
+            if not place.is_file():
+                return f"{place} is a device, a pipe or a socket and no file: name a file"
+        _try_to_write(folder)
+        for place in there:
+            if not os.access(place, os.R_OK | os.W_OK):
                 return explain(PermissionError(errno.EACCES, "", str(place)), place)
         parse(read_text(file) or "", str(file))
     except OSError as error:
@@ -221,6 +304,20 @@ def write_problem(path: str | Path) -> str | None:
     except KubeconfigError as error:
         return str(error)
     return None
+
+
+def _try_to_write(folder: Path) -> None:
+    """Write a file that nobody sees into the folder; OSError, with the folder's name, if that is refused."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(folder)) from error
+
+
+ELSEWHERE = "name another file (metalworks_kubeconfig)"
 
 
 def explain(error: OSError, path: Path) -> str:
@@ -234,13 +331,15 @@ def explain(error: OSError, path: Path) -> str:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{place} is not a folder, so that no file can be below it: move it away"
     if error.errno == errno.EROFS:
-        return f"{place} is on a file system that can only be read: name another file (metalworks_kubeconfig)"
+        return f"{place} is on a file system that can only be read: {ELSEWHERE}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"there is no space left for {place}: make room"
     if error.errno in (errno.EACCES, errno.EPERM):
         owner, me = _owner(place), _user(os.geteuid())
         if owner and owner != me:
-            return f"{place} belongs to {owner} and may not be changed by {me}: sudo chown -R {me} {place}"
+            # Only what should be one's own is to be taken back. Other folders are the system's or another's.
+            remedy = f"sudo chown -R {me} {place}" if _is_at_home(place) else ELSEWHERE
+            return f"{place} belongs to {owner} and may not be changed by {me}: {remedy}"
         return f"{place} may not be changed by {me}: chmod u+rwX {place}"
     return f"{place}: {error.strerror or error}"
 
@@ -253,6 +352,11 @@ def _owner(path: Path) -> str:
         except OSError:
             continue
     return ""
+
+
+def _is_at_home(path: Path) -> bool:
+    """Return whether the path is below a folder that belongs to this account, as its home does."""
+    return any(_owner(each) == _user(os.geteuid()) for each in path.parents)
 
 
 def _user(number: int) -> str:

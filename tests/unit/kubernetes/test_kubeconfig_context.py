@@ -311,7 +311,108 @@ def test_what_the_disk_refuses_is_a_sentence(
     assert says in answer["msg"]
 
 
-@pytest.mark.parametrize("text", ["users: [{user: {}}]", "a: [", "\udcff"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of root, and become somebody else")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("/usr/local/kubes/config", "name another file (metalworks_kubeconfig)"),
+        ("{home}/link", "name another file (metalworks_kubeconfig)"),
+        ("{home}/old", "old.metalworks-backup belongs to root"),
+    ],
+)
+def test_what_is_not_ones_own_is_not_to_be_taken(name: str, says: str, home: Path, capsys: Any) -> None:
+    (home / "link").symlink_to("/nothing/config")
+    make(home, "old.metalworks-backup", text="apiVersion: v1\n", mode=0o600)
+    before, answer = as_somebody(Path(name.format(home=home)), capsys)
+    assert says in str(before)
+    assert answer["msg"] == f"The kubeconfig is left as it is: {before}."
+    assert ("chown" in str(before)) == ("old" in name)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "no file is named"),
+        ("~no-such-person/config", "names an account or a variable that this computer does not have"),
+        ("$NO_SUCH_VARIABLE/config", "names an account or a variable that this computer does not have"),
+        ("/tmp/one-config:/tmp/other-config", "names several files"),
+        ("/tmp/kube/", "is the name of a folder: name a file in it, such as /tmp/kube/config"),
+        ("/dev/null", "is a device, a pipe or a socket"),
+    ],
+)
+def test_what_is_no_file_is_refused_before_and_in_the_module(name: str, says: str, capsys: Any) -> None:
+    assert says in str(kubeconfig.write_problem(name))
+    answer = run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": name}, capsys)
+    assert says in answer["msg"]
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config")
+    assert "is a device, a pipe or a socket" in str(kubeconfig.write_problem(tmp_path / "config"))
+
+
+def test_a_variable_in_the_name_means_the_same_before_and_in_the_module(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", str(tmp_path))
+    (tmp_path / "config").mkdir()
+    before = kubeconfig.write_problem("$HERE/config")
+    assert f"{tmp_path}/config is a folder" in str(before)
+    params = {"name": "lab", "source": K3S_YAML, "path": "$HERE/config"}
+    assert before in run_module("kubeconfig_context", params, capsys)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(errno.EROFS, "can only be read"), (errno.ENOSPC, "no space left"), (errno.EDQUOT, "no space left")],
+)
+def test_what_the_disk_would_refuse_is_known_before(
+    number: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert says in str(kubeconfig.write_problem(tmp_path / "config"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_others_wrote_is_written_as_it_was(tmp_path: Path, capsys: Any) -> None:
+    """Kubectl reads some numbers where PyYAML reads texts, and both change 0123 and 1_000 on the way."""
+    path = tmp_path / "config"
+    values = [
+        "0123",
+        "1_000",
+        "1.10",
+        "1:30",
+        "2026-01-01T00:00:00Z",
+        "1e3",
+        "'1e3'",
+        "'0o17'",
+        "'012'",
+        "'y'",
+    ]
+    lines = [f"- name: {value}\n  user:\n    token: {value}" for value in values]
+    path.write_text("\n".join(["users:", *lines, ""]))
+    run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
+    assert "\n".join(lines) in path.read_text()
+    assert not run_module(
+        "kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys
+    )["changed"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("users: [{user: {}}]", "a: [", "\udcff"),
+        *(
+            "apiVersion: v1\n---\napiVersion: v1\n",
+            "users: [{name: [a]}]",
+            "clusters: [{name: a, cluster: text}]",
+        ),
+        "contexts: [{name: a, context: {cluster: {a: b}}}]",
+    ],
+)
 def test_a_file_that_is_no_kubeconfig_is_known_before(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
