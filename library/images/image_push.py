@@ -85,7 +85,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
-from ansible.module_utils.metalworks.images.names import in_registry
+from ansible.module_utils.metalworks.images.names import DEFAULT_REPOSITORY, in_registry
 from ansible.module_utils.metalworks.images.oci import BlobStore
 from ansible.module_utils.metalworks.images.record import Record
 from ansible.module_utils.metalworks.images.registry import DeniedError, Registry, RegistryError, plan
@@ -93,7 +93,7 @@ from ansible.module_utils.metalworks.images.registry import DeniedError, Registr
 ARGUMENTS: dict[str, Any] = {
     "images": {"type": "list", "elements": "path", "required": True},
     "address": {"type": "str", "required": True},
-    "repository": {"type": "str", "default": "metalworks"},
+    "repository": {"type": "str", "default": DEFAULT_REPOSITORY},
     "username": {"type": "str", "default": ""},
     "password": {"type": "str", "default": "", "no_log": True},
     "ca": {"type": "str", "default": ""},

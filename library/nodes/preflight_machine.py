@@ -80,10 +80,10 @@ options:
     type: list
     elements: str
     default: []
-  swap:
-    description: What the role node does about swap, V(keep) or V(off).
-    type: str
-    default: keep
+  swap_off:
+    description: Whether the role node turns swap off.
+    type: bool
+    default: false
   resolv_conf:
     description: The file with the pods' resolvers (C(resolv-conf)). Empty leaves the choice to k3s.
     type: str
@@ -185,7 +185,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "flannel_backend": {"type": "str", "default": "vxlan"},
     "kubelet_args": {"type": "list", "elements": "str", "default": []},
     "kube_proxy_args": {"type": "list", "elements": "str", "default": []},
-    "swap": {"type": "str", "default": "keep"},
+    "swap_off": {"type": "bool", "default": False},
     "resolv_conf": {"type": "str", "default": ""},
     "skip": {"type": "list", "elements": "str", "default": []},
     "listen_seconds": {"type": "float", "default": 0.0},

@@ -11,25 +11,22 @@ import ansible.module_utils
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.images.names import for_pods
-from ansible.module_utils.metalworks.images.parts import built_images, platform_images
+from ansible.module_utils.metalworks.images.names import DEFAULT_REPOSITORY, for_pods
+from ansible.module_utils.metalworks.images.parts import built_images, origin_problem, platform_images
 
 Image = Mapping[str, Any]
-
-DEFAULT_REPOSITORY = "metalworks"
 
 
 def image_problems(images: Iterable[Image]) -> list[str]:
     """Return what is wrong with a container_images_list, as sentences."""
     images = list(images)
     names = [each["name"] for each in images]
-    unclear = [each["name"] for each in images if ("artifact" in each) == ("context" in each)]
     twice = sorted({name for name in names if names.count(name) > 1})
     return [
         *(
-            f"container_images_list: {name} needs either artifact (a name in artifacts.yml) or context (a "
-            "folder with a Dockerfile), and not both"
-            for name in unclear
+            f"container_images_list: {each['name']} {problem}"
+            for each in images
+            if (problem := origin_problem(each))
         ),
         *(f"container_images_list: {name} is the name of two images; rename one of them" for name in twice),
     ]

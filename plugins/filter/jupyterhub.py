@@ -14,6 +14,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.metalworks.common.addresses import in_url
 from ansible.module_utils.metalworks.images.names import version_problem
 from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
+from ansible.module_utils.metalworks.jupyterhub.values import has_node_port
 
 
 def split_reference(reference: str) -> dict[str, str]:
@@ -63,8 +64,7 @@ def jupyterhub_without(items: list[dict[str, Any]], *keys: str) -> list[dict[str
 
 def hub_node_port(values: dict[str, Any], port: int) -> int:
     """Return the hub's node port; 0 if the chart's values choose another type of service."""
-    service = ((values.get("proxy") or {}).get("service") or {}).get("type") or "NodePort"
-    return int(port) if service == "NodePort" else 0
+    return int(port) if has_node_port(values) else 0
 
 
 def hub_url(address: str, port: int, values: dict[str, Any]) -> str:

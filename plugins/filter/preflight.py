@@ -88,7 +88,8 @@ def expected_machine(cluster: Mapping[str, Any], host: str, variables: Mapping[s
         "embedded_registry": bool(shared.get("embedded-registry")),
         "kubelet_args": as_list(config.get("kubelet-arg") or []),
         "kube_proxy_args": as_list(config.get("kube-proxy-arg") or []),
-        "swap": variables.get("node_swap") or "keep",
+        # YAML reads off without quotes as false, and the role takes both.
+        "swap_off": variables.get("node_swap") in ("off", False),
         "resolv_conf": config.get("resolv-conf") or "",
         "data_dir": node["data_dir"],
     }

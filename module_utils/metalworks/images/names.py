@@ -5,6 +5,8 @@ from __future__ import annotations
 # The host part of the name of an image that is made here. No registry has this name, so nodes never pull
 # such an image: it is sent to them, or pushed to the operator's registry under that registry's name.
 PLACEHOLDER_HOST = "metalworks.local"
+# Where images go in a registry, if the operator names no place.
+DEFAULT_REPOSITORY = "metalworks"
 
 
 def is_made_here(reference: str) -> bool:

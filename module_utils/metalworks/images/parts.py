@@ -23,6 +23,13 @@ def images_of(part: str) -> tuple[Image, ...]:
     return tuple(yaml.safe_load(path.read_text())) if path.exists() else ()
 
 
+def origin_problem(image: Any) -> str | None:
+    """Return what is wrong with where an image comes from, or None; the sentence follows its name."""
+    if isinstance(image, Mapping) and ("artifact" in image) != ("context" in image):
+        return None
+    return "needs either artifact (a name in artifacts.yml) or context (a folder with a Dockerfile), not both"
+
+
 def platform_images(notebooks: Iterable[Image], parts: Iterable[str]) -> list[dict[str, Any]]:
     """Return the images that the parts of the platform need, in the form of container_images_list."""
     parts = list(parts)

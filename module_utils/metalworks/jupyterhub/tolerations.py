@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .values import value_at
+
 # The taints that the pods of zero-to-jupyterhub tolerate by themselves: scheduling.corePods.tolerations and
 # scheduling.userPods.tolerations in its values.yaml.
 DEDICATED_KEYS = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
@@ -13,14 +15,12 @@ DEDICATED_KEYS = ("hub.jupyter.org/dedicated", "hub.jupyter.org_dedicated")
 def jupyterhub_tolerations(values: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     """Return which taints the pods of a hub tolerate, for the values that an operator gives to its chart."""
 
-    def given(*path: str) -> list[Mapping[str, Any]] | None:
-        place: Any = values
-        for key in path:
-            place = place.get(key) if isinstance(place, Mapping) else None
-        return [each for each in place if isinstance(each, Mapping)] if isinstance(place, list) else None
+    def given(path: str) -> list[Mapping[str, Any]] | None:
+        found = value_at(values, path)
+        return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else None
 
     def of_all(kind: str, value: str) -> list[Mapping[str, Any]]:
-        found = given("scheduling", kind, "tolerations")
+        found = given(f"scheduling.{kind}.tolerations")
         own: list[Mapping[str, Any]] = [
             {"key": key, "value": value, "effect": "NoSchedule"} for key in DEDICATED_KEYS
         ]
@@ -28,10 +28,10 @@ def jupyterhub_tolerations(values: Mapping[str, Any]) -> dict[str, list[Mapping[
 
     core = of_all("corePods", "core")
     return {
-        "the hub": [*core, *(given("hub", "tolerations") or [])],
-        "the proxy": [*core, *(given("proxy", "chp", "tolerations") or [])],
+        "the hub": [*core, *(given("hub.tolerations") or [])],
+        "the proxy": [*core, *(given("proxy.chp.tolerations") or [])],
         "the users' servers": [
             *of_all("userPods", "user"),
-            *(given("singleuser", "extraTolerations") or []),
+            *(given("singleuser.extraTolerations") or []),
         ],
     }

@@ -85,7 +85,7 @@ class Wanted:
     pod_network: str = "10.42.0.0/16"
     kubelet_args: Sequence[str] = ()
     kube_proxy_args: Sequence[str] = ()
-    swap: str = "keep"
+    swap_off: bool = False
     resolv_conf: str = ""
 
     @property
@@ -121,7 +121,7 @@ def _argument(given: Sequence[str], name: str) -> str:
 def notes(wanted: Wanted, found: Facts) -> list[str]:
     """Return sentences that the operator should know, and that are no reason to refuse the machine."""
     remarks = []
-    if found.swap and wanted.swap != "off":
+    if found.swap and not wanted.swap_off:
         remarks.append(
             "Its swap is on. k3s runs with it and pods do not use it; a node that swaps is slow when memory "
             'is short. `node_swap: "off"` turns it off for good.'
@@ -220,7 +220,7 @@ def kernel_modules(wanted: Wanted, found: Facts) -> Iterator[str]:
 
 def swap(wanted: Wanted, found: Facts) -> Iterator[str]:
     """The kubelet starts with the machine's swap."""
-    if found.swap and wanted.swap != "off" and wanted.kubelet("fail-swap-on") == "true":
+    if found.swap and not wanted.swap_off and wanted.kubelet("fail-swap-on") == "true":
         yield (
             f"its swap is on, and k3s_{wanted.role}_config has fail-swap-on=true, with which the kubelet "
             'does not start: write node_swap: "off", or take that argument out (k3s itself runs with swap)'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..jupyterhub.sizes import cpu_problem, memory_problem, storage_problem
 from ..jupyterhub.tolerations import jupyterhub_tolerations
+from ..jupyterhub.values import has_node_port, service_type, value_at
 from ..k3s.types import split
 from .k3s import keeps_pods_away
 from .platform import Platform
@@ -42,7 +43,6 @@ def hub_sizes(platform: Platform) -> Iterator[str]:
 def hub_address(platform: Platform) -> Iterator[str]:
     """Refuse a hub without `jupyterhub_url` if its address cannot be derived."""
     values = platform.values["jupyterhub_values"]
-    service = value_at(values, "proxy.service.type") or "NodePort"
     if value_at(values, "proxy.service.nodePorts.http") is not None:
         yield (
             "jupyterhub_values sets proxy.service.nodePorts.http, and the hub's address would keep the "
@@ -50,10 +50,10 @@ def hub_address(platform: Platform) -> Iterator[str]:
         )
     if platform.gives("jupyterhub_url"):
         return
-    if service != "NodePort":
+    if not has_node_port(values):
         yield (
-            f"the hub has no node port (its service is a {service}), so its address is not known here: write "
-            "it into jupyterhub_url"
+            f"the hub has no node port (its service is a {service_type(values)}), so its address is not "
+            "known here: write it into jupyterhub_url"
         )
     elif value_at(values, "proxy.https.enabled") is True:
         yield (
@@ -147,10 +147,3 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 )
 OPTIONAL = (hub_storage, hub_nodes, hub_chart)
 PART = "jupyterhub"
-
-
-def value_at(values: Any, path: str) -> Any:
-    """Return the value at a path of keys such as `a.b.c`, or None."""
-    for key in path.split("."):
-        values = values.get(key) if isinstance(values, Mapping) else None
-    return values

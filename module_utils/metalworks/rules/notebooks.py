@@ -9,7 +9,7 @@ from typing import Any
 from ..common.kubernetes_names import is_label
 from ..common.suggestions import did_you_mean
 from ..images.names import version_problem
-from ..images.parts import built_images, platform_images
+from ..images.parts import built_images, origin_problem, platform_images
 from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
 from .platform import Platform
 
@@ -142,11 +142,8 @@ def _version_problems(where: str, image: str) -> Iterator[str]:
 
 
 def _origin_problems(where: str, image: Any, artifacts: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(image, Mapping) or ("artifact" in image) == ("context" in image):
-        yield (
-            f"{where}: image needs either artifact (a name in artifacts.yml) or context (a folder with a "
-            "Dockerfile)"
-        )
+    if problem := origin_problem(image):
+        yield f"{where}: image {problem}"
         return
     for key in ("artifact", "base_artifact"):
         if key in image and image[key] not in artifacts:

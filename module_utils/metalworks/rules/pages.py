@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ..common.kubernetes_names import label_problem
 from ..common.suggestions import did_you_mean
 from ..door.pages import ADMINS, PAGES, pages_of
-from .hub import value_at
+from ..jupyterhub.values import value_at
 from .platform import Platform
 
 # Services of the hub that are there already: the roles' own, and the one that stops idle servers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .hub import value_at
+from ..jupyterhub.values import has_node_port
 from .platform import Platform
 
 ENDING = "_node_port"
@@ -37,7 +37,6 @@ def _ports(platform: Platform) -> dict[str, int]:
         name = f"{role}{ENDING}"
         if name in options and platform.has_part(role):
             found[name] = platform.values[name]
-    service = value_at(platform.values["jupyterhub_values"], "proxy.service.type") or "NodePort"
-    if service != "NodePort":
+    if not has_node_port(platform.values["jupyterhub_values"]):
         found.pop(f"jupyterhub{ENDING}", None)
     return found

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ..common.addresses import host_port_problem, parse_host_port
+from ..images.names import DEFAULT_REPOSITORY
 from ..k3s import registries as k3s_registries
 from .platform import Platform
 
@@ -28,7 +29,7 @@ def own_registry(platform: Platform) -> Iterator[str]:
     problem = host_port_problem(address)
     if problem:
         yield f"metalworks_registry, address: {problem}"
-    repository = str(registry.get("repository", "metalworks"))
+    repository = str(registry.get("repository", DEFAULT_REPOSITORY))
     if not REPOSITORY.fullmatch(repository):
         yield (
             f"metalworks_registry, repository is {repository!r}: write small letters and digits, with '.', "

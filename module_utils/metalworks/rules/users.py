@@ -9,7 +9,7 @@ from typing import Any
 from ..common.suggestions import did_you_mean
 from ..door.pages import ADMINS
 from ..jupyterhub.users import login_problem, user_name_problem
-from .hub import value_at
+from ..jupyterhub.values import value_at
 from .platform import REAL, Platform
 
 SHORTEST_PASSWORD = 12

@@ -106,4 +106,4 @@ def test_notes(found: dict[str, Any], said: list[str]) -> None:
 
 
 def test_swap_that_the_role_turns_off_is_no_note() -> None:
-    assert notes(Wanted(**WANTED, swap="off"), Facts(**GOOD | {"swap": True})) == []
+    assert notes(Wanted(**WANTED, swap_off=True), Facts(**GOOD | {"swap": True})) == []

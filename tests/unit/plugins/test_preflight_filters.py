@@ -130,7 +130,7 @@ def test_a_machine_is_expected_to_be_what_the_roles_would_make_of_it() -> None:
         "embedded_registry": True,
         "kubelet_args": ["fail-swap-on=true"],
         "kube_proxy_args": ["proxy-mode=ipvs"],
-        "swap": "off",
+        "swap_off": True,
         "resolv_conf": "",
         "data_dir": "/srv/k3s",
     }
@@ -140,7 +140,12 @@ def test_what_the_nodes_share_is_taken_from_the_first_server() -> None:
     found = expected_machine(CLUSTER, "b", {"k3s_binary_arch": "arm64"})
     assert found["embedded_registry"] is True
     assert (found["role"], found["architecture"], found["kubelet_args"]) == ("agent", "arm64", [])
-    assert (found["swap"], found["resolv_conf"]) == ("keep", "/etc/resolv.conf")
+    assert (found["swap_off"], found["resolv_conf"]) == (False, "/etc/resolv.conf")
+
+
+@pytest.mark.parametrize(("given", "off"), [("off", True), (False, True), ("keep", False), (None, False)])
+def test_swap_is_turned_off_as_the_role_would(given: object, off: bool) -> None:
+    assert expected_machine(CLUSTER, "a", {"node_swap": given})["swap_off"] is off
 
 
 def test_the_end_of_a_refusal_names_only_rules_that_can_be_left_out() -> None:

@@ -1,0 +1,23 @@
+"""What the values say that an operator gives to the hub's chart (`jupyterhub_values`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def value_at(values: Any, path: str) -> Any:
+    """Return the value at a path of keys such as `a.b.c`, or None."""
+    for key in path.split("."):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def service_type(values: Any) -> str:
+    """Return the type of the service at which the hub is reached. The role asks for a node port."""
+    return str(value_at(values, "proxy.service.type") or "NodePort")
+
+
+def has_node_port(values: Any) -> bool:
+    """Return whether the hub is reached at `jupyterhub_node_port`."""
+    return service_type(values) == "NodePort"
