@@ -28,22 +28,22 @@ sed seq sh sleep stat sync tail test timeout touch true wc wget xargs
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of the images: where its program lies in it, and how it is started."""
+class Ingredient:
+    """One image of the archive: where its program lies in it, and how it is started."""
 
     program: str
     config: dict[str, object]
     links: dict[str, str] = field(default_factory=dict)
 
 
-PARTS = {
-    "pause": Part("pause", {"Entrypoint": ["/pause"], "User": "65535:65535"}),
-    "coredns": Part("coredns", {"Entrypoint": ["/coredns"], "WorkingDir": "/"}),
-    "local-path-provisioner": Part(
+INGREDIENTS = {
+    "pause": Ingredient("pause", {"Entrypoint": ["/pause"], "User": "65535:65535"}),
+    "coredns": Ingredient("coredns", {"Entrypoint": ["/coredns"], "WorkingDir": "/"}),
+    "local-path-provisioner": Ingredient(
         "usr/bin/local-path-provisioner", {"Entrypoint": ["local-path-provisioner"], "Env": ["PATH=/usr/bin"]}
     ),
-    "metrics-server": Part("metrics-server", {"Entrypoint": ["/metrics-server"], "User": "65534"}),
-    "busybox": Part(
+    "metrics-server": Ingredient("metrics-server", {"Entrypoint": ["/metrics-server"], "User": "65534"}),
+    "busybox": Ingredient(
         "bin/busybox",
         {"Cmd": ["sh"], "Env": PATH},
         links={f"bin/{name}": "busybox" for name in BUSYBOX_LINKS.split()},
@@ -52,25 +52,25 @@ PARTS = {
 
 
 def recipe(name: str, version: str, versions: dict[str, str]) -> Recipe:
-    """Make the recipe of the archive; `versions` are the parts' own, from the catalogue."""
+    """Make the recipe of the archive; `versions` are the images' own, from the catalogue."""
 
     def inputs(found: Fingerprint) -> object:
-        return found.text("parts", repr(PARTS)).text("versions", repr(sorted(versions.items())))
+        return found.text("ingredients", repr(INGREDIENTS)).text("versions", repr(sorted(versions.items())))
 
     def make(job: Job) -> Result:
         job.say("packing")
         store = BlobStore(job.out / "blobs")
-        records = [_image(store, part, versions[part], Path(job.needs[part].path)) for part in PARTS]
+        records = [_image(store, each, versions[each], Path(job.needs[each].path)) for each in INGREDIENTS]
         archive = job.out / f"{name}.tar"
         write_archive(store, records, archive)
         shutil.rmtree(store.root)
         return Result(version, path=archive.name, sha256=sha256_of(archive))
 
-    return Recipe(name, version, make, inputs, needs=tuple(PARTS))
+    return Recipe(name, version, make, inputs, needs=tuple(INGREDIENTS))
 
 
 def _image(store: BlobStore, name: str, version: str, program: Path) -> Record:
-    part = PARTS[name]
+    image = INGREDIENTS[name]
     return single_program_image(
-        store, name, f"{REGISTRY}/{name}:{version}", {part.program: program, **part.links}, part.config
+        store, name, f"{REGISTRY}/{name}:{version}", {image.program: program, **image.links}, image.config
     )

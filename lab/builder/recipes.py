@@ -76,12 +76,12 @@ def all_recipes() -> dict[str, Recipe]:
 
 def _recipe(artifact: Artifact, catalogue: dict[str, Artifact]) -> Recipe:
     recipe, version = artifact.build["recipe"], artifact.version("build")
-    parts = {part: catalogue[part].version("build") for part in airgap.PARTS}
+    images = {name: catalogue[name].version("build") for name in airgap.INGREDIENTS}
     made: Recipe
     if recipe == "airgap_images":
-        made = airgap.recipe(artifact.name, version, parts)
+        made = airgap.recipe(artifact.name, version, images)
     elif recipe == "k3s":
-        made = golang.k3s(artifact.name, StandIn(version, parts, artifact.build.get("modules", "go.mod")))
+        made = golang.k3s(artifact.name, StandIn(version, images, artifact.build.get("modules", "go.mod")))
     elif recipe == "go_program":
         made = go_program(artifact.name, version, StandIn(catalogue["k3s"].version("build")).kubernetes)
     else:

@@ -22,7 +22,7 @@ KINDS: dict[str, set[str]] = {
     "chart": {"version", "repository", "chart", "sha256"},
     "image": {"version", "reference", "digest"},
     "docker": set(),
-    "part": set(),
+    "ingredient": set(),
 }
 # The keys of `upstream` that must be given.
 NEEDED = {

@@ -64,7 +64,7 @@ def test_a_computer_that_nobody_publishes_for_is_refused(
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     catalogue = tmp_path / "artifacts.yml"
-    catalogue.write_text("artifacts: {x: {kind: part, licence: MIT, build: {version: 1, recipe: x}}}")
+    catalogue.write_text("artifacts: {x: {kind: ingredient, licence: MIT, build: {version: 1, recipe: x}}}")
     answer = run_module("artifact", {"name": "x", "source": "build", "catalogue": str(catalogue)}, capsys)
     assert answer["failed"]
     assert "this computer is riscv64" in answer["msg"]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lab.builder.airgap import PARTS
+from lab.builder.airgap import INGREDIENTS
 from lab.builder.recipe import LAB, ROOT
 from lab.builder.recipes import all_recipes
 from lab.k3s.build import IMAGES, StandIn
@@ -14,7 +14,7 @@ from module_utils.metalworks.artifacts.catalogue import read_catalogue
 
 CATALOGUE = read_catalogue(ROOT / "artifacts.yml")
 BUILT = [artifact for artifact in CATALOGUE.values() if artifact.build.get("recipe") == "k3s"]
-VERSIONS = {part: CATALOGUE[part].version("build") for part in PARTS}
+VERSIONS = {name: CATALOGUE[name].version("build") for name in INGREDIENTS}
 PROGRAMS = {
     "helm": "helm.sh/helm/v3",
     "coredns": "github.com/coredns/coredns",
