@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from ..jupyterhub.values import has_node_port
+from ..node import reach
 from .platform import Platform
 
 ENDING = "_node_port"
+LISTENERS = {
+    2379: "etcd listens",
+    2380: "etcd listens",
+    5001: "the embedded registry listens",
+    10250: "the kubelet listens",
+}
 
 
 def node_ports(platform: Platform) -> Iterator[str]:
-    """Refuse a port outside of the cluster's range, and a port that two applications use."""
+    """Refuse a port outside of the cluster's range, one at which a node listens, and one that two use."""
     first, last = platform.cluster.node_ports
-    ports = _ports(platform)
+    ports, taken = _ports(platform), _taken(platform)
     for name, port in ports.items():
         if not first <= port <= last:
             usual = (first, last) == (30000, 32767)
             why = "Kubernetes opens" if usual else "service-node-port-range of k3s_server_config opens"
             yield f"{name} is {port}: {why} node ports {first} to {last} only; write one of these"
-        if port == platform.cluster.api_port:
-            yield f"{name} is {port}, at which the API listens (https-listen-port): write another port"
+        if port in taken:
+            yield f"{name} is {port}, at which {taken[port]}: write another port"
     for port in dict.fromkeys(ports.values()):
         names = [name for name, its in ports.items() if its == port]
         if len(names) > 1:
@@ -28,6 +36,29 @@ def node_ports(platform: Platform) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (node_ports,)
+
+
+def _taken(platform: Platform) -> dict[int, str]:
+    """Return the ports at which nodes listen, each with who it is.
+
+    Kubernetes leads a node port to pods at every address of every node, also where a program of the node
+    listens. So the program would not be reached any more.
+    """
+    cluster = platform.cluster
+    found = {
+        _ssh_port(platform.hosts[node.host]): "ssh listens, through which Ansible reaches the machines"
+        for node in platform.nodes
+    }
+    for node in platform.nodes:
+        registry = node.config.get("embedded-registry") is True
+        listening = reach.ports(node.role, cluster.datastore == "etcd", "", registry, cluster.api_port)
+        found.update({port.number: LISTENERS.get(port.number, "k3s listens") for port in listening})
+    return {**found, cluster.api_port: "the API listens (https-listen-port)"}
+
+
+def _ssh_port(variables: Mapping[str, Any]) -> int:
+    port = str(variables.get("ansible_port", ""))
+    return int(port) if port.isdecimal() else 22
 
 
 def _ports(platform: Platform) -> dict[str, int]:
