@@ -9,18 +9,18 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import json
 import os
 import ssl
-import subprocess
 import tempfile
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..common.json_api import ApiError as ApiError
 from ..common.json_api import JsonApi
 from .kubeconfig import KubeconfigError, parse
+from .login import LoginError, login_headers, with_credentials
 
 Object = dict[str, Any]
 
@@ -43,20 +43,20 @@ class KubernetesApi(JsonApi):
         path = Path(kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
         cluster, user = read_context(path, context)
         where = f"The kubeconfig file {path}, context '{context or 'now selected'}'"
-        user = with_credentials(user, where)
-        self.token: str = user.get("token") or ""
+        try:
+            user = with_credentials(user, cluster)
+            self.login = login_headers(user)
+        except LoginError as error:
+            raise ApiError(f"{where}: {error}") from error
         try:
             self.tls = make_ssl_context(cluster, user)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise ApiError(f"{where}: a certificate or key cannot be read: {error}") from error
         self.proxy: str = cluster.get("proxy-url") or ""
-        self.tls_name: str = cluster.get("tls-server-name") or ""
+        self.tls_name = str(cluster.get("tls-server-name") or "")
         super().__init__(
-            cluster["server"],
-            {
-                "Accept": "application/json, */*",
-                **({"Authorization": f"Bearer {self.token}"} if self.token else {}),
-            },
+            cluster["server"].strip(),
+            {"Accept": "application/json, */*", **self.login},
             https_handler(self.tls, self.tls_name),
             proxies={"http": self.proxy, "https": self.proxy} if self.proxy else {},
         )
@@ -111,10 +111,13 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
     where = f"The kubeconfig file {path}, context '{name}'"
     cluster = named(config, "cluster", context.get("cluster"), where)
     user = named(config, "user", context.get("user"), where)
-    if not cluster.get("server"):
+    server = cluster.get("server")
+    if not server:
         raise ApiError(f"{where}: its cluster has no server: write the API's address.")
+    if not isinstance(server, str) or not server.strip().lower().startswith(("https://", "http://")):
+        raise ApiError(f"{where}: its cluster has the server {server}: write https:// before the address.")
     # kubectl takes socks5:// and https:// as well. Without it, another server could be reached.
-    if not str(cluster.get("proxy-url") or "http://").startswith("http://"):
+    if not str(cluster.get("proxy-url") or "http://").lower().startswith("http://"):
         raise ApiError(
             f"{where}: its cluster has the proxy-url {cluster['proxy-url']}, and only http:// is known here: "
             "write a proxy of that kind, or an address into server that is reached without one."
@@ -138,74 +141,58 @@ def entries(config: Object, kind: str, singular: str) -> dict[str, Object]:
 def beside(path: Path, entry: Object) -> Object:
     """Return an entry with absolute paths.
 
-    Relative ones start at the kubeconfig's folder, as with kubectl.
+    Relative ones start at the kubeconfig's folder, as with kubectl. A command without a slash is searched
+    in PATH.
     """
-    files = {key: str(path.parent / Path(entry[key]).expanduser()) for key in FILES if entry.get(key)}
+    files: Object = {
+        key: str(path.parent / Path(str(entry[key])).expanduser()) for key in FILES if entry.get(key)
+    }
+    plugin = entry.get("exec")
+    if isinstance(plugin, dict) and "/" in str(plugin.get("command")):
+        files["exec"] = {**plugin, "command": str(path.parent / plugin["command"])}
     return {**entry, **files}
 
 
-def with_credentials(user: Object, where: str) -> Object:
-    """Return a user with the credentials that its tokenFile holds, or that its `exec` program prints."""
-    if user.get("tokenFile") and not user.get("token"):
-        try:
-            return {**user, "token": Path(user["tokenFile"]).read_text(encoding="utf-8").strip()}
-        except OSError as error:
-            raise ApiError(
-                f"{where}: its tokenFile {user['tokenFile']} cannot be read: {error.strerror}"
-            ) from error
-    plugin = user.get("exec")
-    if not plugin:
-        return user
-    variables = {item["name"]: item["value"] for item in plugin.get("env") or []}
-    asked = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
-    command = [plugin["command"], *(plugin.get("args") or [])]
-    environment = {**os.environ, **variables, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=True
-        )
-        status = json.loads(done.stdout)["status"]
-    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-        why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
-        raise ApiError(f"The kubeconfig asks {command[0]} for a login, which gives none: {why}") from error
-    pair = {
-        f"{theirs}-data": base64.b64encode(status[ours].encode()).decode()
-        for ours, theirs in (("clientCertificateData", "client-certificate"), ("clientKeyData", "client-key"))
-        if ours in status
-    }
-    return {**user, "token": status.get("token"), **pair}
-
-
 def make_ssl_context(cluster: Object, user: Object) -> ssl.SSLContext:
-    """Return a TLS context that trusts the cluster's CA and has the user's certificate, if there is one."""
+    """Return a TLS context that trusts the cluster's CA and has the user's certificate, if there is one.
+
+    ValueError and OSError say what cannot be read.
+    """
     authority = cluster.get("certificate-authority-data")
     context = ssl.create_default_context(
         cafile=cluster.get("certificate-authority"),
-        cadata=base64.b64decode(authority).decode() if authority else None,
+        cadata=decoded(authority).decode() if authority else None,
     )
     # Python 3.13 wants extensions of certificates that older CAs lack, and kubectl does not.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if user.get("client-certificate-data"):
-        with (
-            private_file(user["client-certificate-data"]) as cert,
-            private_file(user["client-key-data"]) as key,
-        ):
-            context.load_cert_chain(cert, key)
-    elif user.get("client-certificate"):
-        context.load_cert_chain(user["client-certificate"], user["client-key"])
+    with in_a_file(user, "client-certificate") as certificate, in_a_file(user, "client-key") as key:
+        if bool(certificate) != bool(key):
+            raise ValueError("client-certificate and client-key belong together, and one of them is missing")
+        if certificate:
+            context.load_cert_chain(certificate, key)
     return context
 
 
-@contextlib.contextmanager
-def private_file(encoded: str) -> Any:
-    """Yield the path of a temporary file with base64-decoded content.
+def decoded(encoded: object) -> bytes:
+    """Return the content of a field that ends in -data; ValueError if it is not in base64."""
+    return base64.b64decode("".join(str(encoded).split()), validate=True)
 
-    Python reads certificates from files only.
+
+@contextlib.contextmanager
+def in_a_file(user: Object, name: str) -> Iterator[str]:
+    """Yield the path of a certificate or key; empty if the user has none.
+
+    What the kubeconfig holds as data goes into a temporary file, because Python reads files only. As with
+    kubectl, data win over a file.
     """
+    data = user.get(f"{name}-data")
+    if not data:
+        yield str(user.get(name) or "")
+        return
     with tempfile.NamedTemporaryFile(mode="wb") as file:
-        file.write(base64.b64decode(encoded))
+        file.write(decoded(data))
         file.flush()
         yield file.name

@@ -156,6 +156,8 @@ def cause(error: ApiError, context: str) -> str:
         reason = next((why for words, why in CERTIFICATE_REASONS if words in message), "that is not accepted")
         return f"the API of the context {context} shows a certificate {reason}. {message}"
     if not error.status and message.startswith(("GET ", "POST ")):
+        if message.endswith("?"):  # it says already what to look at
+            return f"the API of the context {context} cannot be asked: {message}"
         return (
             f"the API of the context {context} cannot be reached: {message}. Does the cluster run, and is "
             "the address in the kubeconfig right?"

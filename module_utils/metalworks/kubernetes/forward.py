@@ -97,7 +97,7 @@ def connect(api: KubernetesApi, path: str) -> Any:
         else {"http_no_proxy": ["*"]}
     )
     tls = {"context": api.tls, **({"server_hostname": api.tls_name} if api.tls_name else {})}
-    headers = [f"Authorization: Bearer {api.token}"] if api.token else []
+    headers = [f"{name}: {value}" for name, value in api.login.items()]
     try:
         channel = websocket.create_connection(
             url,

@@ -54,7 +54,7 @@ def test_a_login_may_come_from_a_program_or_a_file(tmp_path: Path, capsys: Any) 
     program.write_text("#!/bin/sh\necho 'You must log in' >&2; exit 1\n")
     with serving(known, tmp_path, exec=plugin) as path:
         answer = ask(path, capsys)
-        assert f"asks {program} for a login, which gives none: You must log in" in answer["msg"]
+        assert f"{program}, which it asks for a login, gives none: You must log in" in answer["msg"]
 
 
 def test_a_context_that_is_missing_is_told_with_what_to_do(tmp_path: Path, capsys: Any) -> None:

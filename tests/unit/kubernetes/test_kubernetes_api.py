@@ -77,6 +77,15 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
             CONFIG.replace("server:", "proxy-url: 'socks5://localhost:1080', server:"),
             "its cluster has the proxy-url socks5://localhost:1080, and only http:// is known here: write",
         ),
+        (
+            CONFIG.replace("https://192", "192"),
+            "has the server 192.0.2.1:6443: write https:// before the address",
+        ),
+        (CONFIG.replace('"https://192.0.2.1:6443"', "[a]"), "has the server ['a']: write https://"),
+        (
+            CONFIG.replace('{server: "https://192.0.2.1:6443"}', "text"),
+            "clusters is not a list of named entries",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_kubeconfig_is_named(kubeconfig: Path, text: str, says: str) -> None:
@@ -98,11 +107,39 @@ def test_a_kubeconfig_that_is_no_text_is_named(kubeconfig: Path) -> None:
     [
         ("{tokenFile: gone}", "gone cannot be read: No such file or directory"),
         ("{client-certificate: gone, client-key: gone}", "a certificate or key cannot be read"),
-        ("{client-certificate: gone}", "a certificate or key cannot be read: 'client-key'"),
+        ("{client-certificate: gone}", "client-certificate and client-key belong together"),
+        ("{client-key-data: QQ==}", "client-certificate and client-key belong together"),
+        ("{tokenFile: binary}", "binary cannot be read: it is no text"),
+        ('{token: "a\\nb"}', "its token has a line break"),
+        ("{as: Zoë, token: t}", "its as has a line break or another character"),
+        (
+            "{auth-provider: {name: oidc}}",
+            "its user has auth-provider, which is not known here; kubectl has none",
+        ),
+        ("{token: t, as: ada, as-groups: [ops]}", "its user has as-groups, which is not known here"),
+        ("{exec: login}", "its exec needs a command and an apiVersion"),
+        ("{exec: {command: login}}", "its exec needs a command and an apiVersion"),
+        (
+            "{exec: {apiVersion: v1, command: echo, env: [{name: A}]}}",
+            "a list of entries with name and value",
+        ),
+        ("{exec: {apiVersion: v1, command: echo, env: {A: b}}}", "a list of entries with name and value"),
+        ("{exec: {apiVersion: v1, command: ./gone}}", "/gone, which it asks for a login, gives none"),
+        (
+            "{exec: {apiVersion: v1, command: echo, args: [1]}}",
+            "echo, which it asks for a login, prints no Exec",
+        ),
+        ("{exec: {apiVersion: v1, command: echo, args: ['[1]']}}", "prints no ExecCredential with a status"),
+        ("{exec: {apiVersion: v1, command: echo, args: ['{\"status\": null}']}}", "prints no ExecCredential"),
+        (
+            "{exec: {apiVersion: v1, command: echo, args: ['{\"status\": {}}']}}",
+            "neither token nor certificate",
+        ),
     ],
 )
 def test_a_login_that_cannot_be_read_is_named(kubeconfig: Path, user: str, says: str) -> None:
     kubeconfig.write_text(CONFIG.replace("{token: t}", user))
+    kubeconfig.with_name("binary").write_bytes(b"\xff\xfe")
     with pytest.raises(ApiError) as error:
         KubernetesApi(str(kubeconfig), "two")
     assert f"The kubeconfig file {kubeconfig}, context 'two': " in str(error.value)
@@ -228,6 +265,69 @@ def test_a_proxy_is_gone_through(
         kubeconfig.write_text(config("https://api.example:6443", ca, **way))
         assert KubernetesApi(str(kubeconfig)).get("/version") == {"path": "/version"}
         assert Proxy.asked == ["api.example:6443"]
+
+
+@pytest.mark.parametrize("data", ["%%%", "-----BEGIN CERTIFICATE-----", "anVuaw=="])
+def test_a_ca_that_is_none_is_not_taken_for_no_ca(data: str, kubeconfig: Path) -> None:
+    """Without a CA, Python trusts those of the computer."""
+    kubeconfig.write_text(config("https://192.0.2.1:6443", data))
+    with pytest.raises(ApiError, match="a certificate or key cannot be read"):
+        KubernetesApi(str(kubeconfig))
+
+
+def test_a_ca_may_be_in_several_lines(kubeconfig: Path, tmp_path: Path) -> None:
+    with serving_tls(tmp_path, "localhost") as (port, ca):
+        kubeconfig.write_text(config(f"https://127.0.0.1:{port}", f"{ca[:64]}\n{ca[64:]}\n"))
+        assert KubernetesApi(str(kubeconfig)).get("/version") == {"path": "/version"}
+
+
+def test_a_certificate_may_be_data_and_its_key_a_file(kubeconfig: Path, tmp_path: Path) -> None:
+    both = self_signed(tmp_path / "me.pem", x509.DNSName("me"))
+    data = base64.b64encode(both.read_bytes()).decode()
+    kubeconfig.write_text(
+        CONFIG.replace("{token: t}", f"{{client-certificate-data: {data}, client-key: me.pem}}")
+    )
+    KubernetesApi(str(kubeconfig))
+
+
+@pytest.mark.parametrize(
+    ("user", "headers"),
+    [
+        ("{token: 0123}", {"Authorization": "Bearer 0123"}),
+        ("{username: ada, password: p}", {"Authorization": "Basic YWRhOnA="}),
+        ("{token: t, as: ada, as-uid: 7}", {"Impersonate-User": "ada", "Impersonate-Uid": "7"}),
+        (
+            "{exec: {apiVersion: v1, command: ./login, env: [{name: A, value: yes}, {name: B, value: 0x7}]}}",
+            {"Authorization": "Bearer true-0x7"},
+        ),
+    ],
+)
+def test_a_user_logs_in_as_with_kubectl(user: str, headers: dict[str, str], kubeconfig: Path) -> None:
+    program = kubeconfig.with_name("login")  # beside the kubeconfig, as its name has a slash
+    program.write_text('#!/bin/sh\necho \'{"status": {"token": "\'$A-$B\'"}}\'\n')
+    program.chmod(0o755)
+    kubeconfig.write_text(CONFIG.replace("{token: t}", user))
+    assert headers.items() <= KubernetesApi(str(kubeconfig)).login.items()
+
+
+def test_a_program_is_told_of_the_cluster_if_it_asks(kubeconfig: Path) -> None:
+    program = kubeconfig.with_name("login")
+    program.write_text(
+        "#!/usr/bin/env python3\nimport json, os\n"
+        "told = json.loads(os.environ['KUBERNETES_EXEC_INFO'])['spec']['cluster']['server']\n"
+        "print(json.dumps({'status': {'token': told}}))\n"
+    )
+    program.chmod(0o755)
+    user = "{exec: {apiVersion: v1, command: ./login, provideClusterInfo: true}}"
+    kubeconfig.write_text(CONFIG.replace("{token: t}", user))
+    assert KubernetesApi(str(kubeconfig)).login == {"Authorization": "Bearer https://192.0.2.1:6443"}
+
+
+def test_a_sentence_with_its_remedy_gets_no_second_one(kubeconfig: Path) -> None:
+    said = cause(
+        ApiError("GET https://a/version: the answer is not the API's; is the address right?"), "test"
+    )
+    assert said.count("?") == 1
 
 
 @pytest.mark.parametrize(
