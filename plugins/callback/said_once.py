@@ -41,6 +41,11 @@ class CallbackModule(Default):
         _take_error_out(result.result)
         super().v2_runner_item_on_failed(result)
 
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Print a machine that does not answer. No line of a playbook is to blame."""
+        result.result.pop("exception", None)
+        super().v2_runner_on_unreachable(result)
+
 
 def _take_error_out(result: dict[str, Any]) -> None:
     message = str(result.get("msg", ""))
