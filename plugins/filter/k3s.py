@@ -9,12 +9,15 @@ from typing import Any
 
 import ansible.module_utils
 from ansible.errors import AnsibleFilterError
+from ansible.vars.hostvars import HostVars, HostVarsVars
 
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.k3s.registries import with_own
 from ansible.module_utils.metalworks.k3s.wanted import by_data, peers, wanted_cluster
+
+GROUPS = ("k3s_server", "k3s_agent", "k3s_cluster")
 
 
 def k3s_cluster(
@@ -28,7 +31,9 @@ def k3s_cluster(
     `own` are inputs of roles that override the inventory's, {host: {variable: value}}. A fault in the
     configuration of such a host is an error. `states` are the results of a loop over k3s_cluster_info.
     """
-    cluster = wanted_cluster(groups, hostvars, own, {answer["item"]: answer for answer in states})
+    members = {host for name in GROUPS for host in groups.get(name, ())}
+    variables = {host: _variables(hostvars, host) for host in members}
+    cluster = wanted_cluster(groups, variables, own, {answer["item"]: answer for answer in states})
     faults = [f"host {host}: {fault}" for host in own or {} for fault in cluster.nodes[host].faults]
     if faults:
         raise AnsibleFilterError("; ".join(faults))
@@ -37,6 +42,17 @@ def k3s_cluster(
         for host, node in cluster.nodes.items()
     }
     return {**asdict(cluster), "nodes": nodes}
+
+
+def _variables(hostvars: Any, host: str) -> Any:
+    """Return a host's variables, whose templates may ask for those of other hosts.
+
+    Through Ansible's own hostvars, the name `hostvars` in a host's template is undefined.
+    """
+    if not isinstance(hostvars, HostVars):
+        return hostvars[host]
+    raw = {**hostvars.raw_get(host), "hostvars": hostvars}
+    return HostVarsVars(raw, loader=hostvars._loader, host=host)
 
 
 def k3s_server_order(servers: Sequence[str], hostvars: Mapping[str, Any], name: str) -> list[str]:
