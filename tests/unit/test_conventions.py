@@ -354,27 +354,55 @@ def test_module_has_a_unit_test_or_a_test_of_its_decisions(path: Path) -> None:
 
 # Tests.
 
-# What can fail a test, beside `assert`: each of these raises where it is not content.
-JUDGES = re.compile(
-    r"^(raises|fail|expect|validate|check_output|wait_\w+|assert_\w+|check_\w+|refused?|done)$"
-)
-TEST_FILES = sorted(path for room in ("tests", "molecule") for path in ROOT.glob(f"{room}/**/test_*.py"))
+# Calls of libraries that can fail a test: pytest's, Playwright's, jsonschema's, those of requests and of
+# subprocess. A helper of the tests counts if something in it can fail.
+JUDGES = {"raises", "fail", "expect", "validate", "check_output", "raise_for_status"}
+TEST_ROOMS = ("tests", "molecule")
+TEST_FILES = sorted(path for room in TEST_ROOMS for path in ROOT.glob(f"{room}/**/test_*.py"))
 
 
 def cases_of(path: Path) -> list[ast.FunctionDef]:
     """The test functions of a file, those in classes as well."""
-    nodes = ast.walk(ast.parse(path.read_text()))
-    return [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    return [function for function in functions_of(path) if function.name.startswith("test_")]
 
 
-def judges(function: ast.FunctionDef) -> bool:
-    """Whether something in the function can fail it."""
-    for node in ast.walk(function):
-        if isinstance(node, (ast.Assert, ast.Raise)):
+def functions_of(path: Path) -> list[ast.FunctionDef]:
+    """The functions of a file, those in classes as well."""
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+@functools.cache
+def helpers() -> dict[str, list[ast.FunctionDef]]:
+    """What the tests' own files define beside tests, by name."""
+    found: dict[str, list[ast.FunctionDef]] = {}
+    for path in (path for room in TEST_ROOMS for path in ROOT.glob(f"{room}/**/*.py")):
+        for function in functions_of(path):
+            if not function.name.startswith("test_"):
+                found.setdefault(function.name, []).append(function)
+    return found
+
+
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a function is called: without the functions and classes that it only defines."""
+    for child in ast.iter_child_nodes(function):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            yield from own_nodes(child)
+
+
+def judges(function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether something in the function can fail it. Of helpers with one name, all have to be able to."""
+    for node in own_nodes(function):
+        if isinstance(node, ast.Raise):
+            return True
+        if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
             return True
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if JUDGES.match(name):
+            known = helpers().get(name, []) if name not in seen else []
+            if name in JUDGES or (known and all(judges(each, seen | {name}) for each in known)):
+                return True
+            if any(each.arg == "check" and ast.unparse(each.value) == "True" for each in node.keywords):
                 return True
     return False
 
@@ -384,6 +412,24 @@ def test_every_test_can_fail(path: Path) -> None:
     tests = cases_of(path)
     assert tests, "the file holds no test"
     assert [test.name for test in tests if not judges(test)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "can"),
+    [
+        ("assert plan() == []", True),
+        ("wait_for(ready, 'it is not ready')", True),
+        ("assert True", False),
+        ("print(plan())", False),
+        ("check_sums()", False),
+        ("module.wait_a_moment()", False),
+        ("def never_called(): assert plan()", False),
+    ],
+)
+def test_only_what_raises_is_taken_for_a_judge(text: str, can: bool) -> None:
+    (function,) = ast.parse(f"def test_it():\n    {text}").body
+    assert isinstance(function, ast.FunctionDef)
+    assert judges(function) is can
 
 
 # All that is tracked.

@@ -283,11 +283,14 @@ def test_a_ca_may_be_in_several_lines(kubeconfig: Path, tmp_path: Path) -> None:
 
 def test_a_certificate_may_be_data_and_its_key_a_file(kubeconfig: Path, tmp_path: Path) -> None:
     both = self_signed(tmp_path / "me.pem", x509.DNSName("me"))
+    self_signed(tmp_path / "other.pem", x509.DNSName("other"))
     data = base64.b64encode(both.read_bytes()).decode()
-    kubeconfig.write_text(
-        CONFIG.replace("{token: t}", f"{{client-certificate-data: {data}, client-key: me.pem}}")
-    )
-    KubernetesApi(str(kubeconfig))
+    user = f"{{client-certificate-data: {data}, client-key: me.pem}}"
+    kubeconfig.write_text(CONFIG.replace("{token: t}", user))
+    assert KubernetesApi(str(kubeconfig)).url == "https://192.0.2.1:6443"
+    kubeconfig.write_text(CONFIG.replace("{token: t}", user.replace("me.pem", "other.pem")))
+    with pytest.raises(ApiError, match=r"a certificate or key cannot be read: .*MISMATCH"):
+        KubernetesApi(str(kubeconfig))
 
 
 @pytest.mark.parametrize(
