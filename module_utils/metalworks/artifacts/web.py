@@ -18,12 +18,19 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.urls import open_url
 
+from ..common import certificates
 from ..common.files import CHUNK
 
 REDIRECTS = (301, 302, 303, 307, 308)
 HOPS = 10
 GONE = (404, 410)
 BUSY = (408, 425, 429)
+CERTIFICATE_FAULTS = {
+    "early": "compare this computer's clock with the time",
+    "expired": "compare this computer's clock with the time, or tell who runs the site",
+    "name": "is the name in the address right?",
+    "strict": certificates.STRICT,
+}
 
 
 class WebError(RuntimeError):
@@ -96,10 +103,12 @@ class Web:
                 current = next_hop(url, current, error.url)
             except URLError as error:
                 if isinstance(error.reason, SSLCertVerificationError):
+                    said = error.reason.verify_message
+                    remedy = CERTIFICATE_FAULTS.get(
+                        certificates.fault(said), "where a proxy inspects TLS, name its CA in SSL_CERT_FILE"
+                    )
                     raise WebError(
-                        f"{url} has a certificate that this computer does not trust "
-                        f"({error.reason.verify_message}): where a proxy inspects TLS, name its CA in "
-                        f"SSL_CERT_FILE"
+                        f"{url} has a certificate that this computer does not trust ({said}): {remedy}"
                     ) from error
                 raise UnsteadyError(f"{url} cannot be reached: {error.reason}") from error
             except (OSError, HTTPException) as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common import certificates
 from ..common.nodes import Node, parse_node
 from .api import ApiError, KubernetesApi
 
@@ -113,32 +114,14 @@ def allowed(api: KubernetesApi, group: str, resource: str, namespace: str) -> bo
     return bool(answer["status"]["allowed"])
 
 
-# What OpenSSL says of a certificate (X509_verify_cert_error_string) and Python of its names -> what it means.
-CERTIFICATE_REASONS = (
-    (
-        "certificate has expired",
-        "that has expired: renew the cluster's certificates (k3s does it at a restart)",
-    ),
-    ("not yet valid", "that is not valid yet: compare the clocks of this computer and of the cluster"),
-    (
-        "mismatch, certificate is not valid for",
-        "that is made for other names than the address in the kubeconfig: write one of them as server, or as "
-        "tls-server-name beside it",
-    ),
-    *(
-        (
-            words,
-            "that the certificate-authority in the kubeconfig did not sign, as after a cluster was made "
-            "anew: get its kubeconfig again",
-        )
-        for words in (
-            "unable to get",
-            "self-signed certificate",
-            "self signed certificate",
-            "signature failure",
-        )
-    ),
-)
+CERTIFICATE_FAULTS = {
+    "expired": "that has expired: renew the cluster's certificates (k3s does it at a restart)",
+    "early": "that is not valid yet: compare the clocks of this computer and of the cluster",
+    "name": "that is made for other names than the address in the kubeconfig: write one of them as server, "
+    "or as tls-server-name beside it",
+    "unsigned": "that the certificate-authority in the kubeconfig did not sign, as after a cluster was made "
+    "anew: get its kubeconfig again",
+}
 
 
 def cause(error: ApiError, context: str) -> str:
@@ -153,7 +136,7 @@ def cause(error: ApiError, context: str) -> str:
             f"the user of the context {context} may not look at the cluster, as with the role view: {message}"
         )
     if "CERTIFICATE_VERIFY_FAILED" in message:
-        reason = next((why for words, why in CERTIFICATE_REASONS if words in message), "that is not accepted")
+        reason = CERTIFICATE_FAULTS.get(certificates.fault(message), "that is not accepted")
         return f"the API of the context {context} shows a certificate {reason}. {message}"
     if not error.status and message.startswith(("GET ", "POST ")):
         if message.endswith("?"):  # it says already what to look at

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..common import certificates
+
 # Error code of S3 -> what it means. `{key}`, `{bucket}` and `{endpoint}` are replaced.
 MEANINGS = {
     "InvalidAccessKeyId": "{endpoint} does not know the access key {key}",
@@ -22,6 +24,13 @@ MEANINGS = {
 }
 # Errors of botocore without an answer.
 UNREACHABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError")
+CERTIFICATE_FAULTS = {
+    "expired": "it has expired; have it renewed there",
+    "early": "it is not valid yet; compare the clocks of this computer and of the store",
+    "name": "it is made for other names; write one of them into the endpoint",
+    "unsigned": "no CA that is known here signed it; name its CA in AWS_CA_BUNDLE",
+    "strict": certificates.STRICT,
+}
 
 
 def make_client(endpoint: str, access_key: str, secret_key: str, region: str, *, near: bool = False) -> Any:
@@ -74,7 +83,9 @@ def meaning(error: Exception, endpoint: str, key: str = "", bucket: str = "") ->
     if name in UNREACHABLE:
         return f"{endpoint} cannot be reached from this computer ({name})"
     if name == "SSLError":
-        return f"the certificate of {endpoint} is not trusted here: name its CA in AWS_CA_BUNDLE"
+        said = str(error)
+        remedy = CERTIFICATE_FAULTS.get(certificates.fault(said), f"it is not accepted: {said}")
+        return f"the certificate of {endpoint} cannot be used: {remedy}"
     return f"{endpoint}: {name}: {error}"
 
 

@@ -8,14 +8,17 @@ import threading
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
+from ssl import SSLCertVerificationError
 from typing import Any
 from unittest import mock
+from urllib.error import URLError
 
 import pytest
 from cryptography import x509
+from module_utils.metalworks.artifacts import web as web_module
 from module_utils.metalworks.artifacts.catalogue import CatalogueError, Upstream, parse_artifact
 from module_utils.metalworks.artifacts.fetch import Fetched, FetchError, fetch
-from module_utils.metalworks.artifacts.web import Web
+from module_utils.metalworks.artifacts.web import Web, WebError
 from tests.support.certificates import self_signed
 from tests.targets import mirror
 
@@ -276,6 +279,21 @@ def test_a_certificate_that_is_not_trusted_is_named(
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(FetchError, match=r"does not trust.*self-signed.*SSL_CERT_FILE"):
         get(tmp_path / "cache", safe_site)
+
+
+def test_what_is_wrong_with_a_certificate_is_not_always_its_ca(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = SSLCertVerificationError("certificate verify failed")
+    fault.verify_message = "Hostname mismatch, certificate is not valid for 'files.example'."
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise URLError(fault)
+
+    monkeypatch.setattr(web_module, "open_url", refuse)
+    with pytest.raises(WebError, match="is the name in the address right") as error:
+        Web(pauses=()).download("https://files.example/a", tmp_path / "a")
+    assert "SSL_CERT_FILE" not in str(error.value)
 
 
 # Archives.
