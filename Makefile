@@ -47,22 +47,23 @@ down: .venv/.ready ## Remove the machines that were made for the platform and it
 	@PYTHON="$(PYTHON)" tools/environment.sh
 
 ## The proofs
-.PHONY: test test-destructive test-events test-targets lint test-unit test-mlflow test-stand-in test-upstream test-refusals test-molecule test-platform verify
+.PHONY: test test-destructive test-events test-targets lint test-unit test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
 test: artifacts ## Run all tests but test-destructive and test-targets, the quick ones first
-	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-mlflow test-upstream test-refusals test-molecule test-platform
+	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-servers test-upstream test-refusals test-molecule test-platform
 
 lint: .venv/.ready ## Check Ansible, YAML, Python and shell; a warning is an error
 	@tests/lint.sh
 
-test-unit: .venv/.ready ## Modules, plugins, conventions, documentation: half a minute
+test-unit: .venv/.ready ## Modules, plugins, conventions, documentation
 	@pytest tests/unit --numprocesses auto
 
 test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass (its command line): seconds
 	@tests/stand_in.sh
 	@pytest tests/multipass
 
-test-mlflow: artifacts ## The server of MLflow in its image: identity, rights, migrations: minutes
+test-servers: artifacts ## The servers of MLflow and of the door, real: identity, rights, migrations: minutes
 	@pytest tests/mlflow
+	@pytest tests/door --numprocesses auto
 
 test-upstream: artifacts ## The chart by repository, file and folder, through helm, held against upstream's objects
 	@pytest tests/upstream

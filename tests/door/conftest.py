@@ -20,7 +20,7 @@ import requests
 from tests.support.hub import Browser
 
 HERE = Path(__file__).resolve().parent
-SOURCE = HERE.parents[2] / "files" / "door"
+SOURCE = HERE.parents[1] / "files" / "door"
 sys.path.insert(0, str(SOURCE))
 
 TOKEN = "0123456789abcdef" * 4

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import requests
 import websocket
+from tests.door.conftest import LARGE, MEMORY, PASSWORD, TOKEN, World
 from tests.support.hub import Browser
 from tests.support.waiting import wait_for
-from tests.unit.door.conftest import LARGE, MEMORY, PASSWORD, TOKEN, World
 
 PAGE = "/services/mlflow"
 
