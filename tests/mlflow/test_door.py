@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from tests.mlflow.conftest import SECRET, TOKEN, As
+from tests.support.waiting import wait_for
 
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 
@@ -128,7 +129,12 @@ def test_the_pages_are_served(user1: As) -> None:
 
 
 def test_requests_are_counted(url: str, user1: As) -> None:
-    user1.ask("GET", SEARCH)
-    text = requests.get(f"{url}/metrics", timeout=30).text
-    assert 'mlflow_http_requests_total{endpoint="_search_experiments",method="GET",status="200"}' in text
-    assert "process_resident_memory_bytes" in text
+    assert user1.ask("GET", SEARCH).status_code == 200
+    counted = 'mlflow_http_requests_total{endpoint="_search_experiments",method="GET",status="200"}'
+
+    def metrics() -> str:
+        return requests.get(f"{url}/metrics", timeout=30).text
+
+    # A request is counted after its answer has been sent.
+    wait_for(lambda: counted in metrics(), f"{counted} is not among the metrics", 30, every=0.1)
+    assert "process_resident_memory_bytes" in metrics()
