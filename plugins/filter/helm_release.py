@@ -15,6 +15,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.artifacts.cache import Fingerprint, files_below
+from ansible.module_utils.metalworks.kubernetes.chart import value_problems
 
 
 def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[str, Any]:
@@ -29,6 +30,11 @@ def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[st
     # copy of such a container would copy Ansible's plugin loader with it.
     key, _, rest = place.partition(".")
     return {**values, key: helm_values(values.get(key) or {}, rest, checksum) if rest else checksum}
+
+
+def chart_problems(given: Mapping[str, Mapping[str, Any]], chart: str) -> list[str]:
+    """Return what a chart does not take of the values in variables, {variable: values}."""
+    return [sentence for name, values in given.items() for sentence in value_problems(name, values, chart)]
 
 
 def folder_checksum(reference: str) -> str:
@@ -63,4 +69,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
-        return {"folder_checksum": folder_checksum, "helm_values": helm_values, "scrub": scrub}
+        return {
+            "chart_problems": chart_problems,
+            "folder_checksum": folder_checksum,
+            "helm_values": helm_values,
+            "scrub": scrub,
+        }

@@ -104,6 +104,18 @@ def test_refusal_shows_no_secret(tmp_path: Path) -> None:
     assert "t0ken-12345" not in outcome.said
 
 
+def test_values_that_the_chart_does_not_take_are_refused_before_a_machine_is_asked(tmp_path: Path) -> None:
+    own = {"hub": {"dbs": {"password": "S3cr3t-w0rd"}}, "singleuser": {"startTimeout": "S3cr3t-w0rd"}}
+    stand_ins = {"metalworks_artifact_source": "build", "metalworks_rehearsal": True}
+    path = written(tmp_path, {"vars": {**stand_ins, "jupyterhub_values": own}})
+    outcome = play(PLAYBOOKS / "fetch.yml", path)
+    assert outcome.code == 2, outcome.said
+    assert "1. jupyterhub_values, hub: the chart has no key dbs; did you mean db?" in outcome.said
+    assert "2. jupyterhub_values, singleuser.startTimeout: write a value of the type integer" in outcome.said
+    assert "S3cr3t-w0rd" not in outcome.said
+    assert outcome.changed_nothing
+
+
 # Machines.
 
 

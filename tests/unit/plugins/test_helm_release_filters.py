@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import tarfile
+from pathlib import Path
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -63,3 +65,76 @@ def test_values_that_are_templates_can_still_be_resolved() -> None:
     templar = Templar(loader=DataLoader(), variables=variables)
     template = trust_as_template("{{ given | helm_values('custom.chart', 'ab12') }}")
     assert templar.template(template) == {"hub": {"image": "A"}, "custom": {"chart": "ab12"}}
+
+
+# Values that an operator gives.
+
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["token"],
+    "properties": {
+        "token": {"type": "string"},
+        "hub": {
+            "additionalProperties": False,
+            "properties": {"port": {"type": ["integer", "null"]}, "db": {"enum": ["sqlite", "other"]}},
+            "patternProperties": {"^x-": {"type": "string", "pattern": "^/"}},
+        },
+        "pull": {"if": {"required": ["create"]}, "then": {"required": ["user", "registry"]}},
+    },
+}
+DEFAULTS = {"hub": {"port": 8081, "db": "sqlite"}}
+
+
+@pytest.fixture(params=["folder", "archive"])
+def chart(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    folder = tmp_path / "jupyterhub"
+    folder.mkdir()
+    (folder / "values.schema.json").write_text(json.dumps(SCHEMA))
+    (folder / "values.yaml").write_text(json.dumps(DEFAULTS))
+    if request.param == "folder":
+        return str(folder)
+    with tarfile.open(tmp_path / "chart.tgz", "w:gz") as archive:
+        archive.add(folder, "jupyterhub")
+    return str(tmp_path / "chart.tgz")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, []),
+        ({"hub": {"port": None, "db": "other", "x-more": "/a"}}, []),
+        ({"hubs": {}}, ["given, at its top: the chart has no key hubs; did you mean hub?"]),
+        ({"hub": {"ports": 1}}, ["given, hub: the chart has no key ports; did you mean port?"]),
+        ({"hub": {"port": SECRET}}, ["given, hub.port: write a value of the type integer or null"]),
+        ({"hub": {"db": SECRET}}, ['given, hub.db: write one of "sqlite", "other"']),
+        ({"hub": {"x-a": SECRET}}, ['given, hub.x-a: the chart does not take it (pattern: "^/")']),
+        ({"pull": {"create": True}}, ["given, pull: it lacks user, registry"]),
+        (
+            {"hub": {"port": "1", "db": 1}},
+            [
+                'given, hub.db: write one of "sqlite", "other"',
+                "given, hub.port: write a value of the type integer or null",
+            ],
+        ),
+    ],
+)
+def test_values_that_the_chart_does_not_take_are_named_and_not_shown(
+    values: dict[str, object], says: list[str], chart: str
+) -> None:
+    assert FILTERS["chart_problems"]({"given": values}, chart) == says
+
+
+@pytest.mark.parametrize("content", [b"no archive", b"", b"\x1f\x8b\x08\x00"])
+def test_a_chart_that_cannot_be_read_is_left_to_helm(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "chart.tgz").write_bytes(content)
+    assert FILTERS["chart_problems"]({"given": {"x": 1}}, str(tmp_path / "chart.tgz")) == []
+    assert FILTERS["chart_problems"]({"given": {"x": 1}}, "jupyterhub/jupyterhub") == []
+
+
+def test_the_labs_chart_judges_the_values_of_an_inventory() -> None:
+    chart = str(Path(__file__).resolve().parents[3] / "lab/charts/jupyterhub")
+    given = {"jupyterhub_values": {"proxy": {"service": {"type": "LoadBalancer", "nodePort": 30080}}}}
+    assert FILTERS["chart_problems"](given, chart) == [
+        "jupyterhub_values, proxy.service: the chart has no key nodePort; did you mean nodePorts?"
+    ]
