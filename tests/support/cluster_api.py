@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 SERVICES, CLASSES = "/api/v1/services", "/apis/storage.k8s.io/v1/storageclasses"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -58,36 +57,25 @@ def hub(data: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Silent):
     """One request."""
 
     known: Mapping[str, Any]
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
     def do_GET(self) -> None:
         token = self.known.get("token")
         if token and self.headers.get("Authorization") != f"Bearer {token}":
-            return self.answer(401, {"message": "Unauthorized"})
+            return self.reply(401, {"message": "Unauthorized"})
         found = self.known.get(self.path)
         if isinstance(found, int):
-            return self.answer(found, {"message": f"{self.path} is refused"})
-        return self.answer(404 if found is None else 200, found or {"message": "not found"})
+            return self.reply(found, {"message": f"{self.path} is refused"})
+        return self.reply(404 if found is None else 200, found or {"message": "not found"})
 
     def do_POST(self) -> None:
         assert self.path == REVIEWS
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = self.sent()
         resource = asked["spec"]["resourceAttributes"]["resource"]
-        self.answer(201, {"status": {"allowed": resource not in self.known["denied"]}})
-
-    def answer(self, status: int, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.reply(201, {"status": {"allowed": resource not in self.known["denied"]}})
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 LOGIN = "Basic " + base64.b64encode(b"ada:secret").decode()
 
@@ -38,14 +38,11 @@ class State:
     address: str = ""
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Silent):
     """One request."""
 
     state: State
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         """Send an answer; underscores in a header's name stand for hyphens."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @contextmanager
@@ -19,3 +21,24 @@ def running(server: ThreadingHTTPServer) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Silent(BaseHTTPRequestHandler):
+    """One request, which is not printed."""
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def reply(self, status: int, body: Any, kind: str = "application/json") -> None:
+        """Answer with a text as it is, or with anything else as JSON."""
+        content = (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def sent(self) -> Any:
+        """Return the JSON that the request brings, or an empty dictionary."""
+        length = int(self.headers.get("Content-Length") or 0)
+        return json.loads(self.rfile.read(length)) if length else {}

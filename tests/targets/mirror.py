@@ -21,9 +21,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import yaml
@@ -32,14 +31,14 @@ import zstandard
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from module_utils.metalworks.common.architectures import architecture
 from tests.support.artifacts import built
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 ROOT = Path(__file__).resolve().parents[2]
 Page = bytes | Path
 Fault = Callable[["Visit", bytes], None]
 
 
-class Visit(BaseHTTPRequestHandler):
+class Visit(Silent):
     """One request."""
 
     server: Site
@@ -71,9 +70,6 @@ class Visit(BaseHTTPRequestHandler):
                 shutil.copyfileobj(stream, self.wfile, 1 << 20)
         else:
             self.wfile.write(page)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: `asked` counts."""
 
 
 def read(page: Page) -> bytes:

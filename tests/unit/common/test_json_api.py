@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.common.json_api import ApiError, JsonApi
@@ -13,27 +12,21 @@ from ansible.module_utils.metalworks.jupyterhub.api import HubApi
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.mlflow.api import MlflowApi
 from tests.support.cluster_api import kubeconfig
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 JSON, HTML, PLAIN = "application/json", "text/html", "text/plain; charset=utf-8"
 MISSING = '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}'
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(Silent):
     """Gives the same answer to every request, and remembers the last one."""
 
     status, kind, body = 200, JSON, "{}"
     path_asked, token = "", ""
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
     def do_GET(self) -> None:
         type(self).path_asked, type(self).token = self.path, self.headers.get("Authorization", "")
-        self.send_response(self.status)
-        self.send_header("Content-Type", self.kind)
-        self.end_headers()
-        self.wfile.write(self.body.encode())
+        self.reply(self.status, self.body, self.kind)
 
     do_DELETE = do_GET
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import json
 import socket
 import struct
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,19 @@ import pytest
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from tests.support.cluster_api import kubeconfig
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 PORT = 7071
 MARK = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
-class Cluster(BaseHTTPRequestHandler):
+class Cluster(Silent):
     """Has one pod, which sends back what it gets, in capitals."""
 
     protocol_version = "HTTP/1.1"
     ready = "True"
     listens = True
     asked: list[tuple[str, str | None]]
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Sec-WebSocket-Protocol")))
@@ -41,12 +37,7 @@ class Cluster(BaseHTTPRequestHandler):
             return
         condition = {"type": "Ready", "status": self.ready}
         pod = {"metadata": {"name": "store-1"}, "status": {"conditions": [condition]}}
-        content = json.dumps({"items": [pod]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.reply(200, {"items": [pod]})
 
     def forward(self) -> None:
         """Speak the protocol: the port on both channels, then data on channel 0, or an error on channel 1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from library.kubernetes.k8s_secrets import ANNOTATION, LABEL, plan
 from tests.support.cluster_api import kubeconfig
 from tests.support.modules import cases, run_module
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 VALUE = "open-sesame-2026"
 
@@ -29,38 +29,25 @@ def test_plan(case: dict[str, Any]) -> None:
         assert ["/".join(place) for place in getattr(todo, what)] == case.get(what, [])
 
 
-class Cluster(BaseHTTPRequestHandler):
+class Cluster(Silent):
     """A cluster that keeps objects by their paths, and what it was asked to do."""
 
     objects: dict[str, Any]
     done: list[tuple[str, str, Any]]
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         if query:
             kind = path.rpartition("/")[2]
             found = [each for each in self.objects.values() if each.get("kind") == kind]
-            return self.answer(200, {"items": found})
-        return self.answer(200, self.objects[path]) if path in self.objects else self.answer(404, {})
+            return self.reply(200, {"items": found})
+        return self.reply(200, self.objects[path]) if path in self.objects else self.reply(404, {})
 
     def change(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
-        self.done.append((self.command, self.path, body))
-        self.answer(200, {})
+        self.done.append((self.command, self.path, self.sent()))
+        self.reply(200, {})
 
     do_POST = do_PUT = do_DELETE = do_PATCH = change
-
-    def answer(self, status: int, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
 
 def secret(namespace: str, name: str, **data: str) -> dict[str, Any]:

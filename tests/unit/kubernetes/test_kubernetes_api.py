@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesA
 from ansible.module_utils.metalworks.kubernetes.cluster import cause
 from cryptography import x509
 from tests.support.certificates import self_signed, signed_by
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 CONFIG = """\
 current-context: one
@@ -149,29 +149,18 @@ def test_a_login_that_cannot_be_read_is_named(kubeconfig: Path, user: str, says:
 # TLS: what kubectl accepts is accepted.
 
 
-class Api(BaseHTTPRequestHandler):
+class Api(Silent):
     """Answers each request with its path."""
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
     def do_GET(self) -> None:
-        content = json.dumps({"path": self.path}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.reply(200, {"path": self.path})
 
 
-class Proxy(BaseHTTPRequestHandler):
+class Proxy(Silent):
     """Takes each CONNECT to the one address that it knows."""
 
     target = ("127.0.0.1", 0)
     asked: ClassVar[list[str]] = []
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
     def do_CONNECT(self) -> None:
         self.asked.append(self.path)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from library.mlflow import mlflow_model_version as module
 from tests.support.modules import cases, run_module
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 
 @pytest.mark.parametrize("case", cases(__file__))
@@ -47,46 +46,38 @@ def test_a_wrong_task_is_refused(wanted: dict[str, Any], says: str) -> None:
     assert any(says in sentence for sentence in module.problems(module.Wanted("reco", **wanted)))
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(Silent):
     """A registry with one model of two versions. The second becomes ready at the second look."""
 
     aliases: dict[str, str] = {}
     looks = 0
 
-    def answer(self, status: int, body: Any) -> None:
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
     def do_GET(self) -> None:
         place = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(place.query).items()}
         if self.headers["Authorization"] != "Bearer right":
-            self.answer(401, {"error_code": "UNAUTHENTICATED", "message": "who are you?"})
+            self.reply(401, {"error_code": "UNAUTHENTICATED", "message": "who are you?"})
         elif query["name"] != "reco" or query.get("version", "1") not in ("1", "2"):
-            self.answer(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "nothing there"})
+            self.reply(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "nothing there"})
         elif place.path.endswith("registered-models/get"):
             aliases = [{"alias": name, "version": number} for name, number in self.aliases.items()]
             latest = [{"version": "2"}]
-            self.answer(200, {"registered_model": {"latest_versions": latest, "aliases": aliases}})
+            self.reply(200, {"registered_model": {"latest_versions": latest, "aliases": aliases}})
         else:
             type(self).looks += 1
             ready = query["version"] == "1" or self.looks > 2
             status = "READY" if ready else "PENDING_REGISTRATION"
-            self.answer(200, {"model_version": {"status": status, "source": "models:/m-1"}})
+            self.reply(200, {"model_version": {"status": status, "source": "models:/m-1"}})
 
     def change(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.sent()
         if self.command == "DELETE":
             del self.aliases[body["alias"]]
         else:
             self.aliases[body["alias"]] = body["version"]
-        self.answer(200, {})
+        self.reply(200, {})
 
     do_POST = do_DELETE = change
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent."""
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from tests.support.modules import run_module
-from tests.support.servers import running
+from tests.support.servers import Silent, running
 
 LISTING = (
     '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>'
@@ -28,23 +28,15 @@ REFUSALS = [
 ]
 
 
-class Store(BaseHTTPRequestHandler):
+class Store(Silent):
     """Answers every request alike."""
 
     status, body = 200, LISTING
     asked: list[str]
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        content = self.body.encode()
-        self.send_response(self.status)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.reply(self.status, self.body, "application/xml")
 
 
 def store(status: int, body: str) -> ThreadingHTTPServer:
