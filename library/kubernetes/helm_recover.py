@@ -113,7 +113,9 @@ def plan(revisions: list[Revision]) -> list[Step]:
         return [Step(f"Roll back to revision {last.number} - {why}", rollback_to=last.number)]
     if last.status not in BROKEN:
         return []
-    good = [revision.number for revision in ordered if revision.status in GOOD]
+    # What was uninstalled to the end is not brought back, so only revisions after that are good ones.
+    gone = max((revision.number for revision in ordered if revision.status in GONE), default=0)
+    good = [each.number for each in ordered if each.status in GOOD and each.number > gone]
     if good:
         return [Step(f"Roll back to revision {good[-1]} - {why}", rollback_to=good[-1])]
     return [Step(f"Forget revision {each.number} - {why}", forget=each.secret) for each in ordered]
@@ -131,13 +133,14 @@ def doubts(revisions: list[Revision]) -> list[str]:
 
 
 def read_revisions(api: KubernetesApi, namespace: str, name: str) -> list[Revision]:
-    """Return Helm's records of a release, which are Secrets."""
+    """Return Helm's records of a release, which are Secrets. One without a number is none that Helm wrote."""
     path = f"/api/v1/namespaces/{namespace}/secrets"
     secrets = api.get(path, labelSelector=f"owner=helm,name={name}")["items"]
     return [
-        Revision(int(labels["version"]), labels["status"], secret["metadata"]["name"])
+        Revision(int(labels["version"]), str(labels.get("status")), secret["metadata"]["name"])
         for secret in secrets
-        for labels in [secret["metadata"]["labels"]]
+        for labels in [secret["metadata"].get("labels") or {}]
+        if str(labels.get("version")).isdigit()
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from library.kubernetes.helm_recover import Revision, doubts, plan
+from library.kubernetes.helm_recover import Revision, doubts, plan, read_revisions
 from tests.support.modules import cases
 
 
@@ -22,3 +22,29 @@ def test_a_state_that_is_not_known_is_named_with_a_way_out() -> None:
     (warning,) = doubts([Revision(2, "pending-review", "v2")])
     assert "revision 2 is 'pending-review'" in warning
     assert "helm rollback" in warning
+
+
+class Api:
+    """An API that has these Secrets."""
+
+    def __init__(self, *labels: dict[str, str] | None) -> None:
+        self.secrets = [
+            {"metadata": {"name": f"secret-{number}", "labels": each}} for number, each in enumerate(labels)
+        ]
+
+    def get(self, path: str, **_: Any) -> dict[str, Any]:
+        return {"items": self.secrets}
+
+
+def test_a_secret_that_helm_did_not_write_is_no_record() -> None:
+    api: Any = Api(
+        {"version": "12", "status": "deployed"},
+        {"version": "12"},
+        {},
+        None,
+        {"version": "v1", "status": "failed"},
+    )
+    assert read_revisions(api, "web", "web") == [
+        Revision(12, "deployed", "secret-0"),
+        Revision(12, "None", "secret-1"),
+    ]
