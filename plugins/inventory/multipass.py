@@ -10,8 +10,10 @@ description:
     C(multipass list --format json). It adds no hosts.
   - A host whose instance is missing, does not run or has no address gets the variable
     C(multipass_unreachable) instead, which holds the reason.
-  - The instance of a host has the name in the host's own variable C(multipass_machines_instance), by default
-    the host's name.
+  - The instance of a host has the name in the host's own variable C(multipass_machines_instance), which may
+    be a template of variables in the same file, and by default the host's name with O(prefix) before it. The
+    plugin hands the name on in the variable C(multipass_instance), so that the role makes an instance of the
+    same name.
   - Ansible reads the files of a folder in the order of their names, so this file must come after the one with
     the hosts. Its name ends in C(multipass.yml).
 author: Metalworks
@@ -57,6 +59,7 @@ from typing import Any
 import ansible.module_utils
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.template import Templar
 
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
@@ -73,6 +76,7 @@ from ansible.module_utils.metalworks.multipass.answers import (
 from ansible.module_utils.metalworks.multipass.command import plain_runner
 
 NAMED_BY = "multipass_machines_instance"
+NAME = "multipass_instance"
 REASON = "multipass_unreachable"
 
 
@@ -136,10 +140,12 @@ class InventoryModule(BaseInventoryPlugin):
                 "hosts has to come before this one, which Ansible reads in the order of names"
             )
         prefix = self.get_option("prefix")
-        return {
-            host.name: str(host.vars.get(NAMED_BY) or f"{prefix}{host.name}")
-            for host in self.inventory.groups[group].get_hosts()
-        }
+        found = {}
+        for host in self.inventory.groups[group].get_hosts():
+            given = Templar(self.loader, variables=host.get_vars()).template(host.vars.get(NAMED_BY))
+            found[host.name] = str(given or f"{prefix}{host.name}")
+            self.inventory.set_variable(host.name, NAME, found[host.name])
+        return found
 
     def give_address(
         self, host: str, name: str, instance: Instance | MultipassError | None, path: str

@@ -84,14 +84,23 @@ def mount_target(path: str) -> str:
 
 def parse_json(text: str) -> dict[str, Any] | None:
     """Return the JSON object in an answer. A notice about a new version may stand before it."""
-    start = text.find("{")
-    if start < 0:
-        return None
-    try:
-        found = json.JSONDecoder().raw_decode(text[start:])[0]
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    for start in re.finditer("{", text):
+        try:
+            found = json.JSONDecoder().raw_decode(text[start.start() :])[0]
+        except ValueError:
+            continue
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _mapping(found: object) -> Mapping[str, Any]:
+    """Return a mapping, also where multipass writes a word such as N/A in its place."""
+    return found if isinstance(found, dict) else {}
+
+
+def _number(found: object) -> int | None:
+    """Return a number of digits, or None where something else stands in its place."""
+    return int(str(found)) if str(found).isdecimal() else None
 
 
 def addresses_from(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -101,20 +110,24 @@ def addresses_from(entry: Mapping[str, Any]) -> tuple[str, ...]:
     runtime_instance_info_helper.cpp in canonical/multipass): only what parses as an address is one.
     """
     found = entry.get("ipv4")
-    return tuple(text for text in map(str, found if isinstance(found, list) else ()) if _is_address(text))
+    texts = found if isinstance(found, list) else [found]
+    return tuple(address for address in map(_usable_address, texts) if address)
 
 
-def _is_address(text: str) -> bool:
+def _usable_address(found: object) -> str:
+    """Return an address at which a machine can be reached from here; empty if this is none."""
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_interface(str(found).strip()).ip
     except ValueError:
-        return False
-    return True
+        return ""
+    # A machine that got no answer from DHCP gives itself an address of its link.
+    only_there = address.is_loopback or address.is_link_local or address.is_unspecified
+    return "" if only_there or isinstance(found, int) else str(address)
 
 
 def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
     """Return one entry of `list` or `info` of any version. Early versions write states in capital letters."""
-    disk = ((entry.get("disks") or {}).get("sda1") or {}).get("total")
+    disk = _number(_mapping(_mapping(entry.get("disks")).get("sda1")).get("total"))
     release = str(entry.get("release") or "")
     return Instance(
         name=name,
@@ -122,11 +135,11 @@ def instance_from(name: str, entry: Mapping[str, Any]) -> Instance:
         ipv4=addresses_from(entry),
         release="" if release == "Not Available" else release,
         image=str(entry.get("image_release") or ""),
-        cpus=int(entry["cpu_count"]) if str(entry.get("cpu_count") or "").isdigit() else None,
-        disk=size_as_printed(int(str(disk))) if disk and str(disk).isdigit() else None,
+        cpus=_number(entry.get("cpu_count")) or None,
+        disk=size_as_printed(disk) if disk else None,
         mounts={
-            mount_target(target): str(mount.get("source_path", ""))
-            for target, mount in (entry.get("mounts") or {}).items()
+            mount_target(target): str(_mapping(mount).get("source_path", ""))
+            for target, mount in _mapping(entry.get("mounts")).items()
         },
     )
 
@@ -191,7 +204,7 @@ def read_info(multipass: Multipass, name: str) -> Instance:
     Some versions refuse to answer about an instance without an address. It is then reported as starting.
     """
     code, out, err = multipass(["info", name, "--format", "json"], "")
-    entry = ((parse_json(out) or {}).get("info") or {}).get(name)
+    entry = _mapping(_mapping((parse_json(out) or {}).get("info")).get(name))
     if entry:
         return instance_from(name, entry)
     if f'instance "{name}" does not exist' in err + out:
@@ -240,4 +253,5 @@ def choose_address(addresses: Sequence[str], within: Sequence[str], not_within: 
 
 
 def _networks(texts: Sequence[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    return [ipaddress.ip_network(text) for text in texts]
+    # People write the address of a machine with the prefix of its network, too.
+    return [ipaddress.ip_network(str(text).strip(), strict=False) for text in texts]

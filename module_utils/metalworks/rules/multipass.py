@@ -17,8 +17,17 @@ def instances(platform: Platform) -> Iterator[str]:
             name = f"multipass_machines_{name}"
             return platform.hosts[host].get(name, platform.values[name])
 
+        # The inventory plugin is read before group_vars and host_vars are.
+        known = platform.hosts[node.host].get("multipass_instance")
+        name = str(read("instance") or known or node.host)
+        if known and name != known:
+            yield (
+                f"host {node.host}: multipass_machines_instance is {name}, and the addresses are those of "
+                f"the instance {known}: write multipass_machines_instance beside the host, in the file that "
+                "lists it, or a prefix into multipass.yml"
+            )
         wanted = Wanted(
-            name=str(read("instance") or node.host),
+            name=name,
             cpus=read("cpus"),
             memory=read("memory"),
             disk=read("disk"),

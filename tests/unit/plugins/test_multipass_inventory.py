@@ -41,6 +41,7 @@ class Folder:
         (self.inventory / "hosts.yml").write_text(HOSTS)
         self.program = path / "multipass"
         self.reasons: dict[str, str] = {}
+        self.names: dict[str, str] = {}
 
     def answer(self, table: dict[str, list[Any]]) -> None:
         """Answer these words with exit code, output and error output; others with nothing."""
@@ -57,6 +58,9 @@ class Folder:
         manager = InventoryManager(loader=DataLoader(), sources=[str(self.inventory)])
         hosts = manager.get_hosts()
         self.reasons = {host.name: str(host.vars.get("multipass_unreachable", "")) for host in hosts}
+        self.names = {
+            host.name: host.vars["multipass_instance"] for host in hosts if "multipass_instance" in host.vars
+        }
         return {host.name: host.vars.get("ansible_host") for host in hosts}
 
 
@@ -104,6 +108,19 @@ def test_host_may_name_its_instance(folder: Folder) -> None:
     assert folder.read()["metalworks-1"] == "10.97.0.76"
 
 
+def test_a_name_may_be_a_template_and_is_handed_on(folder: Folder) -> None:
+    named = "{flat: 7, multipass_machines_instance: 'flat-{{ flat }}-{{ inventory_hostname }}'}"
+    (folder.inventory / "hosts.yml").write_text(HOSTS.replace("metalworks-1:", f"metalworks-1: {named}"))
+    folder.answer(
+        listed(running("flat-7-metalworks-1", "10.97.0.76"), running("our-metalworks-2", "10.97.0.9"))
+    )
+    assert folder.read(prefix="our-") == {
+        **{"localhost": None, "metalworks-1": "10.97.0.76"},
+        "metalworks-2": "10.97.0.9",
+    }
+    assert folder.names == {"metalworks-1": "flat-7-metalworks-1", "metalworks-2": "our-metalworks-2"}
+
+
 def test_address_lies_in_the_network_that_is_asked_for(folder: Folder) -> None:
     folder.answer(listed(running("metalworks-1", "10.97.0.76", "192.168.1.20")))
     assert folder.read(address_in=["192.168.1.0/24"])["metalworks-1"] == "192.168.1.20"
@@ -124,7 +141,9 @@ def test_silent_service_leaves_hosts_without_address(folder: Folder) -> None:
     assert set(folder.read().values()) == {None}
 
 
-@pytest.mark.parametrize("word", ["N/A", "UNKNOWN", ""])
+@pytest.mark.parametrize(
+    "word", ["N/A", "UNKNOWN", "", "--", "169.254.7.8", "fe80::5%2", "127.0.0.1", "0.0.0.0"]
+)
 @pytest.mark.parametrize("bad", ["metalworks-1", "metalworks-2"])
 def test_instance_without_an_address_takes_nothing_from_the_others(
     folder: Folder, word: str, bad: str
