@@ -11,6 +11,8 @@ description:
     interfaces, namespaces and firewall rules, and then the files of k3s and of its role.
   - Keeps the volumes of users (C(storage) below O(data)), settings in C(config.yaml.d), and the binary.
   - The node stays in the cluster's list until it is deleted there (C(kubectl drain), C(kubectl delete node)).
+    For a server this comes first, because k3s removes it from etcd only then (k3s#4865). The module refuses
+    a server that is still a member of etcd beside others, as far as its own API answers.
 author: Metalworks
 options:
   role:
@@ -22,6 +24,13 @@ options:
     description: The folder that holds k3s's data.
     type: path
     required: true
+  node:
+    description: The name of its node. Required if O(role=server).
+    type: str
+  whole_cluster:
+    description: Whether all servers go, so that it does not matter who is still a member of etcd.
+    type: bool
+    default: false
   path:
     description: The configuration file.
     type: path
@@ -64,9 +73,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
 from ansible.module_utils.metalworks.k3s import unit as k3s_unit
+from ansible.module_utils.metalworks.k3s.cluster import Paths, read_datastore, read_nodes
 from ansible.module_utils.metalworks.k3s.config import read_scalar
 from ansible.module_utils.metalworks.k3s.keys import TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.remains import (
@@ -81,9 +92,25 @@ from ansible.module_utils.metalworks.k3s.remains import (
 ARGUMENTS: dict[str, Any] = {
     "role": {"type": "str", "required": True, "choices": ["server", "agent"]},
     "data": {"type": "path", "required": True},
+    "node": {"type": "str"},
+    "whole_cluster": {"type": "bool", "default": False},
     "path": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
 }
 END_SECONDS = 30
+
+
+def still_a_member(node: str, nodes: Sequence[Node]) -> str | None:
+    """Return why this server may not go yet: it would be missing from the majority that etcd needs."""
+    members = [each.name for each in nodes if "etcd" in each.roles]
+    others = [name for name in members if name != node]
+    if node not in members or not others:
+        return None
+    return (
+        f"The server {node} is still a member of etcd, together with {', '.join(others)}, which would go on "
+        f"counting with its vote. Delete its node on one of them first, which also removes it from etcd: "
+        f"kubectl delete node {node}. If all servers are to go, say so with whole_cluster "
+        "(k3s_server_absent_whole_cluster of the role)."
+    )
 
 
 def must(module: AnsibleModule, command: list[str], data: str | None = None) -> None:
@@ -144,12 +171,19 @@ def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data
 
 def main() -> None:
     """Remove what is left of k3s, and return what it was."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("role", "server", ["node"])]
+    )
     params = {**module.params, "data": os.path.normpath(module.params["data"])}
     unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])
     token = str(read_scalar(read_text(path) or "", "token-file") or TOKEN_FILE)
     files = files_of_k3s(unit, k3s_unit.FOLDER, path, token, params["data"])
     loaded = read_unit(runner(module), unit).load == "loaded"
+    paths = Paths(config=path, data=Path(params["data"]))
+    if params["role"] == "server" and not params["whole_cluster"] and read_datastore(paths.data) == "etcd":
+        problem = still_a_member(params["node"], read_nodes(runner(module), paths))
+        if problem:
+            module.fail_json(msg=problem)
     remains = read_remains(runner(module), params["data"], files)
     removed = [*([f"unit {unit}"] if loaded else []), *remains.sentences()]
     if removed and not module.check_mode:

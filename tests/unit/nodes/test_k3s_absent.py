@@ -7,6 +7,7 @@ from typing import Any
 
 import library.nodes.k3s_absent as module
 import pytest
+from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.common.systemd import Unit
 from ansible.module_utils.metalworks.k3s.remains import Remains
 from tests.support.modules import run_module
@@ -78,3 +79,45 @@ def test_no_file_goes_while_something_is_mounted(machine: Machine, capsys: Any) 
     answer = run_module("k3s_absent", PARAMS, capsys)
     assert "Still mounted: /busy. No file was removed" in answer["msg"]
     assert machine.file.exists()
+
+
+def server(*roles: str, name: str) -> Node:
+    return Node(name=name, ready=True, roles=list(roles))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "more", "refused"),
+    [
+        ({"a": "etcd", "b": "etcd", "c": "etcd"}, {}, "together with b, c"),
+        ({"a": "etcd", "b": "etcd"}, {"whole_cluster": True}, ""),
+        ({"b": "etcd", "c": "etcd"}, {}, ""),  # its node was deleted
+        ({"a": "etcd", "b": "worker"}, {}, ""),  # it is alone, so that nobody counts with it
+        ({"a": "control-plane", "b": "etcd"}, {}, ""),  # it left etcd and stays as a node
+        ({}, {}, ""),  # its API does not answer
+    ],
+)
+def test_a_server_that_is_a_member_is_kept(
+    nodes: dict[str, str],
+    more: dict[str, Any],
+    refused: str,
+    machine: Machine,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "server" / "db" / "etcd" / "member" / "wal").mkdir(parents=True)
+    found = [server(role, name=name) for name, role in nodes.items()]
+    monkeypatch.setattr(module, "read_nodes", lambda *_: found)
+    answer = run_module("k3s_absent", {"role": "server", "node": "a", "data": str(tmp_path), **more}, capsys)
+    assert answer["failed"] == bool(refused)
+    assert refused in answer.get("msg", "")
+    assert machine.file.exists() == bool(refused)
+    assert bool(machine.commands) != bool(refused)
+
+
+def test_nobody_is_asked_about_a_server_with_sqlite(
+    machine: Machine, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "read_nodes", lambda *_: pytest.fail("asked"))
+    assert run_module("k3s_absent", {"role": "server", "node": "a", "data": str(tmp_path)}, capsys)["changed"]
+    assert not machine.file.exists()
