@@ -53,27 +53,7 @@ def test_the_unit_records_what_the_module_compares(tmp_path: Path, monkeypatch: 
         "flannel-conf": f"{tmp_path}/not-there.json",
         "data-dir": str(tmp_path),
     }
-    for name in (
-        "config.yaml",
-        "config.yaml.d/10-more.yaml",
-        "config.yaml.d/20.yml",
-        "config.yaml.d/30.YAML",
-        "config.yaml.d/not-read.txt",
-        "registries.yaml",
-        "token",
-        "agent-token",
-        "ca.crt",
-        "systemd/k3s.service",
-        "systemd/k3s.service.env",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    text = render("server", "k3s.service", config_file, config, VERSION)
-    recorded = parse_record(record(text, "k3s.service", tmp_path))
-    watched = [*watched_files(config_file, config, "k3s.service"), *drop_ins(config_file)]
-    assert recorded == read_wanted(binary, watched, {})
-    assert recorded is not None
-    assert {str(Path(path).relative_to(tmp_path)) for path in recorded.files} == {
+    read = {
         "config.yaml",
         "config.yaml.d/10-more.yaml",
         "config.yaml.d/20.yml",
@@ -85,6 +65,15 @@ def test_the_unit_records_what_the_module_compares(tmp_path: Path, monkeypatch: 
         "systemd/k3s.service",
         "systemd/k3s.service.env",
     }
+    for name in (*read, "config.yaml.d/not-read.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    text = render("server", "k3s.service", config_file, config, VERSION)
+    recorded = parse_record(record(text, "k3s.service", tmp_path))
+    watched = [*watched_files(config_file, config, "k3s.service"), *drop_ins(config_file)]
+    assert recorded == read_wanted(binary, watched, {})
+    assert recorded is not None
+    assert {str(Path(path).relative_to(tmp_path)) for path in recorded.files} == read
 
 
 @pytest.mark.parametrize(("role", "name"), unit.UNITS.items())

@@ -95,48 +95,32 @@ def test_order_of_the_servers_is_taken_from_what_they_registered() -> None:
 # The roles hand their inputs over.
 
 
-def test_server_role_writes_what_is_decided_here() -> None:
-    given = {
-        "groups": groups(HOSTS),
-        "hostvars": HOSTS,
-        "inventory_hostname": "server-2",
-        "k3s_server_config": {"debug": True},
-        "k3s_server_unchecked_config": {"brand-new": 1},
-        "k3s_server_node_name": "two",
-        "k3s_server_node_ip": "10.20.0.12",
-        "k3s_server_api_address": "k3s.example",
-        "__k3s_server_states": {"results": [{"item": "server-1", "datastore": "etcd", "ready": True}]},
-    }
-    assert resolved("k3s_server", "__k3s_server_node.config", **given) == {
-        "node-name": "two",
-        "node-ip": "10.20.0.12",
-        "token-file": "/etc/rancher/k3s/token",
-        "debug": True,
-        "brand-new": 1,
-        "server": "https://k3s.example:6443",
-        "tls-san": ["two", "10.20.0.12", "198.18.0.12", "k3s.example"],
-    }
-
-
-def test_agent_role_writes_what_is_decided_here() -> None:
-    hosts = {"server-1": {"ansible_host": "198.18.0.11"}, "agent-1": {"ansible_host": "198.18.0.12"}}
+@pytest.mark.parametrize(
+    ("role", "further"),
+    [("server", {"tls-san": ["two", "10.20.0.12", "198.18.0.12", "k3s.example"]}), ("agent", {})],
+)
+def test_a_role_writes_what_is_decided_here(role: str, further: dict[str, Any]) -> None:
+    me = f"{role}-2"
+    hosts = {"server-1": {"ansible_host": "198.18.0.11"}, me: {"ansible_host": "198.18.0.12"}}
     given = {
         "groups": groups(hosts),
         "hostvars": hosts,
-        "inventory_hostname": "agent-1",
-        "k3s_agent_config": {"debug": True},
-        "k3s_agent_unchecked_config": {"brand-new": 1},
-        "k3s_agent_node_name": "two",
-        "k3s_agent_node_ip": "10.20.0.12",
-        "k3s_agent_api_address": "k3s.example",
+        "inventory_hostname": me,
+        f"k3s_{role}_config": {"debug": True},
+        f"k3s_{role}_unchecked_config": {"brand-new": 1},
+        f"k3s_{role}_node_name": "two",
+        f"k3s_{role}_node_ip": "10.20.0.12",
+        f"k3s_{role}_api_address": "k3s.example",
+        "__k3s_server_states": {"results": [{"item": "server-1", "datastore": "etcd", "ready": True}]},
     }
-    assert resolved("k3s_agent", "__k3s_agent_node.config", **given) == {
+    assert resolved(f"k3s_{role}", f"__k3s_{role}_node.config", **given) == {
         "node-name": "two",
         "node-ip": "10.20.0.12",
         "token-file": "/etc/rancher/k3s/token",
         "debug": True,
         "brand-new": 1,
         "server": "https://k3s.example:6443",
+        **further,
     }
 
 
