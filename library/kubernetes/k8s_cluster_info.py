@@ -119,7 +119,7 @@ def main() -> None:
     except NoContextError as error:
         if module.check_mode:
             module.exit_json(changed=False, exists=False)
-        module.fail_json(msg=f"{error} {REMEDY}")
+        module.fail_json(msg=f"{str(error).rstrip('.')}. {REMEDY}")
     except ApiError as error:
         module.fail_json(msg=cause(error, context))
     address = next((node.address for node in nodes if node.ready), "")

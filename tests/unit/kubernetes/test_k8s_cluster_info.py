@@ -62,7 +62,7 @@ def test_a_context_that_is_missing_is_told_with_what_to_do(tmp_path: Path, capsy
         told = ask(path, capsys, context="metalworks-lab")
     assert told["failed"]
     assert "has no context 'metalworks-lab'. It has: test. Make the cluster first" in told["msg"]
-    assert "cannot be read: No such file" in ask(tmp_path / "none", capsys)["msg"]
+    assert "No such file or directory. Make the cluster first" in ask(tmp_path / "none", capsys)["msg"]
 
 
 def test_in_a_check_there_may_be_no_cluster_yet(tmp_path: Path, capsys: Any) -> None:
