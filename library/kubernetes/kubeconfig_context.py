@@ -9,7 +9,8 @@ short_description: Keep one context in a kubeconfig
 description:
   - Merges one cluster, one user and one context of the same name into a kubeconfig, or takes them out.
   - In these entries the module writes the address, the CA and the login. Other keys that the operator added
-    stay, such as a namespace or C(proxy-url). A warning names those that change where kubectl goes.
+    stay, such as a namespace or C(proxy-url). A warning names those that change where kubectl goes, and those
+    that are removed because they contradict the module's own, such as another login.
   - Everything else in the file stays, in its order. A file that cannot be read is refused, never replaced.
   - The file is replaced in one step and is readable by its owner only. Its former content, without this
     module's context, is kept in C(<path>.metalworks-backup). The module takes the same lock as kubectl.
@@ -83,6 +84,12 @@ kept:
   elements: str
   returned: always
   sample: [proxy-url]
+replaced:
+  description: Keys in the context's entries that somebody else wrote, and that contradict the module's own.
+  type: list
+  elements: str
+  returned: always
+  sample: [exec]
 current:
   description: Whether the context is the selected one.
   type: bool
@@ -217,6 +224,9 @@ def edit(path: Path, params: dict[str, Any], check_mode: bool) -> dict[str, Any]
         "path": str(path),
         "current": wanted.get("current-context") == params["name"],
         "kept": kubeconfig.kept_keys(wanted, params["name"]),
+        "replaced": (
+            kubeconfig.replaced_keys(found, wanted, params["name"]) if params["state"] == "present" else []
+        ),
         "diff": {
             "before_header": str(path),
             "after_header": str(path),
@@ -264,6 +274,11 @@ def main() -> None:
         module.warn(
             f"The context {params['name']} keeps {', '.join(result['kept'])}, which somebody added to it in "
             f"{path}: kubectl uses them, too."
+        )
+    if result["replaced"]:
+        module.warn(
+            f"The context {params['name']} in {path} loses {', '.join(result['replaced'])}, which somebody "
+            "changed in it: it is the platform's. Make a context of your own with another name to keep them."
         )
     module.exit_json(**result)
 

@@ -119,6 +119,10 @@ def parse(text: str, path: str) -> dict[str, Any]:
         entries = found.get(name) or []
         if not isinstance(entries, list) or not all(_is_entry(each, singular) for each in entries):
             raise KubeconfigError(f"{path}: {name} is not a list of named entries; repair it or move it away")
+        names = [each["name"] for each in entries]
+        twice = next((each for each in names if names.count(each) > 1), None)
+        if twice is not None:  # client-go refuses it, too (tools/clientcmd/api/v1/conversion.go)
+            raise KubeconfigError(f"{path}: two of its {name} are called {twice}; remove or rename one")
     return found
 
 
@@ -175,6 +179,14 @@ def kept_keys(config: Mapping[str, Any], name: str) -> list[str]:
     """Return the keys that the operator added to our entries and that change where kubectl goes."""
     entries = [_entry(config, kind, name) or {} for kind in LISTS]
     return [key for key in CHANGES_THE_MEANING if any(key in entry for entry in entries)]
+
+
+def replaced_keys(found: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
+    """Return the keys that somebody else wrote into our entries, and that go because they contradict ours."""
+    before, after = ({kind: _entry(each, kind, name) or {} for kind in LISTS} for each in (found, wanted))
+    gone = [key for kind in LISTS for key in before[kind] if key not in after[kind]]
+    moved = [key for key in OURS["context"] if before["contexts"].get(key, name) != name]
+    return [*gone, *sorted(moved)]
 
 
 def remove(found: Mapping[str, Any], name: str) -> dict[str, Any]:

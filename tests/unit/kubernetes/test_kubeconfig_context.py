@@ -180,6 +180,46 @@ def test_no_lock_is_left_behind(capsys: Any, tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["config"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "kept", "replaced"),
+    [
+        ("clusters", {"disable-compression": True, "extensions": [{"name": "a"}]}, [], []),
+        ("clusters", {"proxy-url": "http://proxy:3128"}, ["proxy-url"], []),
+        ("clusters", {"insecure-skip-tls-verify": True}, [], ["insecure-skip-tls-verify"]),
+        ("clusters", {"certificate-authority": "mine.crt"}, [], ["certificate-authority"]),
+        ("users", {"as": "ada"}, ["as"], []),
+        ("users", {"exec": {"command": "login"}}, [], ["exec"]),
+        ("users", {"token": "t"}, [], ["token"]),
+        ("contexts", {"namespace": "team", "extensions": []}, [], []),
+        ("contexts", {"user": "me"}, [], ["user"]),
+        ("contexts", {"cluster": "behind-a-vpn"}, [], ["cluster"]),
+    ],
+)
+def test_what_an_operator_wrote_into_our_entries_stays_or_is_named(
+    kind: str,
+    more: dict[str, Any],
+    kept: list[str],
+    replaced: list[str],
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _, words: warnings.append(words))
+    path = tmp_path / "config"
+    params = {"name": "lab", "source": K3S_YAML, "path": str(path)}
+    run_module("kubeconfig_context", params, capsys)
+    ours = yaml.safe_load(path.read_text())
+    ours[kind][0][kubeconfig.LISTS[kind]].update(more)
+    path.write_text(yaml.safe_dump(ours))
+    answer = run_module("kubeconfig_context", params, capsys)
+    assert (answer["kept"], answer["replaced"]) == (kept, replaced)
+    assert answer["changed"] == bool(replaced)
+    assert (yaml.safe_load(path.read_text()) == ours) == (not replaced)
+    named = [word for word in (*kept, *replaced) if word in " ".join(warnings)]
+    assert named == [*kept, *replaced]
+
+
 # The file system. Root may do everything, so what is refused to somebody else is tried as somebody else.
 SOMEBODY = 65534
 
@@ -392,7 +432,7 @@ def test_what_others_wrote_is_written_as_it_was(tmp_path: Path, capsys: Any) -> 
         "'012'",
         "'y'",
     ]
-    lines = [f"- name: {value}\n  user:\n    token: {value}" for value in values]
+    lines = [f"- name: number {number}\n  user:\n    token: {value}" for number, value in enumerate(values)]
     path.write_text("\n".join(["users:", *lines, ""]))
     run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
     assert "\n".join(lines) in path.read_text()
@@ -411,6 +451,7 @@ def test_what_others_wrote_is_written_as_it_was(tmp_path: Path, capsys: Any) -> 
             "clusters: [{name: a, cluster: text}]",
         ),
         "contexts: [{name: a, context: {cluster: {a: b}}}]",
+        "users: [{name: a}, {name: b}, {name: a}]",
     ],
 )
 def test_a_file_that_is_no_kubeconfig_is_known_before(text: str, tmp_path: Path) -> None:
