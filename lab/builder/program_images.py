@@ -1,4 +1,4 @@
-"""Recipes of images that hold one static program and nothing else, and are made without Docker."""
+"""Recipes of images that hold one static program, and perhaps a shell, and are made without Docker."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from .recipe import Job, Recipe, Result
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its name, the artifact that is its program, and where the program lies in it."""
+    """An image: its name, the artifact that is its program, where that lies, and commands of busybox."""
 
     name: str
     program: str
     path: str
     user: str
+    busybox: tuple[str, ...] = ()
 
 
 # Paths are those of the images that the makers publish, so that one chart fits both.
 IMAGES = {
-    "object-store-image": Image("versitygw", "versitygw", "usr/local/bin/versitygw", "1000:1000"),
+    # The published one is Alpine, whose shell is busybox.
+    "object-store-image": Image(
+        "versitygw", "versitygw", "usr/local/bin/versitygw", "1000:1000", busybox=("sh", "mv")
+    ),
 }
 
 
@@ -34,7 +38,7 @@ def recipe(name: str, version: str) -> Recipe:
     image = IMAGES[name]
     config: dict[str, object] = {
         "Entrypoint": [f"/{image.path}"],
-        "Env": ["PATH=/usr/local/bin"],
+        "Env": ["PATH=/usr/local/bin:/bin"],
         "User": image.user,
     }
 
@@ -46,12 +50,16 @@ def recipe(name: str, version: str) -> Recipe:
         images = ImageCache(job.cache)
         reference = f"{PLACEHOLDER_HOST}/{image.name}:{version}-{job.key[:8]}"
         files: dict[str, Path | str] = {image.path: Path(job.needs[image.program].path)}
+        if image.busybox:
+            files["bin/busybox"] = Path(job.needs["busybox"].path)
+            files |= {f"bin/{command}": "busybox" for command in image.busybox}
         record = single_program_image(images.store, image.name, reference, files, config)
         path = images.record_path(image.name, job.key)
         record.save(path)
         return Result(version, reference=reference, record=str(path))
 
-    return Recipe(name, version, make, inputs, needs=(image.program,), there=_is_there)
+    needs = (image.program, "busybox") if image.busybox else (image.program,)
+    return Recipe(name, version, make, inputs, needs=needs, there=_is_there)
 
 
 def _is_there(result: Result) -> bool:
