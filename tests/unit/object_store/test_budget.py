@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,14 @@ def test_haproxy_is_told_in_one_line() -> None:
 
 def test_haproxy_that_does_not_listen_yet_ends_nothing() -> None:
     assert bash("tell left=5; echo goes on", FRONT_PORT="1") == "goes on"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_the_script_ends_when_it_is_told(tmp_path: Path, number: signal.Signals) -> None:
+    bash("prepare", DATA=str(tmp_path))
+    settings = {"BUDGET": "1", "RESERVE_PERCENT": "0", "SYNC_SECONDS": "0", "FRONT_PORT": "1"}
+    environment = {**os.environ, **settings, "DATA": str(tmp_path)}
+    with subprocess.Popen(["bash", SCRIPT, "watch"], env=environment) as running:
+        time.sleep(1)
+        running.send_signal(number)
+        assert running.wait(10) == 0

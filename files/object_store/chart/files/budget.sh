@@ -36,8 +36,9 @@ tell() {
 }
 
 watch() {
-  # As the first process of a container, bash ignores the signal unless it is told, and would wait for the end of each sleep.
-  trap 'exit 0' TERM
+  # As the first process of a container, bash ignores signals unless it is told, and would wait for the end of each sleep. The image is
+  # HAProxy's, whose containers are ended by USR1.
+  trap 'exit 0' TERM USR1
   local size available used=0 next_walk=0 next_sync=0 began now
   while true; do
     now=$SECONDS
