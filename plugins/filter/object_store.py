@@ -50,7 +50,7 @@ def secrets_of(
     key gets no Secret.
     """
     return [
-        *_for_programs(credentials, consumers),
+        *_for_programs(credentials, consumers, place),
         *(
             _for_user(credentials[access_key(user)], user, place)
             for user in users
@@ -59,11 +59,19 @@ def secrets_of(
     ]
 
 
-def _for_programs(credentials: Keys, consumers: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _for_programs(
+    credentials: Keys, consumers: Mapping[str, Mapping[str, Any]], place: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the Secrets of programs: all that a client has to know, as variables of its environment."""
     for name, settings in consumers.items():
         for target in (settings or {}).get("secrets") or []:
             if name in credentials:
-                yield {**target, "data": as_variables(credentials[name])}
+                where = {
+                    "AWS_ENDPOINT_URL": place["endpoint"],
+                    "AWS_DEFAULT_REGION": place["region"],
+                    "S3_PREFIX": f"s3://{place['buckets'].get(name, name)}",
+                }
+                yield {**target, "data": {**as_variables(credentials[name]), **where}}
 
 
 def as_variables(key: Mapping[str, str]) -> dict[str, str]:

@@ -26,8 +26,9 @@ PLACES = {
     "ada": ("people", "object-store-ada"),
     "grace": ("people", f"object-store-{GRACE}"),
     "mlflow": ("programs", "object-store"),
+    "models": (NAMESPACE, "object-store-models"),
 }
-BUCKETS = {"ada": "user-ada", "grace": f"user-{GRACE}", "mlflow": "mlflow"}
+BUCKETS = {"ada": "user-ada", "grace": f"user-{GRACE}", "mlflow": "mlflow", "models": "models"}
 
 
 class Store:
@@ -66,25 +67,37 @@ class Store:
 
         wait_for(ready, "no pod of the store is ready", 180)
 
-    def key(self, who: str) -> tuple[str, str]:
-        """The access key and the secret key that a user or a program finds."""
+    def answers(self) -> bool:
+        """Whether the store answers, on a port that is opened anew; the cluster's API may be away, too."""
+        self.forget()
+        try:
+            self.client("ada").list_objects_v2(Bucket=BUCKETS["ada"], MaxKeys=1)
+        except Exception:
+            return False
+        return True
+
+    def secret(self, who: str) -> dict[str, str]:
+        """The Secret that a user or a program finds."""
         namespace, name = PLACES[who]
         data = self.core.read_namespaced_secret(name, namespace).data
-        texts = {key: base64.b64decode(value).decode() for key, value in data.items()}
-        if "credentials" in texts:
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def key(self, who: str) -> tuple[str, str]:
+        """The access key and the secret key in it."""
+        found = self.secret(who)
+        if "credentials" in found:
             parser = configparser.ConfigParser()
-            parser.read_string(texts["credentials"])
+            parser.read_string(found["credentials"])
             section = parser["default"]
             return section["aws_access_key_id"], section["aws_secret_access_key"]
-        return texts["AWS_ACCESS_KEY_ID"], texts["AWS_SECRET_ACCESS_KEY"]
+        return found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]
+
+    def credential(self, who: str) -> dict[str, str]:
+        """The same key in the form of object_store_credentials."""
+        return dict(zip(("access_key", "secret_key"), self.key(who), strict=True))
 
     def client(self, who: str) -> Any:
         return make_client(f"http://{self.address()}", *self.key(who), "us-east-1", near=True)
-
-    def models(self) -> Any:
-        """A client with the key of the program `models`, which lies beside the inventory only."""
-        secret = (KUBECONFIG.parent / "secrets" / "object_store_models").read_text().split()[0]
-        return make_client(f"http://{self.address()}", "models", secret, "us-east-1", near=True)
 
 
 def converge(**variables: Any) -> Outcome:

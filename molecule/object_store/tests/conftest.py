@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.support.object_store import Store
+from tests.support.object_store import BUCKETS, Store
 
 from kubernetes import client
 
@@ -16,6 +16,17 @@ def store(core: client.CoreV1Api) -> Iterator[Store]:
     found = Store(core)
     yield found
     found.forget()
+
+
+@pytest.fixture(autouse=True)
+def _room(store: Store) -> None:
+    """Empty ada's bucket: what other tests left there would be found, or be where a folder has to be."""
+    store.forget()
+    ada, bucket = store.client("ada"), BUCKETS["ada"]
+    for each in ada.list_objects_v2(Bucket=bucket).get("Contents", []):
+        ada.delete_object(Bucket=bucket, Key=each["Key"])
+    for each in ada.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+        ada.abort_multipart_upload(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,13 @@ Keys come and go with their users, and only who is meant to reaches a port.
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import hashlib
 import json
+import os
+import shlex
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +19,12 @@ from typing import Any
 
 import pytest
 import requests
+import testinfra
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.object_store.s3 import make_client
-from tests.support.object_store import BUCKETS, NAMESPACE, SELECTOR, Store, converge
-from tests.support.scenario import kubectl, run_pod
+from botocore.exceptions import BotoCoreError
+from tests.support.object_store import BUCKETS, GRACE, NAMESPACE, SELECTOR, Store, converge
+from tests.support.scenario import CLUSTER_STATE, INVENTORIES, kubectl, run_pod
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -50,6 +56,30 @@ def objects(s3: Any, bucket: str) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+class Disk:
+    """The machine on which the store's volume lies, and where on it."""
+
+    def __init__(self, store: Store) -> None:
+        claim = store.core.read_namespaced_persistent_volume_claim("object-store", NAMESPACE)
+        volume = store.core.read_persistent_volume(claim.spec.volume_name)
+        self.place = (volume.spec.host_path or volume.spec.local).path
+        self.node = store.pods()[0].spec.node_name
+        self._machine = testinfra.get_host(
+            f"ansible://{self.node}", ansible_inventory=str(INVENTORIES / "cluster.yml")
+        )
+
+    def run(self, command: str) -> str:
+        """What a command of root prints on the machine."""
+        with self._machine.sudo():
+            return str(self._machine.check_output(command))
+
+
+@pytest.fixture
+def disk(store: Store) -> Disk:
+    store.wait_until_ready()
+    return Disk(store)
+
+
 class Slowly:
     """A body that needs minutes to be sent: something can happen in its middle."""
 
@@ -69,16 +99,6 @@ class Slowly:
         if self.sent > 5 * MIB:
             time.sleep(0.2)
         return part
-
-
-@pytest.fixture(autouse=True)
-def _room(store: Store) -> None:
-    """What other tests left in ada's bucket is none of this one's business."""
-    store.forget()
-    ada = store.client("ada")
-    for page in ada.get_paginator("list_objects_v2").paginate(Bucket=ADA):
-        for each in page.get("Contents", []):
-            ada.delete_object(Bucket=ADA, Key=each["Key"])
 
 
 # The pods.
@@ -154,6 +174,76 @@ def test_a_killed_pod_leaves_nothing_half_and_keeps_all_that_is_whole(
     }
 
 
+def test_an_upload_is_whole_though_the_gateway_was_killed_while_it_put_the_parts_together(
+    store: Store, disk: Disk
+) -> None:
+    ada = store.client("ada")
+    upload = ada.create_multipart_upload(Bucket=ADA, Key="whole")["UploadId"]
+    bodies = [bytes([number]) * 8 * MIB for number in range(10)]
+    done = [
+        {
+            "PartNumber": number,
+            "ETag": ada.upload_part(Bucket=ADA, Key="whole", UploadId=upload, PartNumber=number, Body=body)[
+                "ETag"
+            ],
+        }
+        for number, body in enumerate(bodies, 1)
+    ]
+    # The gateway is at it while the folder has this name. Nothing is slower here than to look for a process.
+    at_work = f"{disk.place}/buckets/{ADA}/.sgwtmp/multipart/*/*.inprogress"
+    kill = (
+        f"pid=$(pgrep -x versitygw); until compgen -G '{at_work}' >/dev/null; do :; done; kill -KILL $pid; "
+        f"sleep 0.2; compgen -G '{at_work}'"
+    )
+
+    def complete() -> bool:
+        with contextlib.suppress(ada.exceptions.ClientError, BotoCoreError):
+            ada.complete_multipart_upload(
+                Bucket=ADA, Key="whole", UploadId=upload, MultipartUpload={"Parts": done}
+            )
+            return True
+        return False
+
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(disk.run, f"timeout 60 bash -c {shlex.quote(kill)}")
+        time.sleep(2)  # the node is looking
+        wait_for(complete, "the upload cannot be completed", 90)
+        killed.result()
+    # It was told that its object is there.
+    assert ada.get_object(Bucket=ADA, Key="whole")["Body"].read() == b"".join(bodies)
+    assert ada.list_multipart_uploads(Bucket=ADA).get("Uploads", []) == []
+
+
+def test_all_that_was_answered_outlives_a_node_that_is_switched_off(store: Store, disk: Disk) -> None:
+    ada = store.client("ada")
+    answered: dict[str, str] = {}
+
+    over = threading.Event()
+
+    def write() -> None:
+        with contextlib.suppress(ada.exceptions.ClientError, BotoCoreError):
+            while not over.is_set():
+                key = f"written/{len(answered)}"
+                answered[key] = ada.put_object(Bucket=ADA, Key=key, Body=os.urandom(64 * 1024))["ETag"]
+
+    machine = f"{CLUSTER_STATE.name}-{disk.node}"
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        wait_for(lambda: len(answered) > 20 or writing.done(), "nothing is written", 60)
+        assert not writing.done()
+        for verb in ("kill", "start"):
+            subprocess.run(["docker", verb, machine], check=True, capture_output=True)
+        over.set()
+    wait_for(store.answers, "the store does not come back", 300)
+    ada = store.client("ada")
+    found = {each["Key"]: each["ETag"] for each in ada.list_objects_v2(Bucket=ADA)["Contents"]}
+    # Of the last one the client got no answer: it may be there, and is whole then.
+    assert {key: found.get(key) for key in answered} == answered and len(found) <= len(answered) + 1
+    for key, etag in found.items():
+        body = ada.get_object(Bucket=ADA, Key=key)["Body"].read()
+        assert f'"{hashlib.md5(body).hexdigest()}"' == etag
+
+
 def test_a_change_of_settings_keeps_all_and_a_second_run_changes_nothing(store: Store) -> None:
     store.client("ada").put_object(Bucket=ADA, Key="kept", Body=b"k", Tagging="a=b", Metadata={"c": "d"})
     before, pods = objects(store.client("ada"), ADA), [pod.metadata.uid for pod in store.pods()]
@@ -182,7 +272,7 @@ def test_the_store_measures_itself_and_its_requests(store: Store) -> None:
     found = wait_for(
         lambda: each if (each := used(store))["used"] > 4 * MIB else None, "nothing was measured", 60
     )
-    assert found["budget"] == 192 * MIB and 0 < found["left"] <= 188 * MIB < found["free"]
+    assert found["budget"] == 192 * MIB and 0 < found["left"] <= 188 * MIB < found["disk_free"]
     text = requests.get(f"http://{store.address(9101)}/metrics", timeout=30).text
     assert 'haproxy_frontend_http_requests_total{proxy="s3"}' in text
     assert 'haproxy_server_total_time_average_seconds{proxy="gateway"' in text
@@ -193,8 +283,13 @@ def test_a_full_store_refuses_clearly_and_damages_nothing(store: Store, refused:
     ada.put_object(Bucket=ADA, Key="before", Body=b"b" * MIB, Metadata={"a": "b"})
     before = objects(ada, ADA)
     wait_for(lambda: used(store)["left"] > 150 * MIB, "there is no room to fill", 60)
-    # What is larger than the room is refused before it is sent.
+    # What is larger than the room is refused before it is sent. A client that sends at once is told as well.
     assert refused(ada.put_object, Bucket=ADA, Key="huge", Body=b"h" * 200 * MIB) == "QuotaExceeded"
+    url = ada.generate_presigned_url("put_object", Params={"Bucket": ADA, "Key": "huge"}, ExpiresIn=600)
+    answer = requests.put(url, data=b"h" * 200 * MIB, timeout=60)
+    assert answer.status_code == 403 and "<Code>QuotaExceeded</Code>" in answer.text
+    upload = {"Bucket": ADA, "Key": "huge-parts"}
+    upload["UploadId"] = ada.create_multipart_upload(**upload)["UploadId"]
     full = ""
     for number in range(40):
         try:
@@ -212,6 +307,8 @@ def test_a_full_store_refuses_clearly_and_damages_nothing(store: Store, refused:
             ada.put_object(Bucket=ADA, Key=f"fill/s{_}", Body=b"f" * 2 * MIB)
     wait_for(lambda: used(store)["left"] < 2 * MIB, "the store is not full", 60)
     assert refused(ada.put_object, Bucket=ADA, Key="more", Body=b"m" * 2 * MIB) == "QuotaExceeded"
+    assert refused(ada.upload_part, **upload, PartNumber=1, Body=b"m" * 5 * MIB) == "QuotaExceeded"
+    ada.abort_multipart_upload(**upload)
     # Reading goes on: what was there is as it was, and nothing that was refused is listed.
     found = objects(ada, ADA)
     assert {name: each for name, each in found.items() if name in before} == before
@@ -273,6 +370,59 @@ def test_a_store_that_fits_nowhere_is_refused() -> None:
     assert "no node has room for the object store: it may take 900Ti" in outcome.said
 
 
+# A store that somebody else runs: the one of the scenario, from outside.
+
+
+def test_a_store_of_somebody_else_is_refused_for_each_reason_before_anything_changes(store: Store) -> None:
+    keys = {
+        BUCKETS[who]: dict(zip(("access_key", "secret_key"), store.key(who), strict=True)) for who in BUCKETS
+    }
+    secrets = [key["secret_key"] for key in keys.values()]
+    keys["mlflow"]["secret_key"] = "another" * 6
+    keys["models"]["access_key"] = "nobody"
+    endpoint = f"http://{store.address()}"
+    outcome = converge(
+        object_store_endpoint=endpoint,
+        object_store_credentials=keys,
+        object_store_buckets={ADA: "mlflow", BUCKETS["grace"]: "not-there"},
+    )
+    assert outcome.code != 0 and outcome.changed_nothing and "Nothing was changed: " in outcome.said
+    for reason in (
+        f"the secret key of the access key mlflow is not the one that {endpoint} has",
+        f"{endpoint} does not know the access key nobody",
+        f"the access key {ADA} may not list the bucket mlflow: it is somebody else's, or a right is missing",
+        f"{endpoint} has no bucket not-there: make it, or name another one",
+    ):
+        assert reason in outcome.said
+    assert not [secret for secret in secrets if secret in outcome.output]
+
+
+def test_a_store_of_somebody_else_that_is_unreachable_is_refused(store: Store) -> None:
+    keys = {"mlflow": {"access_key": "mlflow", "secret_key": "x" * 40}}
+    outcome = converge(object_store_endpoint="http://127.0.0.1:1", object_store_credentials=keys)
+    assert outcome.code != 0 and outcome.changed_nothing
+    assert "http://127.0.0.1:1 cannot be reached from this computer" in outcome.said
+
+
+def test_a_store_of_somebody_else_is_used_and_nothing_is_installed(
+    store: Store, core: client.CoreV1Api
+) -> None:
+    own = {who: store.key(who) for who in ("ada", "mlflow")}
+    keys = {BUCKETS[who]: store.credential(who) for who in own}
+    pods, endpoint = [pod.metadata.uid for pod in store.pods()], f"http://{store.address()}"
+    foreign = {"object_store_endpoint": endpoint, "object_store_credentials": keys}
+    elsewhere = {"object_store_namespace": "nowhere", **foreign}
+    converge(**elsewhere).check()
+    assert converge(**elsewhere).check().changed_nothing
+    assert "nowhere" not in [each.metadata.name for each in core.list_namespace().items]
+    assert {who: store.key(who) for who in own} == own
+    assert f"endpoint_url = {endpoint}" in store.secret("ada")["config"]
+    with pytest.raises(client.ApiException, match="404"):
+        core.read_namespaced_secret(f"object-store-{GRACE}", "people")
+    converge().check()
+    assert [pod.metadata.uid for pod in store.pods()] == pods
+
+
 # The network.
 
 
@@ -326,9 +476,11 @@ def test_who_reaches_which_port(
 # A copy.
 
 
-def test_a_copy_restored_elsewhere_is_the_same(store: Store, core: client.CoreV1Api, host: Any) -> None:
+def test_a_copy_restored_elsewhere_is_the_same(
+    store: Store, core: client.CoreV1Api, host: Any, disk: Disk
+) -> None:
     """The way of backups: folders are copied with their attributes, and another gateway reads the copy."""
-    ada, models = store.client("ada"), store.models()
+    ada, models = store.client("ada"), store.client("models")
     ada.put_object(
         Bucket=ADA, Key="a/b", Body=b"x" * MIB, ContentType="text/csv", Metadata={"by": "ada"}, Tagging="k=v"
     )
@@ -342,22 +494,16 @@ def test_a_copy_restored_elsewhere_is_the_same(store: Store, core: client.CoreV1
     before = {ADA: objects(ada, ADA), "models": objects(models, "models")}
     assert len(before["models"]) >= 2 and len(before[ADA]) == 2
 
-    claim = core.read_namespaced_persistent_volume_claim("object-store", NAMESPACE)
-    volume = core.read_persistent_volume(claim.spec.volume_name)
-    place = (volume.spec.host_path or volume.spec.local).path
-    node = store.pods()[0].spec.node_name
-    machine = host if host.check_output("hostname") == node else host.get_host(f"ansible://{node}")
-    with machine.sudo():
-        machine.check_output("rm -rf /var/lib/rancher/copy && mkdir -p /var/lib/rancher/copy")
-        machine.check_output(
-            f"{TAR} -C {place} -cf - buckets versions | {TAR} -C /var/lib/rancher/copy -xpf -"
-        )
-        machine.check_output("chown 1000:1000 /var/lib/rancher/copy")
+    copy = "/var/lib/rancher/copy"
+    disk.run(f"rm -rf {copy} && mkdir -p {copy}")
+    disk.run(
+        f"{TAR} -C {disk.place} -cf - buckets versions | {TAR} -C {copy} -xpf - && chown 1000:1000 {copy}"
+    )
     pod = kubectl(host, f"get pods --namespace {NAMESPACE} --selector {SELECTOR}")["items"][0]
     spec = {key: pod["spec"][key] for key in ("securityContext", "nodeName")}
     gateway = next(each for each in pod["spec"]["containers"] if each["name"] == "gateway")
-    volumes = [each for each in pod["spec"]["volumes"] if each["name"] == "users"]
-    volumes.append({"name": "data", "hostPath": {"path": "/var/lib/rancher/copy"}})
+    volumes = [each for each in pod["spec"]["volumes"] if each["name"] in ("users", "front")]
+    volumes.append({"name": "data", "hostPath": {"path": copy}})
     restored = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -373,10 +519,6 @@ def test_a_copy_restored_elsewhere_is_the_same(store: Store, core: client.CoreV1
     wait_for(ready, "the gateway on the copy is not ready", 60)
     with forwarded(store.api, NAMESPACE, "app=restored", 7071) as address:
         there = make_client(f"http://{address}", *store.key("ada"), "us-east-1", near=True)
-        secret = base64.b64decode(
-            core.read_namespaced_secret("object-store-credentials", NAMESPACE).data["users.json"]
-        )
-        key = json.loads(secret)["accessAccounts"]["models"]["secret"]
-        other = make_client(f"http://{address}", "models", key, "us-east-1", near=True)
+        other = make_client(f"http://{address}", *store.key("models"), "us-east-1", near=True)
         assert {ADA: objects(there, ADA), "models": objects(other, "models")} == before
     core.delete_namespaced_pod("restored", NAMESPACE, grace_period_seconds=0)

@@ -51,6 +51,23 @@ def test_names_of_all_kinds_are_kept(ada: Any) -> None:
         assert ada.get_object(Bucket=ADA, Key=name)["Body"].read() == name.encode()
 
 
+def test_a_name_is_an_object_or_a_folder_and_the_second_use_is_refused(
+    ada: Any, refused: Callable[..., str]
+) -> None:
+    ada.put_object(Bucket=ADA, Key="name", Body=b"object")
+    ada.put_object(Bucket=ADA, Key="folder/name", Body=b"object")
+    assert refused(ada.put_object, Bucket=ADA, Key="name/b", Body=b"x") == "ObjectParentIsFile"
+    assert refused(ada.put_object, Bucket=ADA, Key="folder", Body=b"x") == "ExistingObjectIsDirectory"
+    # An upload in parts is told at its end, and can then be given up.
+    upload = ada.create_multipart_upload(Bucket=ADA, Key="name/b")["UploadId"]
+    part = ada.upload_part(Bucket=ADA, Key="name/b", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    which = {"Bucket": ADA, "Key": "name/b", "UploadId": upload}
+    assert refused(ada.complete_multipart_upload, **which, MultipartUpload=parts) == "ObjectParentIsFile"
+    ada.abort_multipart_upload(**which)
+    assert keys(ada, ADA) == ["folder/name", "name"]
+
+
 def test_metadata_ranges_tags_and_copies(ada: Any) -> None:
     ada.put_object(
         Bucket=ADA,
@@ -246,7 +263,7 @@ def test_what_is_shared_is_read_by_all_and_written_by_some(
 
 
 def test_former_versions_of_a_model_are_kept(store: Store) -> None:
-    models = store.models()
+    models = store.client("models")
     first = models.put_object(Bucket="models", Key="reco/model", Body=b"one")["VersionId"]
     second = models.put_object(Bucket="models", Key="reco/model", Body=b"two")["VersionId"]
     models.delete_object(Bucket="models", Key="reco/model")

@@ -46,6 +46,9 @@ def test_each_program_and_each_user_finds_a_key_of_their_own() -> None:
     assert found["mlflow/object-store"] == {
         "AWS_ACCESS_KEY_ID": "mlflow",
         "AWS_SECRET_ACCESS_KEY": "s-mlflow",
+        "AWS_ENDPOINT_URL": PLACE["endpoint"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "S3_PREFIX": "s3://mlflow",
     }
     key = parsed(found["hub/object-store-ada"]["credentials"])["default"]
     assert dict(key) == {"aws_access_key_id": "user-ada", "aws_secret_access_key": "s-user-ada"}
@@ -62,8 +65,9 @@ def test_a_users_programs_know_where_the_store_is() -> None:
 
 
 def test_a_bucket_of_another_name_is_used() -> None:
-    data = secrets(buckets={"user-ada": "acme-ada"})["hub/object-store-ada"]
-    assert parsed(data["dvc"])["'remote \"store\"'"]["url"] == "s3://acme-ada/dvc"
+    found = secrets(buckets={"user-ada": "acme-ada", "mlflow": "acme-runs"})
+    assert parsed(found["hub/object-store-ada"]["dvc"])["'remote \"store\"'"]["url"] == "s3://acme-ada/dvc"
+    assert found["mlflow/object-store"]["S3_PREFIX"] == "s3://acme-runs"
 
 
 def test_who_has_no_key_gets_no_secret() -> None:
