@@ -72,7 +72,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.files import read_others_text
 from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
@@ -149,10 +149,10 @@ def apply(module: AnsibleModule, unit: str, loaded: bool, remains: Remains, data
     if loaded:
         must(module, ["systemctl", "disable", "--now", unit])
     end_processes(module, data)
-    for place in mounts_of_k3s(Path("/proc/mounts").read_text(), data):
+    for place in mounts_of_k3s((read_others_text(Path("/proc/mounts")) or ""), data):
         must(module, ["umount", "--lazy", place])
     # Files are removed only if nothing is mounted over them: files below a mount belong to somebody else.
-    left = mounts_of_k3s(Path("/proc/mounts").read_text(), data)
+    left = mounts_of_k3s((read_others_text(Path("/proc/mounts")) or ""), data)
     if left:
         module.fail_json(
             msg=f"Still mounted: {', '.join(left)}. No file was removed; unmount them and try again."
@@ -176,7 +176,7 @@ def main() -> None:
     )
     params = {**module.params, "data": os.path.normpath(module.params["data"])}
     unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])
-    token = str(read_scalar(read_text(path) or "", "token-file") or TOKEN_FILE)
+    token = str(read_scalar(read_others_text(path) or "", "token-file") or TOKEN_FILE)
     files = files_of_k3s(unit, k3s_unit.FOLDER, path, token, params["data"])
     loaded = read_unit(runner(module), unit).load == "loaded"
     paths = Paths(config=path, data=Path(params["data"]))

@@ -144,7 +144,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.common.files import read_text, write_atomically
+from ansible.module_utils.metalworks.common.files import (
+    displayable,
+    read_others_text,
+    read_text,
+    write_atomically,
+)
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
 from ansible.module_utils.metalworks.k3s import registries as k3s_registries
@@ -227,7 +232,7 @@ def own_file(path: Path, text: str) -> dict[Path, File]:
     """Return the wanted file. Without a text it is removed, unless somebody else wrote it."""
     if text:
         return {path: File(text, 0o600)}
-    return {path: ABSENT} if (read_text(path) or "").startswith(HEADER) else {}
+    return {path: ABSENT} if (read_others_text(path) or "").startswith(HEADER) else {}
 
 
 def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]:
@@ -247,7 +252,7 @@ def plan(wanted: dict[Path, File], found: dict[Path, File]) -> dict[Path, File]:
 
 def read(path: Path) -> File:
     """Return a file's text and mode as they are."""
-    text = read_text(path)
+    text = read_others_text(path)
     return ABSENT if text is None else File(text, path.stat().st_mode & 0o777)
 
 
@@ -263,11 +268,12 @@ def diff(path: Path, before: str | None, after: str | None, unknown: list[str]) 
 
 def shown(path: Path, text: str | None, unknown: list[str]) -> str:
     """Return a text without its secrets. A registries.yaml that others wrote is not shown at all."""
+    text = displayable(text or "")
     if path.name != "registries.yaml":
-        return str(mask(text or "", unknown))
+        return str(mask(text, unknown))
     if text and not text.startswith(HEADER):
         return "(written by others; it may hold logins)\n"
-    return str(k3s_registries.mask(text or ""))
+    return str(k3s_registries.mask(text))
 
 
 def check(module: AnsibleModule, version: str) -> None:
@@ -291,7 +297,7 @@ def check(module: AnsibleModule, version: str) -> None:
 
 def data_problems(params: dict[str, Any]) -> list[str]:
     """Return which settings and token a server with data cannot take."""
-    data, before = Path(params["data"]), read_text(Path(params["path"]))
+    data, before = Path(params["data"]), read_others_text(Path(params["path"]))
     former = read_scalar(before or "", "data-dir") or KEYS["data-dir"].default
     config = {name: value for name, value in params["config"].items() if name not in params["unchecked"]}
     has_data, had_data = (read_datastore(folder) != "none" for folder in (data, Path(str(former))))

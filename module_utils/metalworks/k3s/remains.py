@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.files import read_others_text
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.k3s.unit import environment_file
 
@@ -159,7 +159,7 @@ def read_remains(run: Run, data: str, files: Sequence[Path]) -> Remains:
             rules[f"{program}-restore"] = stays
     return Remains(
         processes=processes_of_k3s(read_processes(), data),
-        mounts=mounts_of_k3s(read_text(Path("/proc/mounts")) or "", data),
+        mounts=mounts_of_k3s(read_others_text(Path("/proc/mounts")) or "", data),
         links=links,
         namespaces=sorted(path.name for path in Path("/run/netns").glob("cni-*")),
         rules=rules,

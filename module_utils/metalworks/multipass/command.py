@@ -41,7 +41,13 @@ def plain_runner(executable: str) -> Multipass:
     def run(arguments: list[str], stdin: str) -> tuple[int, str, str]:
         try:
             done = subprocess.run(
-                [executable, *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=60
+                [executable, *arguments],
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                timeout=60,
             )
         except OSError as error:
             return NOT_FOUND, "", str(error)

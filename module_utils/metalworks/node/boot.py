@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ansible.module_utils.metalworks.common.files import read_text
+from ansible.module_utils.metalworks.common.files import read_others_text
 
 # Programs that make swap at boot, by the service that runs them: of Raspberry Pi OS up to 12, zram-tools
 # (Debian), zram-config (Ubuntu), Armbian, zram-swap (github.com/foundObjects/zram-swap), and two that make
@@ -126,6 +126,6 @@ def _listed(folder: Path, pattern: str) -> Iterable[Path]:
 def _text(path: Path) -> str | None:
     """Return the text of a file; None if it has none, as a masked unit, which is a link to /dev/null."""
     try:
-        return read_text(path) if path.is_file() else None
-    except (OSError, UnicodeDecodeError):
+        return read_others_text(path) if path.is_file() else None
+    except OSError:
         return None

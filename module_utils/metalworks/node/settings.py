@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible.module_utils.metalworks.common.files import read_text, write_atomically
+from ansible.module_utils.metalworks.common.files import (
+    as_bytes,
+    read_others_text,
+    read_text,
+    write_atomically,
+)
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.node import boot
 
@@ -60,7 +65,7 @@ class Step:
 def read(run: Run, wanted: Wanted, root: Path) -> Found:
     """Return the machine's settings. `root` is / but in tests."""
     names = (SYSCTL_FILE, MODULES_FILE, "etc/fstab", "etc/hosts", "proc/swaps", "proc/modules")
-    files = {name: read_text(root / name) for name in names}
+    files = {name: read_others_text(root / name) for name in names}
     hostname = socket.gethostname()
     return Found(
         in_container=run(["systemd-detect-virt", "--container", "--quiet"])[0] == 0,
@@ -97,7 +102,7 @@ def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             # In a container /etc/hosts may be a mount, which can be written but not replaced.
             if step.file == "etc/hosts":
-                path.write_text(step.text)
+                path.write_bytes(as_bytes(step.text))
             else:
                 write_atomically(path, step.text, 0o644)
         elif step.sysctl:

@@ -7,7 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-from module_utils.metalworks.common.files import read_text, sha256, sha256_of, write_atomically
+from module_utils.metalworks.common.files import (
+    displayable,
+    read_others_text,
+    read_text,
+    sha256,
+    sha256_of,
+    write_atomically,
+)
 
 
 @pytest.mark.parametrize("content", ["zwölf\n", b"\x00\xff"], ids=["text", "bytes"])
@@ -59,3 +66,14 @@ def test_a_checksum_is_that_of_the_whole_file(tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     (tmp_path / "file").write_bytes(content)
     assert sha256(tmp_path / "file") == sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_another_encoding_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"f\xfcr zw\xc3\xb6lf\n")
+    text = read_others_text(path)
+    assert text
+    assert displayable(text) == "f\ufffdr zwölf\n"
+    write_atomically(path, text, 0o600)
+    assert path.read_bytes() == b"f\xfcr zw\xc3\xb6lf\n"
+    assert read_others_text(tmp_path / "none") is None

@@ -245,3 +245,10 @@ def test_wrong_registries_change_nothing(machine: dict[str, Any], capsys: Any, r
     assert "registries: configs: r.example: auth: has a password and no username" in answer["msg"]
     assert "correcthorse" not in json.dumps(answer)
     assert not registries_file.parent.exists()
+
+
+def test_a_file_of_others_in_another_encoding_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "registries.yaml"
+    path.write_bytes(b"# f\xfcr uns\nmirrors: {}\n")
+    assert module.own_file(path, "") == {}
+    assert "\ufffd" in module.diff(tmp_path / "config.yaml", module.read(path).text, "x", [])["before"]

@@ -143,3 +143,24 @@ def test_the_module_runs_twice_and_changes_once(root: Path, monkeypatch: Any, ca
     assert run_module("node_settings", params, capsys, check=True)["changed"]
     assert run_module("node_settings", params, capsys)["changed"]
     assert not run_module("node_settings", params, capsys)["changed"]
+
+
+def test_a_file_in_an_older_encoding_is_read_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People's comments in /etc may be in Latin-1, and Python would take them for no text."""
+    monkeypatch.setattr("socket.gethostname", lambda: "mühle")
+    for name in ("fstab", "hosts"):
+        (tmp_path / "etc").mkdir(exist_ok=True)
+        (tmp_path / "etc" / name).write_bytes(b"# f\xfcr alle\nUUID=2 none swap sw 0 0\n")
+    (tmp_path / "etc/sysctl.d").mkdir()
+    (tmp_path / "etc/sysctl.d/99-zz.conf").write_bytes(b"# f\xfcr uns\nnet.ipv4.ip_forward = 0\n")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/swaps").write_text("Filename\n/dev/sda2\n")
+    found = read(lambda _: (1, "", ""), SWAPLESS, tmp_path)
+    assert found.later_sysctls == {"net.ipv4.ip_forward": ("0", "etc/sysctl.d/99-zz.conf")}
+    steps = [step for step in plan(SWAPLESS, found) if step.file in ("etc/fstab", "etc/hosts")]
+    apply(lambda _: (0, "", ""), steps, tmp_path)
+    assert (tmp_path / "etc/fstab").read_bytes().startswith(b"# f\xfcr alle\n# ")
+    assert (tmp_path / "etc/hosts").read_bytes().startswith(b"# f\xfcr alle\n")
+    assert (tmp_path / "etc/hosts").read_bytes().endswith("127.0.1.1 mühle\n".encode())
