@@ -51,3 +51,6 @@ def _take_error_out(result: dict[str, Any]) -> None:
     message = str(result.get("msg", ""))
     if message and not message.startswith(OWN_ERROR):
         result.pop("exception", None)
+        # YAML prints a text of several lines as it is, and folds a single line, doubles its apostrophes and
+        # quotes it.
+        result["msg"] = message.rstrip() + "\n"

@@ -1,4 +1,4 @@
-"""The message of a failed task is printed once; an error of Ansible itself keeps its origin."""
+"""The message of a failed task is printed once, as it is written; an error of Ansible keeps its origin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAY = """\
   ignore_errors: true
   ignore_unreachable: true
   tasks:
-    - {name: one, ansible.builtin.fail: {msg: Write another port.}}
+    - {name: one, ansible.builtin.fail: {msg: "node 'a': write another port."}}
     - {name: loop, ansible.builtin.fail: {msg: Write another port.}, loop: [item]}
     - name: unreachable
       ansible.builtin.ping:
@@ -34,7 +34,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("one", "Write another port."),
+        ("one", "msg: |- node 'a': write another port."),
         ("loop", "Write another port."),
         ("unreachable", "port 9: Connection refused"),
     ],
