@@ -389,7 +389,7 @@ def test_a_store_of_somebody_else_is_refused_for_each_reason_before_anything_cha
     for reason in (
         f"the secret key of the access key mlflow is not the one that {endpoint} has",
         f"{endpoint} does not know the access key nobody",
-        f"the access key {ADA} may not list the bucket mlflow: it is somebody else's, or a right is missing",
+        f"the access key {ADA} may not list the bucket mlflow: it is somebody else",
         f"{endpoint} has no bucket not-there: make it, or name another one",
     ):
         assert reason in outcome.said
