@@ -73,7 +73,7 @@ KEYS: Final[dict[str, Key]] = {
     "write-kubeconfig-mode": _server("mode"),
     "write-kubeconfig-group": _server("text"),
     # Data
-    "data-dir": Key("file", default="/var/lib/rancher/k3s"),
+    "data-dir": Key("folder", default="/var/lib/rancher/k3s"),
     "default-local-storage-path": _server("text"),
     "secrets-encryption": _server("flag", agreed=True, default=False),
     "secrets-encryption-provider": _server(
@@ -216,6 +216,13 @@ REFUSED: Final[dict[str, str]] = {
     "no-deploy": "k3s dropped it; write disable, with the same items",
     "no-flannel": "k3s dropped it, and flannel-backend has its place; take it out",
     "cluster-secret": "k3s dropped it; the token is the role's input",
+    # Short names of flags, which k3s takes in the file as well (pkg/cli/cmds: "data-dir,d", "token,t", ...).
+    "d": "it is short for data-dir; write that",
+    "l": "it is short for log; write that",
+    "s": "it is short for server; take it out, because the role says where a host joins",
+    "t": "it is short for token, which would stand in the configuration; the token is the role's input",
+    "o": "it is short for write-kubeconfig, and others read /etc/rancher/k3s/k3s.yaml; take it out",
+    "c": "it is short for config, and this is the configuration file; take it out",
     "kube-controller-arg": "k3s dropped it; write kube-controller-manager-arg",
     "kube-cloud-controller-arg": "k3s dropped it; write kube-cloud-controller-manager-arg",
 }
@@ -285,5 +292,5 @@ DROPPED: Final[dict[tuple[str, str], str]] = {
 
 SECRETS: Final = frozenset(name for name, key in KEYS.items() if key.secret)
 # Keys whose value is a file that k3s reads at its start.
-FILES: Final = tuple(name for name, key in KEYS.items() if key.kind == "file" and name != "data-dir")
+FILES: Final = tuple(name for name, key in KEYS.items() if key.kind == "file")
 AGREED: Final = tuple(name for name, key in KEYS.items() if key.agreed)

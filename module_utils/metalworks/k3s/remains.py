@@ -22,6 +22,8 @@ LINKS = ("cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6", "ku
 BRIDGE = "cni0"
 # The chains of kube-proxy and of the CNI plugins, and flannel's rules by their comment.
 RULE = re.compile(r"KUBE-|CNI-|flannel")
+# What k3s makes in its data folder beside the volumes. Others may have put files of theirs there.
+OF_K3S = ("agent", "data", "server")
 VOLUMES = "storage"  # the folder of local-path volumes below data-dir, with users' files
 
 
@@ -116,7 +118,7 @@ def files_of_k3s(unit: str, unit_folder: Path, config_file: Path, token_file: st
     """
     folder = config_file.parent
     names = ("registries.yaml", "registries.d", "k3s.yaml")
-    inside = sorted(path for path in Path(data).glob("*") if path.name != VOLUMES)
+    inside = sorted(path for path in Path(data).glob("*") if path.name in OF_K3S)
     return [
         unit_folder / unit,
         unit_folder / environment_file(unit).name,

@@ -165,6 +165,12 @@ def _slips(config: Config) -> Iterator[str]:
         meant = nearest(scheme, DATASTORES, 1, SLIP)
         if meant:
             yield f"datastore-endpoint: it begins with {scheme}://; did you mean {meant[0]}://?"
+    if "datastore-endpoint" in config and (not separator or scheme == "sqlite"):
+        # kine, ParseStorageEndpoint: without a kind of database in front, k3s takes sqlite.
+        yield (
+            "datastore-endpoint: each server would have a sqlite of its own; begin it with the kind of a "
+            "database that servers share, like postgres://, or leave it out"
+        )
 
 
 def _address_problems(config: Config) -> Iterator[str]:

@@ -34,6 +34,13 @@ KUBELET_LABEL_NAMES = (
 # The path is an argument of a shell command in the unit, which records what k3s was started with.
 FILE = re.compile(r"/[A-Za-z0-9_./@:+=,-]*\Z")
 
+# Folders in which k3s's own would lie among others' (hier(7), file-hierarchy(7)).
+OF_THE_SYSTEM = (
+    *("", "bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "root", "sbin", "srv", "usr"),
+    *("var", "usr/lib", "usr/local", "var/lib", "var/lib/rancher", "var/log", "var/cache", "var/tmp"),
+)
+EMPTIED = ("dev", "proc", "run", "sys", "tmp")
+
 
 def as_list(value: Any) -> list[Any]:
     """Return a list: k3s accepts a single item in place of a list."""
@@ -82,6 +89,21 @@ def _text(key: Key, name: str, value: Any) -> Iterator[str]:
 def _file(_key: Key, _name: str, value: Any) -> Iterator[str]:
     if not isinstance(value, str) or not FILE.match(value):
         yield f"{value!r} is not a path; write one that begins with / and has no blanks or quotes"
+
+
+def _folder(_key: Key, name: str, value: Any) -> Iterator[str]:
+    """Yield what is wrong with the folder of k3s's data, most of which goes when k3s is taken away."""
+    found = list(_file(_key, name, value))
+    yield from found
+    if found:
+        return
+    parts = [part for part in value.split("/") if part]
+    if ".." in parts or "." in parts:
+        yield f"{value!r} has . or .. in it; write the folder itself"
+    elif "/".join(parts) in OF_THE_SYSTEM:
+        yield f"{value!r} is a folder of the system or of others; write one of k3s's own, like /srv/k3s"
+    elif parts[0] in EMPTIED:
+        yield f"{value!r} is below /{parts[0]}, which is empty after a boot; write one like /srv/k3s"
 
 
 def _range(_key: Key, _name: str, value: Any) -> Iterator[str]:
@@ -157,6 +179,8 @@ def _each(value: Any, pattern: re.Pattern[str], form: str) -> Iterator[str]:
 
 
 def _cidrs(_key: Key, _name: str, value: Any) -> Iterator[str]:
+    if not split(value):
+        yield "there is none in the list; write one, or leave the setting out"
     yield from filter(None, map(network_problem, split(value)))
     yield from _two_families(split(value), "networks")
 
@@ -179,6 +203,7 @@ def _two_families(items: Sequence[object], name: str) -> Iterator[str]:
 TYPES: dict[str, Callable[[Key, str, Any], Iterator[str]]] = {
     "text": _text,
     "file": _file,
+    "folder": _folder,
     "range": _range,
     "flag": _flag,
     "number": _number,

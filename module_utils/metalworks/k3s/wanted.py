@@ -113,9 +113,10 @@ def peers(cluster: WantedCluster, host: str) -> list[dict[str, Any]]:
 
 
 def setting(name: str, config: Mapping[str, Any]) -> Any:
-    """Return a key's value, or k3s's default."""
-    value = config.get(name)
-    return KEYS[name].default if value is None else value
+    """Return a key's value, or k3s's default. A port that is no number is refused elsewhere."""
+    value, key = config.get(name), KEYS[name]
+    unusable = value is None or (key.kind == "port" and not isinstance(value, int))
+    return key.default if unusable else value
 
 
 def _url(host: str, port: int) -> str:

@@ -91,8 +91,8 @@ COMMIT
     assert rules_that_stay("*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n") is None
 
 
-def test_users_volumes_and_drop_ins_stay(tmp_path: Path) -> None:
-    for name in ("data/agent", "data/server", "data/storage/pvc-1", "etc/k3s/config.yaml.d"):
+def test_users_volumes_files_of_others_and_drop_ins_stay(tmp_path: Path) -> None:
+    for name in ("data/agent", "data/server", "data/storage/pvc-1", "data/photos", "etc/k3s/config.yaml.d"):
         (tmp_path / name).mkdir(parents=True)
     files = files_of_k3s(
         "k3s.service", tmp_path / "systemd", tmp_path / "etc/k3s/config.yaml", "/t", str(tmp_path / "data")
