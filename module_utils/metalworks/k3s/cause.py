@@ -169,6 +169,10 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "k3s refuses a setting in its configuration",
     ),
     (
+        r"/(sys|proc)/\S+: read-only file system",
+        "the container in which k3s runs may not change the kernel's settings: it has to be privileged",
+    ),
+    (
         r"read-only file system",
         "a file system that k3s writes to is mounted read-only, as after an error of the disk: see `dmesg`",
     ),
