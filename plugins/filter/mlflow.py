@@ -12,7 +12,7 @@ import ansible.module_utils
 # Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.mlflow.addresses import egress
+from ansible.module_utils.metalworks.mlflow.addresses import egress, is_outside
 
 CLIENT = {"metalworks.io/mlflow-client": "true"}
 
@@ -38,6 +38,7 @@ class FilterModule:
         """Return the filters by the names that templates use."""
         return {
             "mlflow_clients": mlflow_clients,
+            "mlflow_database_is_outside": is_outside,
             "mlflow_egress": egress,
             "mlflow_programs": mlflow_programs,
         }

@@ -108,8 +108,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def image() -> str:
-    """Build the image if need be, and return its name."""
+def image(name: str = "mlflow", version: str = "", context: Path = PACKAGE) -> str:
+    """Build the server's image, or another one on the same base, if need be, and return its name."""
     built = subprocess.run(
         [ROOT / ".venv" / "bin" / "python", ROOT / "lab" / "build.py", "--json", "base-image"],
         capture_output=True,
@@ -117,7 +117,7 @@ def image() -> str:
         check=True,
     )
     base = json.loads(built.stdout)["base-image"]["reference"]
-    wanted = Wanted("mlflow", images_of("mlflow")[0]["version"], PACKAGE, base)
+    wanted = Wanted(name, version or images_of("mlflow")[0]["version"], context, base)
     record, _ = ImageCache(cache_root()).ensure(wanted, run_quietly)
     return record.reference
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # A database as an older MLflow left it, with a run in it.
 OLDER = """
-import json, sqlite3, sys
+import json, sqlite3
 from pathlib import Path
 from alembic import command
 from alembic.script import ScriptDirectory
 from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine_with_retry
 from mlflow.store.tracking.dbmodels.initial_models import Base
-from metalworks_mlflow.migrate import bring_up_to_date
-folder = Path(FOLDER) / NAME
-folder.mkdir()
-url = f"sqlite:///{folder}/mlflow.db"
+from sqlalchemy import text
+from metalworks_mlflow.migrate import DatabaseProblem, bring_up_to_date
 engine = create_sqlalchemy_engine_with_retry(url)
 Base.metadata.create_all(engine)
 config = _get_alembic_config(url)
@@ -24,11 +23,9 @@ revisions = [each.revision for each in ScriptDirectory.from_config(config).walk_
 with engine.begin() as connection:
     config.attributes["connection"] = connection
     command.upgrade(config, revisions[STEPS])
-engine.dispose()
-with sqlite3.connect(folder / "mlflow.db") as db:
     columns = "experiment_id, name, lifecycle_stage"
-    db.execute(f"INSERT INTO experiments ({columns}) VALUES (7, 'kept', 'active')")
-    db.commit()
+    connection.execute(text(f"INSERT INTO experiments ({columns}) VALUES (7, 'kept', 'active')"))
+engine.dispose()
 """
 MIGRATED = """
 said = [bring_up_to_date(url), bring_up_to_date(url)]
@@ -46,7 +43,11 @@ print(json.dumps(result))
 
 
 def program(folder: Any, name: str, steps: int, rest: str) -> str:
-    return f"FOLDER, NAME, STEPS = {str(folder)!r}, {name!r}, {steps}\n{OLDER}\n{rest}"
+    """Return a program that makes an older database in a folder, and goes on with the rest."""
+    place = Path(folder, name)
+    place.mkdir()
+    url = f"sqlite:///{place}/mlflow.db"
+    return f"STEPS, url = {steps}, {url!r}\n{OLDER}\nfolder = Path({str(place)!r})\n{rest}"
 
 
 def test_an_older_database_is_copied_and_migrated(folder: Any, ask_python: Callable[..., Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,25 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         ("metalworks_artifact_source", "the cluster's token", "jupyterhub_node_port"), 1
     ):
         assert f"{number}. {part}" in outcome.said
+
+
+def test_a_database_of_others_that_does_not_answer_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{closed.getsockname()[1]}/runs"
+        part = {"metalworks_parts": ["mlflow"], "mlflow_artifacts": "/data/artifacts"}
+        others = {"mlflow_database_url": f"postgresql://team:not-to-be-seen@{where}"}
+        path = written(tmp_path, {"vars": {**part, **others}})
+        outcome = play(PLAYBOOKS / "check_existing.yml", path)
+        assert outcome.code == 2, outcome.said
+        assert f"mlflow_database_url: the database at {where} cannot be used" in outcome.said
+        assert "refused" in outcome.said
+        assert "not-to-be-seen" not in outcome.output
+        assert outcome.changed_nothing
+
+        path = written(tmp_path, {"vars": {**part, **others, "mlflow_database_probe": False}})
+        outcome = play(PLAYBOOKS / "check_existing.yml", path)
+        assert outcome.code == 0, outcome.said
 
 
 def test_a_rule_that_is_left_out_is_named_at_each_run(tmp_path: Path) -> None:

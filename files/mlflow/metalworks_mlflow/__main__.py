@@ -13,11 +13,15 @@ def main() -> None:
     import uvicorn
 
     from .app import make_app
-    from .migrate import bring_up_to_date
+    from .migrate import DatabaseProblem, bring_up_to_date
     from .settings import Settings
 
     settings = Settings.read()
-    logging.getLogger("metalworks_mlflow").info(bring_up_to_date(settings.database))
+    try:
+        said = bring_up_to_date(settings.database, settings.database_copied)
+    except DatabaseProblem as problem:
+        raise SystemExit(str(problem)) from None
+    logging.getLogger("metalworks_mlflow").info(said)
     uvicorn.run(
         make_app(settings),
         host="",  # every address of the pod, of both families

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .rights import Rights
+
+
+def with_driver(url: str) -> str:
+    """Return the address of a database with the driver of the image; SQLAlchemy 2.1 has another default."""
+    return re.sub(r"^postgresql:", "postgresql+psycopg2:", url)
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,7 @@ class Settings:
     """Where the data lie, who vouches for users, and what they may do."""
 
     database: str
+    database_copied: str
     artifacts: str
     door_secret: str
     clients_file: str
@@ -24,7 +31,8 @@ class Settings:
         """Read them. The first two have MLflow's own names; KeyError names one that is missing."""
         aliases = environment.get("METALWORKS_PROTECTED_ALIASES", "champion")
         return cls(
-            database=environment["MLFLOW_BACKEND_STORE_URI"],
+            database=with_driver(environment["MLFLOW_BACKEND_STORE_URI"]),
+            database_copied=environment.get("METALWORKS_DATABASE_COPIED", ""),
             artifacts=environment["MLFLOW_ARTIFACTS_DESTINATION"],
             door_secret=environment["METALWORKS_DOOR_SECRET"],
             clients_file=environment.get("METALWORKS_CLIENTS_FILE", ""),

@@ -47,6 +47,13 @@ def _postgresql_problem(url: str) -> str | None:
     return None
 
 
+def is_outside(database: str) -> bool:
+    """Tell whether a database is PostgreSQL and not named by a Service of the cluster."""
+    return not str(database).startswith("sqlite:") and not SERVICE.match(
+        urlsplit(str(database)).hostname or ""
+    )
+
+
 def egress(database: str, endpoint: str) -> list[dict[str, Any]]:
     """Return the ports to which the server connects, each with namespace where the address says one.
 

@@ -16,12 +16,20 @@ SIZES = ("mlflow_size", "mlflow_memory_limit", "mlflow_temporary_size")
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*")
 FOLDER = re.compile(r"/data(/[\w-][\w.-]*)+")
 SHORTEST_SECRET = 32
+# What Alembic calls a revision.
+SCHEMA = re.compile(r"[0-9a-f]{12}")
 
 
 def mlflow_database(platform: Platform) -> Iterator[str]:
     """Refuse the address of a database with which the server would not start."""
     if problem := database_problem(platform.values["mlflow_database_url"]):
         yield f"mlflow_database_url: {problem}"
+    copied = str(platform.values["mlflow_database_copied"])
+    if copied and not SCHEMA.fullmatch(copied):
+        yield (
+            f"mlflow_database_copied is {copied!r}: write the schema that the server names when it stops, "
+            "which has 12 of the digits 0-9 and a-f"
+        )
 
 
 def mlflow_servers(platform: Platform) -> Iterator[str]:

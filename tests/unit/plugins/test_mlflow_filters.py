@@ -29,6 +29,20 @@ def test_the_server_connects_to_its_database_and_its_store(
     assert FILTERS["mlflow_egress"](database, endpoint) == ports
 
 
+@pytest.mark.parametrize(
+    ("database", "outside"),
+    [
+        ("sqlite:////data/mlflow.db", False),
+        ("postgresql://u:p@db.example/m", True),
+        ("postgresql+psycopg2://u:p@198.18.0.9:6432/m", True),
+        ("postgresql://u:p@db.team.svc.cluster.local/m", False),
+        ("postgresql://u:p@db.team.svc:5432/m", False),
+    ],
+)
+def test_a_database_of_the_cluster_is_not_asked_from_here(database: str, outside: bool) -> None:
+    assert FILTERS["mlflow_database_is_outside"](database) is outside
+
+
 def test_pods_that_say_so_are_clients() -> None:
     assert FILTERS["mlflow_clients"](["jobs"]) == [
         {"namespace": "jobs", "pods": {"metalworks.io/mlflow-client": "true"}}
