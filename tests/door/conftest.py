@@ -21,7 +21,6 @@ from tests.support.hub import Browser
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1] / "files" / "door"
-sys.path.insert(0, str(SOURCE))
 
 TOKEN = "0123456789abcdef" * 4
 PASSWORD = "open-sesame"
