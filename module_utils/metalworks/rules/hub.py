@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..jupyterhub.sizes import cpu_problem, memory_problem, storage_problem
 from ..jupyterhub.tolerations import jupyterhub_tolerations
 from ..jupyterhub.values import has_node_port, service_type, value_at
 from ..k3s.types import split
 from .k3s import keeps_pods_away
+from .names import unusable_names
 from .platform import Platform
 
 INPUTS: dict[str, Callable[[Any], str | None]] = {
@@ -101,12 +101,8 @@ def hub_url(platform: Platform) -> Iterator[str]:
 
 def hub_names(platform: Platform) -> Iterator[str]:
     """Refuse names of the namespace and the release that Kubernetes does not accept."""
-    for name in ("jupyterhub_namespace", "jupyterhub_release_name"):
-        if problem := label_problem(platform.values[name], "jupyterhub"):
-            yield f"{name}: {problem}"
-    storage_class = platform.values["jupyterhub_storage_class"]
-    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
-        yield f"jupyterhub_storage_class: {problem}"
+    names = ("jupyterhub_namespace", "jupyterhub_release_name")
+    yield from unusable_names(platform, dict.fromkeys(names, "jupyterhub"), "jupyterhub_storage_class")
 
 
 def hub_chart(platform: Platform) -> Iterator[str]:

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from ..common.kubernetes_names import is_label, label_problem, subdomain_problem
+from ..common.kubernetes_names import is_label, label_problem
 from ..jupyterhub.sizes import storage_problem
 from ..mlflow.addresses import database_problem
+from .names import unusable_names
 from .platform import Platform
 
 SIZES = ("mlflow_size", "mlflow_memory_limit", "mlflow_temporary_size")
@@ -93,11 +94,7 @@ def mlflow_users(platform: Platform) -> Iterator[str]:
 
 def mlflow_names(platform: Platform) -> Iterator[str]:
     """Refuse names and sizes that Kubernetes does not accept, and a secret that can be guessed."""
-    if problem := label_problem(platform.values["mlflow_namespace"], "mlflow"):
-        yield f"mlflow_namespace: {problem}"
-    storage_class = platform.values["mlflow_storage_class"]
-    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
-        yield f"mlflow_storage_class: {problem}"
+    yield from unusable_names(platform, {"mlflow_namespace": "mlflow"}, "mlflow_storage_class")
     for name in SIZES:
         if problem := storage_problem(platform.values[name]):
             yield f"{name}: {problem}"

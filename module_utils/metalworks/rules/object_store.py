@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..common.suggestions import did_you_mean
 from ..object_store.fit import budget_problem
 from ..object_store.rights import (
@@ -19,6 +18,7 @@ from ..object_store.rights import (
     written,
 )
 from ..object_store.s3 import endpoint_problem, is_own
+from .names import unusable_names
 from .platform import Platform
 
 # Names that S3 takes for buckets. Those with dots are left out, because no certificate fits them.
@@ -42,11 +42,8 @@ def store_size(platform: Platform) -> Iterator[str]:
 
 def store_names(platform: Platform) -> Iterator[str]:
     """Refuse names that Kubernetes or S3 do not accept."""
-    if problem := label_problem(platform.values["object_store_namespace"], "object-store"):
-        yield f"object_store_namespace: {problem}"
-    storage_class = platform.values["object_store_storage_class"]
-    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
-        yield f"object_store_storage_class: {problem}"
+    examples = {"object_store_namespace": "object-store"}
+    yield from unusable_names(platform, examples, "object_store_storage_class")
     for name in platform.values["object_store_consumers"]:
         if not BUCKET.match(str(name)):
             yield (
