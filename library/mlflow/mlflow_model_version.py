@@ -100,12 +100,12 @@ actions:
   returned: always
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.json_api import wait_for_answer
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.mlflow.api import ApiError, MlflowApi
 
@@ -124,8 +124,8 @@ PENDING = "PENDING_REGISTRATION"
 FAILED = "FAILED_REGISTRATION"
 
 
-class NotYet(Exception):
-    """The version is not there or not ready; the message says what is missing."""
+class NotYet(ApiError):
+    """The version is not there or not ready, so asking again can help; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -257,21 +257,6 @@ def look(api: MlflowApi, wanted: Wanted) -> tuple[Plan, dict[str, Any], str]:
     return planned, known, found.aliases.get(wanted.alias, "") if found else ""
 
 
-def wait(api: MlflowApi, wanted: Wanted, seconds: int) -> tuple[Plan, dict[str, Any], str]:
-    """Look until the version is there and ready. ApiError or NotYet when the time is over."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return look(api, wanted)
-        except NotYet:
-            if time.monotonic() > end:
-                raise
-        except ApiError as error:
-            if not error.may_be_starting or time.monotonic() > end:
-                raise
-        time.sleep(min(2, max(0.1, end - time.monotonic())))
-
-
 def apply(api: MlflowApi, wanted: Wanted, planned: Plan) -> None:
     """Move the alias, or take it away."""
     if planned.step == "set":
@@ -296,12 +281,12 @@ def main() -> None:
         module.fail_json(msg="; ".join(wrong))
     api = MlflowApi(params["url"], params["token"])
     try:
-        planned, known, before = wait(api, wanted, params["wait_seconds"])
+        planned, known, before = wait_for_answer(lambda: look(api, wanted), params["wait_seconds"])
         if not module.check_mode:
             apply(api, wanted, planned)
             if planned.step == "set":
                 known = details(api, wanted.model, planned.version)
-    except (ApiError, NotYet, ValueError) as error:
+    except (ApiError, ValueError) as error:
         module.fail_json(msg=str(error))
     after = planned.version if planned.step == "set" else "" if planned.step == "delete" else before
     module.exit_json(

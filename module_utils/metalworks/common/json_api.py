@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 # No answer came, or the server, or a proxy before it, is just starting.
 STARTING = (0, 404, 502, 503, 504)
+
+T = TypeVar("T")
 
 
 class ApiError(Exception):
@@ -110,3 +113,15 @@ class JsonApi:
             text = text[:300] if error.headers.get_content_type() == "text/plain" else ""
         parts = (text.strip() or str(error.reason), self.meanings.get(error.code, ""))
         return "; ".join(part for part in parts if part), code
+
+
+def wait_for_answer(ask: Callable[[], T], seconds: float) -> T:
+    """Return what `ask` returns, once it does. ApiError at once for a refusal, and when time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except ApiError as error:
+            if not error.may_be_starting or time.monotonic() > end:
+                raise
+        time.sleep(1)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..common.json_api import ApiError as ApiError
-from ..common.json_api import JsonApi
+from ..common.json_api import JsonApi, wait_for_answer
 
 ARGUMENTS: dict[str, Any] = {
     "url": {"type": "str", "required": True},
@@ -74,12 +74,5 @@ def wait_until(is_done: Callable[[], bool], seconds: int, what: str) -> None:
 
 def wait_for_hub(api: HubApi, seconds: int) -> dict[str, Any]:
     """Return the hub's own description as soon as it gives one. A refusal is an answer and ends the wait."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            answer: dict[str, Any] = api.request("GET", "/info")
-            return answer
-        except ApiError as error:
-            if not error.may_be_starting or time.monotonic() > end:
-                raise
-        time.sleep(1)
+    answer: dict[str, Any] = wait_for_answer(lambda: api.request("GET", "/info"), seconds)
+    return answer
