@@ -23,6 +23,8 @@ def value_problems(name: str, values: Mapping[str, Any], chart: str) -> list[str
     The sentences show no value, because values may be secrets. What the chart's own defaults lack is left
     out, because roles add it.
     """
+    if not values:
+        return []  # the chart's own defaults are not the operator's
     try:
         schema, defaults = (_read(Path(chart), file) for file in (SCHEMA, DEFAULTS))
         rules, known = json.loads(schema or "true"), yaml.safe_load(defaults or "{}") or {}
