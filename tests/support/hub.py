@@ -8,6 +8,8 @@ from typing import Any
 import requests
 from tests.support.waiting import wait_for
 
+from kubernetes import client
+
 
 class Hub:
     """The hub's REST API, with a token."""
@@ -51,6 +53,11 @@ class Hub:
         """Stop the user's default server, and wait until it is gone."""
         self.ask("DELETE", f"/users/{user}/server")
         wait_for(lambda: not self.servers(user), f"the server of {user} does not stop")
+
+
+def address_of_hub(core: client.CoreV1Api) -> str:
+    """The hub's address at the first node of a scenario's cluster."""
+    return f"http://{core.list_node().items[0].status.addresses[0].address}:30080"
 
 
 def log_in(hub_url: str, name: str, password: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 import websocket
-from tests.support.hub import Browser, Hub
+from tests.support.hub import Browser, Hub, address_of_hub
 from tests.support.pods import run_in_pod
 from tests.support.scenario import converge_again
 from tests.support.waiting import wait_for
@@ -32,8 +32,7 @@ LARGE = 300 * 1024**2
 
 @pytest.fixture(scope="module")
 def url(core: client.CoreV1Api) -> str:
-    address = core.list_node().items[0].status.addresses[0].address
-    return f"http://{address}:30080"
+    return address_of_hub(core)
 
 
 @pytest.fixture(scope="module")

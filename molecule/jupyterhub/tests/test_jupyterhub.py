@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from tests.support.artifacts import built_path
-from tests.support.hub import Hub, log_in
+from tests.support.hub import Hub, address_of_hub, log_in
 from tests.support.pods import run_in_pod
 from tests.support.waiting import wait_for
 
@@ -29,8 +29,7 @@ TOKEN = hashlib.sha256(b"api").hexdigest()
 
 @pytest.fixture(scope="module")
 def hub_url(core: client.CoreV1Api) -> str:
-    address = core.list_node().items[0].status.addresses[0].address
-    return f"http://{address}:30080"
+    return address_of_hub(core)
 
 
 @pytest.fixture(scope="module")
