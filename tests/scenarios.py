@@ -68,24 +68,26 @@ class Run:
                     return
                 chain = self.waiting.popleft()
             for scenario in chain:
-                if not self.stopping.is_set():
-                    self.one(scenario, environment)
+                self.one(scenario, environment)
 
     def one(self, scenario: str, environment: dict[str, str]) -> None:
         """Run one scenario, and say how it ended."""
         log = LOGS / f"{scenario}.log"
         began = time.monotonic()
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["molecule", "test", "--scenario-name", scenario],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            # Under the lock: a scenario that is not yet written down would not be ended by an interruption.
             with self.lock:
+                if self.stopping.is_set():
+                    return
+                process = subprocess.Popen(
+                    ["molecule", "test", "--scenario-name", scenario],
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
                 self.running[scenario] = (process, began, environment)
             try:
                 code = process.wait(LONGEST_SECONDS)
