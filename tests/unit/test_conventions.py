@@ -390,28 +390,45 @@ def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
             yield from own_nodes(child)
 
 
-def judges(function: ast.FunctionDef, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether something in the function can fail it. Of helpers with one name, all have to be able to."""
+@functools.cache
+def judged_by(function: ast.FunctionDef) -> tuple[bool, frozenset[str]]:
+    """Whether a function can fail by itself, and the names of what it calls."""
+    fails, calls = False, set()
     for node in own_nodes(function):
-        if isinstance(node, ast.Raise):
-            return True
-        if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
-            return True
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            known = helpers().get(name, []) if name not in seen else []
-            if name in JUDGES or (known and all(judges(each, seen | {name}) for each in known)):
-                return True
-            if any(each.arg == "check" and ast.unparse(each.value) == "True" for each in node.keywords):
-                return True
-    return False
+        if isinstance(node, ast.Assert):
+            fails |= not isinstance(node.test, ast.Constant)
+        elif isinstance(node, ast.Raise):
+            fails = True
+        elif isinstance(node, ast.Call):
+            calls.add(getattr(node.func, "attr", getattr(node.func, "id", "")))
+            fails |= any(each.arg == "check" and ast.unparse(each.value) == "True" for each in node.keywords)
+    return fails, frozenset(calls)
+
+
+@functools.cache
+def judges() -> frozenset[str]:
+    """The names of all calls that can fail a test. Of helpers with one name, all have to be able to."""
+    found = frozenset(JUDGES)
+    while more := {
+        name
+        for name, functions in helpers().items()
+        if name not in found and all(can_fail(function, found) for function in functions)
+    }:
+        found |= more
+    return found
+
+
+def can_fail(function: ast.FunctionDef, judges: frozenset[str]) -> bool:
+    """Whether something in the function can fail it, itself or through one of the judges."""
+    fails, calls = judged_by(function)
+    return fails or bool(calls & judges)
 
 
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_test_can_fail(path: Path) -> None:
     tests = cases_of(path)
     assert tests, "the file holds no test"
-    assert [test.name for test in tests if not judges(test)] == []
+    assert [test.name for test in tests if not can_fail(test, judges())] == []
 
 
 @pytest.mark.parametrize(
@@ -429,7 +446,7 @@ def test_every_test_can_fail(path: Path) -> None:
 def test_only_what_raises_is_taken_for_a_judge(text: str, can: bool) -> None:
     (function,) = ast.parse(f"def test_it():\n    {text}").body
     assert isinstance(function, ast.FunctionDef)
-    assert judges(function) is can
+    assert can_fail(function, judges()) is can
 
 
 # All that is tracked.
