@@ -12,6 +12,7 @@ import json
 import shlex
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -199,12 +200,19 @@ def agent(agents: list[Machine]) -> Machine:
     return agents[0]
 
 
-@pytest.fixture(scope="module")
-def cluster(server: Machine) -> Iterator[Cluster]:
-    """Return the cluster, with a namespace that is removed afterwards."""
+@contextmanager
+def namespace(server: Machine) -> Iterator[Cluster]:
+    """Yield the cluster with a namespace that is removed afterwards."""
     name = f"contract-{uuid.uuid4().hex[:8]}"
     server.run(f"k3s kubectl create namespace {name}")
     found = Cluster(server, name)
     wait_for(lambda: "default" in found.kubectl("get serviceaccounts -o name"), "no default service account")
     yield found
     server.run(f"k3s kubectl delete namespace {name} --wait=false")
+
+
+@pytest.fixture(scope="module")
+def cluster(server: Machine) -> Iterator[Cluster]:
+    """Return the cluster, with a namespace for the tests of a file."""
+    with namespace(server) as found:
+        yield found

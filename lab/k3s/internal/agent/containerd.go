@@ -58,10 +58,10 @@ config_path = "{{.Registries}}"
 
 // CheckTools refuses a machine that lacks the programs which the real k3s brings along and the stand-in does not.
 func CheckTools() error {
-	for _, tool := range []string{"runc", "iptables", "nft", "ip", "mount", "conntrack"} {
+	for _, tool := range []string{"runc", "iptables", "nft", "ip", "mount", "conntrack", "ipset"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("this machine has no %s, which the stand-in takes from the machine: install Debian's "+
-				"packages runc, iptables, nftables, iproute2, mount and conntrack", tool)
+				"packages runc, iptables, nftables, iproute2, mount, conntrack and ipset", tool)
 		}
 	}
 	_, err := pluginFolder()

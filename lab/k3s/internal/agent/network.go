@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"metalworks/lab/k3s/internal/config"
 	"metalworks/lab/k3s/internal/kube"
 	"metalworks/lab/k3s/internal/network"
-	"metalworks/lab/k3s/internal/policy"
 )
 
 // startNetwork keeps the pods' network as the API describes it.
@@ -34,15 +32,10 @@ func startNetwork(ctx context.Context, s *config.Settings, cluster config.Cluste
 	if err != nil {
 		return err
 	}
-	go network.Watch(ctx, client, s.NodeName, cniFolder(), cluster.ClusterCIDR, s.FlannelIface)
+	go network.Watch(ctx, client, s.NodeName, cniFolder(), cluster, s.FlannelIface)
 	if servers != nil {
 		go network.WatchServers(ctx, client, servers)
 	}
-	if cluster.DisableNetworkPolicy {
-		log.Print("NetworkPolicies are not enforced: disable-network-policy is set")
-		return policy.Remove()
-	}
-	go policy.Enforce(ctx, client, s.NodeName)
 	return nil
 }
 

@@ -9,10 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"metalworks/lab/k3s/internal/config"
 	"metalworks/lab/k3s/internal/kube"
 	"metalworks/lab/k3s/internal/layout"
 	"metalworks/lab/k3s/internal/notify"
+	"metalworks/lab/k3s/internal/policy"
 	"metalworks/lab/k3s/internal/process"
 	"metalworks/lab/k3s/internal/relay"
 	"metalworks/lab/k3s/internal/supervisor"
@@ -101,31 +104,29 @@ func Start(
 	if err := kube.WaitKubelet(ctx); err != nil {
 		return err
 	}
-	client, err := kube.Client(kubeletKubeconfig())
+	client, err := kube.Client(controllerKubeconfig())
 	if err != nil {
 		return err
 	}
 	if err := kube.WaitNode(ctx, client, s.NodeName); err != nil {
 		return err
 	}
-	go labelNode(ctx, s)
+	if err := policy.Start(ctx, client, s, cluster); err != nil {
+		return err
+	}
+	go labelNode(ctx, client, s)
 	return notify.Ready()
 }
 
 // labelNode gives a node that is registered the labels of its configuration, as k3s does at every start: the kubelet
 // sets them at registration only. Labels that the configuration no longer names stay, and so do taints.
-func labelNode(ctx context.Context, s *config.Settings) {
+func labelNode(ctx context.Context, client kubernetes.Interface, s *config.Settings) {
 	labels := map[string]string{}
 	for _, label := range s.NodeLabels {
 		name, value, _ := strings.Cut(label, "=")
 		labels[name] = value
 	}
 	if len(labels) == 0 {
-		return
-	}
-	client, err := kube.Client(controllerKubeconfig())
-	if err != nil {
-		log.Printf("labels of the node: %v", err)
 		return
 	}
 	if err := kube.LabelNode(ctx, client, s.NodeName, labels); err != nil && ctx.Err() == nil {

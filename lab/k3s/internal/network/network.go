@@ -21,8 +21,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"metalworks/lab/k3s/internal/nft"
-	"metalworks/lab/k3s/internal/poke"
+	"metalworks/lab/k3s/internal/config"
 )
 
 // routeProtocol marks the routes that are ours (`ip route` shows it as proto 157), so that no other is touched.
@@ -36,16 +35,22 @@ const conflist = `{"cniVersion": "0.4.0", "name": "cbr0", "plugins": [
 
 // Watch keeps the CNI configuration and the routes of this node as the nodes of the API say. The routes leave through
 // the given interface; without one the machine's own routes say which.
-func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clusterCIDR, through string) {
+func Watch(ctx context.Context, client kubernetes.Interface, self, folder string, cluster config.Cluster, through string) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	nodes := factory.Core().V1().Nodes()
-	changed := poke.New()
+	changed := make(chan struct{}, 1) // one look is due, for any number of events
+	look := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
 	_, err := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { changed.Poke() },
-		DeleteFunc: func(any) { changed.Poke() },
+		AddFunc:    func(any) { look() },
+		DeleteFunc: func(any) { look() },
 		UpdateFunc: func(before, after any) {
 			if gateway(before.(*corev1.Node)) != gateway(after.(*corev1.Node)) {
-				changed.Poke()
+				look()
 			}
 		},
 	})
@@ -54,7 +59,7 @@ func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clust
 		return
 	}
 	factory.Start(ctx.Done())
-	if err := masquerade(clusterCIDR); err != nil {
+	if err := translate(cluster); err != nil {
 		log.Printf("network: %v", err)
 	}
 	for {
@@ -66,20 +71,33 @@ func Watch(ctx context.Context, client kubernetes.Interface, self, folder, clust
 		list := nodes.Informer().GetStore().List()
 		if err := settle(self, folder, through, list); err != nil {
 			log.Printf("network: %v", err)
-			time.AfterFunc(time.Second, changed.Poke)
+			time.AfterFunc(time.Second, look)
 		}
 	}
 }
 
-// masquerade lets pods reach the world as their node, and each other as themselves.
-func masquerade(clusterCIDR string) error {
-	return nft.Apply(nft.Replace("k3s-network") + fmt.Sprintf(`table ip k3s-network {
+// translate lets pods reach the world as their node, and each other as themselves. A Service without endpoints has no
+// translation, and kube-router lets the packet go before kube-proxy rejects it: it would leave the node for whoever
+// answers for any address. nftables replaces the table of an earlier start by this one in one step.
+func translate(cluster config.Cluster) error {
+	command := exec.Command("nft", "-f", "-")
+	command.Stdin = strings.NewReader(fmt.Sprintf(`add table ip k3s-network
+delete table ip k3s-network
+table ip k3s-network {
 	chain postrouting {
 		type nat hook postrouting priority 90; policy accept;
-		ip saddr %s ip daddr != %s ip daddr != 224.0.0.0/4 counter masquerade fully-random
+		ip saddr %[1]s ip daddr != %[1]s ip daddr != 224.0.0.0/4 counter masquerade fully-random
+	}
+	chain forward {
+		type filter hook forward priority 10; policy accept;
+		ip saddr %[1]s ip daddr %[2]s counter drop
 	}
 }
-`, clusterCIDR, clusterCIDR))
+`, cluster.ClusterCIDR, cluster.ServiceCIDR))
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("nft: %w: %s", err, output)
+	}
+	return nil
 }
 
 // gateway is the way to a node's pods: its network and address.
