@@ -80,6 +80,60 @@ class HomePage:
         expect(start).to_be_visible(timeout=30 * SECOND)
         return "Start" in start.inner_text() and not self.page.locator("#stop").is_visible()
 
+    def open_page(self, title: str) -> list[str]:
+        """Click on a page of the platform, and return the addresses on the way there."""
+        self.page.goto(f"{self.hub_url}/hub/home")
+        link = self.page.locator("#pages a", has_text=title)
+        self.step(self.page, "pages")
+        visited: list[str] = []
+        self.page.on("request", lambda request: visited.append(request.url))
+        place = link.get_attribute("href")
+        link.click()
+        self.page.wait_for_url(
+            re.compile(f"{re.escape(f'{self.hub_url}{place}')}(#.*)?$"), timeout=60 * SECOND
+        )
+        return visited
+
+
+class MlflowPage:
+    """/services/mlflow/: what the browser shows of experiments and runs."""
+
+    def __init__(self, page: Page, step: Step = no_step) -> None:
+        self.page, self.step = page, step
+        # It explains itself to newcomers, in front of what is to be clicked.
+        hint = page.get_by_role("button", name="Got it")
+        page.add_locator_handler(hint, lambda: hint.first.click())
+
+    def open_experiment(self, name: str) -> MlflowPage:
+        """Click on an experiment, and on its runs."""
+        self.page.get_by_role("link", name="Experiments", exact=True).first.click(timeout=60 * SECOND)
+        self.page.get_by_role("link", name=name, exact=True).first.click(timeout=60 * SECOND)
+        self.page.get_by_text("Model training", exact=True).first.click()
+        self.page.get_by_role("link", name="Runs", exact=True).first.click()
+        return self
+
+    def open_run(self, name: str) -> str:
+        """Click on a run, and return what its page says."""
+        link = self.page.get_by_role("link", name=name, exact=True).first
+        expect(link).to_be_visible(timeout=60 * SECOND)
+        self.step(self.page, "runs")
+        link.click()
+        expect(self.page.get_by_text("About this run")).to_be_visible(timeout=60 * SECOND)
+        self.step(self.page, "run")
+        return self.page.locator("body").inner_text()
+
+    def delete_run(self, run: str) -> int:
+        """Send what the page's own button sends, and return the status of the answer."""
+        status: int = self.page.evaluate(
+            """async run => (await fetch("ajax-api/2.0/mlflow/runs/delete", {
+                method: "POST",
+                headers: {"Content-Type": "application/json"},
+                body: JSON.stringify({run_id: run}),
+            })).status""",
+            run,
+        )
+        return status
+
 
 class SpawnPage:
     """/hub/spawn: the choice of an image, and the wait for the server."""
@@ -209,8 +263,8 @@ class Lab:
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(code)
 
-    def run(self, index: int, code: str) -> Output:
-        """Type code into a cell, run it with Shift+Enter and read what it printed."""
+    def run(self, index: int, code: str, within: int = LAB_TIMEOUT) -> Output:
+        """Type code into a cell, run it with Shift+Enter and read what it printed within some milliseconds."""
         self.type_into(index, code)
         for _ in range(3):
             self.page.keyboard.press("Shift+Enter")
@@ -219,7 +273,7 @@ class Lab:
             # JupyterLab drops a run that comes while the kernel's channel is still opening: press again.
             self.cell(index).locator(".cm-content").click()
         expect(self.cell(index).locator(".jp-InputArea-prompt")).to_have_text(
-            re.compile(r"^\[\d+\]:$"), timeout=LAB_TIMEOUT
+            re.compile(r"^\[\d+\]:$"), timeout=within
         )
         return self.output(index)
 

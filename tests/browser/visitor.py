@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pages import HomePage, Lab, LoginPage, SpawnPage
+from pages import HomePage, Lab, LoginPage, MlflowPage, SpawnPage
 from playwright.sync_api import Page
 
 
@@ -57,10 +57,18 @@ class Visitor:
     def lab(self) -> Lab:
         return Lab(self.page, self.album.take)
 
+    @property
+    def mlflow(self) -> MlflowPage:
+        return MlflowPage(self.page, self.album.take)
+
     def start_server(self, user: User, slug: str) -> Lab:
         """Log in, choose an image, wait for JupyterLab. A server that still runs is stopped first."""
         # Without the path, the hub leads straight to a server that it believes to be running.
         self.login.open("/hub/home").log_in(user.name, user.password)
+        return self.start_another_server(slug)
+
+    def start_another_server(self, slug: str) -> Lab:
+        """As a user who has logged in, choose an image, wait for JupyterLab."""
         self.home.stop_server()
         self.spawn.open().choose(slug).start()
         return self.lab.wait_ready().tidy_up()
