@@ -264,7 +264,7 @@ class Lab:
         self.page.keyboard.insert_text(code)
 
     def run(self, index: int, code: str, within: int = LAB_TIMEOUT) -> Output:
-        """Type code into a cell, run it with Shift+Enter and read what it printed within some milliseconds."""
+        """Type code into a cell, run it with Shift+Enter and read its output (`within` in milliseconds)."""
         self.type_into(index, code)
         for _ in range(3):
             self.page.keyboard.press("Shift+Enter")
