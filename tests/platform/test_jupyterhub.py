@@ -89,11 +89,11 @@ def test_user_pod_reaches_the_hub_and_little_else(
     sandbox, name = like_a_user
     assert "version" in sandbox.fetch(name, "hub", 8081, "/hub/api/")
     proxy_api = core.read_namespaced_service("proxy-api", namespace).spec.cluster_ip
-    blocked = sandbox.fetch(name, proxy_api, 8001, "/api/routes", seconds=5)
-    assert "URLError" in blocked or "timeout" in blocked.lower(), blocked
     node = next(iter(platform["nodes"].values()))
-    blocked = sandbox.fetch(name, node, 10250, seconds=5)
-    assert "timed out" in blocked or "timeout" in blocked.lower(), f"a private address was reached: {blocked}"
+    # Something listens there: who gets through has an answer, an error of HTTP too.
+    for address, port in ((proxy_api, 8001), (node, 10250)):
+        blocked = sandbox.fetch(name, address, port, "/api/routes", seconds=5)
+        assert "URLError" in blocked or "timeout" in blocked.lower(), f"{address}:{port}: {blocked}"
 
 
 def test_user_pod_is_not_reached_by_its_neighbours(like_a_user: Any, sandbox: Sandbox) -> None:

@@ -49,7 +49,7 @@ def make_app(settings: Settings) -> Door:
     # Opened now: a database that is not there ends the start, and not somebody's first request.
     stores = handlers._get_tracking_store(), handlers._get_model_registry_store()
     _artifact_repository_registry.register("s3", artifacts.StreamedS3)
-    add_download(app, handlers._get_artifact_repo_mlflow_artifacts())
+    add_routes(app, handlers._get_artifact_repo_mlflow_artifacts())
     return Door(
         app,
         Routes(app, flask_app),
@@ -60,22 +60,35 @@ def make_app(settings: Settings) -> Door:
     )
 
 
-def add_download(app: Any, repository: Any) -> None:
-    """Let downloads from S3 pass in pieces, before MLflow's own route, which fetches the whole file first."""
+def add_routes(app: Any, repository: Any) -> None:
+    """Put routes of our own before MLflow's: what the server can do, and downloads from S3 in pieces."""
     from fastapi import APIRouter
     from fastapi.responses import JSONResponse, StreamingResponse
     from mlflow.exceptions import MlflowException
+    from mlflow.server import handlers
+    from mlflow.utils import server_info as names
     from mlflow.utils.uri import validate_path_is_safe
 
     from .artifacts import StreamedS3
 
-    if not isinstance(repository, StreamedS3):
-        return
     router = APIRouter()
 
-    @router.get("/api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}")
-    @router.get("/ajax-api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}")
+    @router.get("/api/3.0/mlflow/server-info")
+    @router.get("/ajax-api/3.0/mlflow/server-info")
+    def server_info() -> dict[str, Any]:
+        """All artifacts pass through the server: a client may not know the store, or not reach it.
+
+        MLflow offers addresses of the store that it has signed wherever that is S3, and its client then
+        takes no other way.
+        """
+        return {
+            **handlers.build_server_info_payload(),
+            names.SERVER_INFO_MULTIPART_UPLOADS_ENABLED: False,
+            names.SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED: False,
+        }
+
     def download(artifact_path: str) -> Any:
+        """MLflow's own route fetches the whole file before it answers."""
         try:
             size, pieces = repository.open(validate_path_is_safe(artifact_path))
         except MlflowException as error:
@@ -87,6 +100,10 @@ def add_download(app: Any, repository: Any) -> None:
             "X-Content-Type-Options": "nosniff",
         }
         return StreamingResponse(pieces, media_type="application/octet-stream", headers=headers)
+
+    if isinstance(repository, StreamedS3):
+        for api in ("api", "ajax-api"):
+            router.get(f"/{api}/2.0/mlflow-artifacts/artifacts/{{artifact_path:path}}")(download)
 
     before = len(app.router.routes)
     app.include_router(router)

@@ -25,6 +25,7 @@ READS = {
     "serve_post_ui_telemetry",  # telemetry is off, so it does nothing
     "_get_server_info",
     "server_info_api.get_server_info",
+    "app.server_info",
     "_not_implemented",
     "_graphql",  # has queries only
     # experiments and runs
