@@ -51,9 +51,9 @@ print("sum", pandas.read_csv("copy/table.csv").amount.sum())
 print("mean", mlflow.pyfunc.load_model("models:/{name}/1").predict([1.0]))"""
 # What another user tries.
 STRANGER = """\
-import boto3, mlflow
+import botocore.session
 from mlflow import MlflowClient
-store, client = boto3.client("s3"), MlflowClient()
+store, client = botocore.session.get_session().create_client("s3"), MlflowClient()
 run = client.search_runs([client.get_experiment_by_name("{name}").experiment_id])[0].info.run_id
 tries = {{
     "list": lambda: store.list_objects_v2(Bucket="user-{owner}"),
