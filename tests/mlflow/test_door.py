@@ -109,7 +109,7 @@ def test_what_runs_programs_or_calls_others_is_off_even_for_admins(admin: As, me
         ("POST", "/ajax-api/3.0/jobs/"),
         ("POST", "/ajax-api/3.0/mlflow/scorer/invoke"),
         ("POST", "/ajax-api/3.0/mlflow/demo/generate"),
-        ("GET", "/ajax-api/2.0/mlflow/gateway-proxy"),
+        ("POST", "/ajax-api/2.0/mlflow/gateway-proxy"),
         ("POST", "/ajax-api/2.0/mlflow/upload-artifact"),
         ("DELETE", "/api/3.0/mlflow/workspaces/default"),
         ("POST", "/api/3.0/mlflow/mcp-servers"),
@@ -126,6 +126,11 @@ def test_the_pages_are_served(user1: As) -> None:
     answer = user1.ask("GET", "/")
     assert answer.status_code == 200
     assert "<title>MLflow</title>" in answer.text
+    # A run's page asks for models of a gateway, and shows a refusal as an error.
+    answer = user1.ask(
+        "GET", "/ajax-api/2.0/mlflow/gateway-proxy", params={"gateway_path": "api/2.0/endpoints/"}
+    )
+    assert answer.json() == {"endpoints": []}
 
 
 def test_requests_are_counted(url: str, user1: As) -> None:

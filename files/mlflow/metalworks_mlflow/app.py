@@ -61,7 +61,7 @@ def make_app(settings: Settings) -> Door:
 
 
 def add_routes(app: Any, repository: Any) -> None:
-    """Put routes of our own before MLflow's: what the server can do, and downloads from S3 in pieces."""
+    """Put routes of our own before MLflow's: what the server can do, and downloads in pieces."""
     from fastapi import APIRouter
     from fastapi.responses import JSONResponse, StreamingResponse
     from mlflow.exceptions import MlflowException
@@ -86,6 +86,11 @@ def add_routes(app: Any, repository: Any) -> None:
             names.SERVER_INFO_MULTIPART_UPLOADS_ENABLED: False,
             names.SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED: False,
         }
+
+    @router.get("/ajax-api/2.0/mlflow/gateway-proxy")
+    def no_gateway() -> dict[str, Any]:
+        """Each run's page asks for it, and would show people that it is for admins only. There is none."""
+        return {"endpoints": []}
 
     def download(artifact_path: str) -> Any:
         """MLflow's own route fetches the whole file before it answers."""

@@ -26,6 +26,7 @@ READS = {
     "_get_server_info",
     "server_info_api.get_server_info",
     "app.server_info",
+    "app.no_gateway",
     "_not_implemented",
     "_graphql",  # has queries only
     # experiments and runs
