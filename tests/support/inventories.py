@@ -39,7 +39,8 @@ def platform(
 ) -> Platform:
     """The platform of an inventory: {group: {host: variables}}, and the variables of all hosts.
 
-    `members` are the hosts of k3s_cluster, by default all of them.
+    `members` are the hosts of k3s_cluster, by default all of them. The parts are those that the variables
+    name, by default the hub: without Ansible the templates in the defaults of the others have no value.
     """
     own: dict[str, dict[str, Any]] = {}
     for group in hosts.values():
@@ -47,7 +48,7 @@ def platform(
             own.setdefault(host, {}).update(its or {})
     machines = {host: {**variables, **its} for host, its in own.items()}
     return Platform(
-        values={**defaults(), **variables},
+        values={**defaults(), "metalworks_parts": ["jupyterhub"], **variables},
         hosts=machines,
         groups={
             **{group: list(each) for group, each in hosts.items()},
