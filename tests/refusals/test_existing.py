@@ -74,7 +74,10 @@ def test_unfit_cluster(changed: dict[str, Any], variables: dict[str, Any], says:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"metalworks_registry": {}}, "images are built here (datascience), and only a registry brings them"),
+        (
+            {"metalworks_registry": {}, "metalworks_parts": ["jupyterhub"]},
+            "images are built here (datascience), and only a registry brings them",
+        ),
         (
             {"jupyterhub_values": {"proxy": {"service": {"type": "LoadBalancer"}}}},
             "its service is a LoadBalancer), so its address is not known here: write it into jupyterhub_url",
