@@ -17,8 +17,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 PYTHON ?= python3
-# An image of its own has to be built for the oldest Debian; that is not for each run. The scenarios of the parts that are not in the
-# default of metalworks_parts are here until they have passed from beginning to end.
+# An image of its own has to be built for the oldest Debian, and the scenarios of the parts behind the hub take very long: neither is for
+# each run. test-platform installs these parts and uses them as people do.
 RARE_SCENARIOS := k3s_server-debian11 object_store mlflow door
 SCENARIOS := $(filter-out default $(RARE_SCENARIOS),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 PLAYBOOK := ansible-playbook --inventory $(INVENTORY)
