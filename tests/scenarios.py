@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any, BinaryIO
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT / "molecule" / "shared"
@@ -80,13 +81,7 @@ class Run:
                 if self.stopping.is_set():
                     return
                 process = subprocess.Popen(
-                    ["molecule", "test", "--scenario-name", scenario],
-                    cwd=ROOT,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
+                    ["molecule", "test", "--scenario-name", scenario], **by_itself(environment, output)
                 )
                 self.running[scenario] = (process, began, environment)
             try:
@@ -158,6 +153,18 @@ def lane_environment(number: int) -> dict[str, str]:
     }
 
 
+def by_itself(environment: dict[str, str], output: BinaryIO) -> dict[str, Any]:
+    """How a program runs whose log is kept: it asks nothing, and Ctrl-C does not reach it."""
+    return {
+        "cwd": ROOT,
+        "env": environment,
+        "stdin": subprocess.DEVNULL,
+        "stdout": output,
+        "stderr": subprocess.STDOUT,
+        "start_new_session": True,
+    }
+
+
 def task(scenario: str) -> str:
     """The last task that a log names."""
     text = (LOGS / f"{scenario}.log").read_text(errors="replace")
@@ -187,16 +194,7 @@ def destroy(scenario: str, environment: dict[str, str]) -> None:
     """Remove what a scenario has left."""
     with (LOGS / f"{scenario}.log").open("ab") as output:
         command = ["molecule", "destroy", "--scenario-name", scenario]
-        subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            check=False,
-        )
+        subprocess.run(command, **by_itself(environment, output), check=False)
 
 
 def remove_cluster() -> bool:

@@ -391,7 +391,7 @@ def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
 
 
 @functools.cache
-def judged_by(function: ast.FunctionDef) -> tuple[bool, frozenset[str]]:
+def own_failure_and_calls(function: ast.FunctionDef) -> tuple[bool, frozenset[str]]:
     """Whether a function can fail by itself, and the names of what it calls."""
     fails, calls = False, set()
     for node in own_nodes(function):
@@ -418,10 +418,10 @@ def judges() -> frozenset[str]:
     return found
 
 
-def can_fail(function: ast.FunctionDef, judges: frozenset[str]) -> bool:
-    """Whether something in the function can fail it, itself or through one of the judges."""
-    fails, calls = judged_by(function)
-    return fails or bool(calls & judges)
+def can_fail(function: ast.FunctionDef, failing: frozenset[str]) -> bool:
+    """Whether something in the function can fail it: its own, or a call of one of these names."""
+    fails, calls = own_failure_and_calls(function)
+    return fails or bool(calls & failing)
 
 
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(ROOT)))
