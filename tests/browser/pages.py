@@ -100,12 +100,12 @@ class MlflowPage:
 
     def __init__(self, page: Page, step: Step = no_step) -> None:
         self.page, self.step = page, step
-        # It explains itself to newcomers, in front of what is to be clicked.
-        hint = page.get_by_role("button", name="Got it")
-        page.add_locator_handler(hint, lambda: hint.first.click())
 
     def open_experiment(self, name: str) -> MlflowPage:
         """Click on an experiment, and on its runs."""
+        # MLflow explains itself to newcomers, in front of what is to be clicked.
+        hint = self.page.get_by_role("button", name="Got it")
+        self.page.add_locator_handler(hint, lambda: hint.first.click())
         self.page.get_by_role("link", name="Experiments", exact=True).first.click(timeout=60 * SECOND)
         self.page.get_by_role("link", name=name, exact=True).first.click(timeout=60 * SECOND)
         self.page.get_by_text("Model training", exact=True).first.click()
