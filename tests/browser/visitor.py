@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pages import HomePage, Lab, LoginPage, MlflowPage, SpawnPage
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 
 
@@ -29,8 +30,17 @@ class Album:
         self.count = 0
 
     def take(self, page: Page, name: str) -> None:
+        """Take a picture, or say why there is none.
+
+        A page may leave while it is pictured, as that of a starting server does, and one that hangs cannot be
+        pictured at all. Neither is what a test asks: what it asks of the page fails by itself.
+        """
         self.count += 1
-        page.screenshot(path=self.folder / f"{self.count:02d}-{name}.png")
+        file = self.folder / f"{self.count:02d}-{name}.png"
+        try:
+            page.screenshot(path=file)
+        except PlaywrightError as error:
+            print(f"There is no picture {file.name}: {error.message}")
 
 
 @dataclass
