@@ -17,9 +17,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 PYTHON ?= python3
-# An image of its own has to be built for the oldest Debian, and the scenarios of the parts behind the hub take very long: neither is for
-# each run. test-platform installs these parts and uses them as people do.
-RARE_SCENARIOS := k3s_server-debian11 object_store mlflow door
+# Scenarios that are not for each run: one needs an image of its own (the oldest Debian), the others take very long. test-platform installs
+# the parts and uses them as people do, and makes its machines by the roles of the lab; test-targets makes those of multipass.
+RARE_SCENARIOS := k3s_server-debian11 k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door
+SCENARIOS := k3s_server-debian11 object_store mlflow door
 SCENARIOS := $(filter-out default $(RARE_SCENARIOS),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 PLAYBOOK := ansible-playbook --inventory $(INVENTORY)
 
@@ -71,13 +72,13 @@ test-upstream: artifacts ## The chart by repository, file and folder, through he
 test-refusals: artifacts ## What must be refused, each with its message
 	@pytest tests/refusals --numprocesses 2 --dist loadfile
 
-test-molecule: artifacts ## One scenario per role, two at a time; some of them: SCENARIOS="k3s_server node"
+test-molecule: artifacts ## One scenario per role, two at a time, without the longest; some of them: SCENARIOS="k3s_server node"
 	@python tests/scenarios.py $(SCENARIOS)
 
 test-platform: artifacts ## The whole platform from nothing in a lab of its own, twice, then tests from outside and a browser
 	@molecule test --scenario-name default
 
-test-destructive: artifacts ## What takes long or destroys something: kills, culling, restarts, the oldest Debian
+test-destructive: artifacts ## What takes long or destroys something: kills, culling, restarts, the longest scenarios
 	@pytest tests/destructive
 	@python tests/scenarios.py $(RARE_SCENARIOS)
 
