@@ -62,6 +62,7 @@ def make_app(settings: Settings) -> Door:
 
 def add_routes(app: Any, repository: Any) -> None:
     """Put routes of our own before MLflow's: what the server can do, and downloads in pieces."""
+    import anyio
     from fastapi import APIRouter
     from fastapi.responses import JSONResponse, StreamingResponse
     from mlflow.exceptions import MlflowException
@@ -72,23 +73,27 @@ def add_routes(app: Any, repository: Any) -> None:
     from .artifacts import StreamedS3
 
     router = APIRouter()
+    # Apart from the threads that Flask's routes take, as in MLflow's own route: a client asks this first, and
+    # must not wait until somebody's long request has ended.
+    threads = anyio.CapacityLimiter(8)
 
     @router.get("/api/3.0/mlflow/server-info")
     @router.get("/ajax-api/3.0/mlflow/server-info")
-    def server_info() -> dict[str, Any]:
+    async def server_info() -> dict[str, Any]:
         """All artifacts pass through the server: a client may not know the store, or not reach it.
 
         MLflow offers addresses of the store that it has signed wherever that is S3, and its client then
         takes no other way.
         """
+        payload = await anyio.to_thread.run_sync(handlers.build_server_info_payload, limiter=threads)
         return {
-            **handlers.build_server_info_payload(),
+            **payload,
             names.SERVER_INFO_MULTIPART_UPLOADS_ENABLED: False,
             names.SERVER_INFO_MULTIPART_DOWNLOADS_ENABLED: False,
         }
 
     @router.get("/ajax-api/2.0/mlflow/gateway-proxy")
-    def no_gateway() -> dict[str, Any]:
+    async def no_gateway() -> dict[str, Any]:
         """Each run's page asks for it, and would show people that it is for admins only. There is none."""
         return {"endpoints": []}
 
