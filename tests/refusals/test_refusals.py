@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from playing import ENVIRONMENT, ROOT, Machine, play
+from tests.support import playbooks
 from tests.support.artifacts import built_path
 from tests.support.merging import merged
 from tests.support.waiting import wait_for
@@ -88,6 +89,14 @@ def test_a_database_of_others_that_does_not_answer_is_refused_before_anything_ch
         path = written(tmp_path, {"vars": {**part, **others, "mlflow_database_probe": False}})
         outcome = play(PLAYBOOKS / "check_existing.yml", path)
         assert outcome.code == 0, outcome.said
+
+
+def test_a_ca_for_all_clusters_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "K8S_AUTH_SSL_CA_CERT": "/etc/ssl/company.pem"}
+    outcome = playbooks.play(PLAYBOOKS / "fetch.yml", written(tmp_path, {}), environment=environment)
+    assert outcome.code == 2, outcome.said
+    assert "K8S_AUTH_SSL_CA_CERT is set in the environment" in outcome.said
+    assert outcome.changed_nothing
 
 
 def test_a_rule_that_is_left_out_is_named_at_each_run(tmp_path: Path) -> None:
