@@ -184,7 +184,8 @@ def reach(target: Target, chosen: Sequence[str]) -> list[Row]:
         if rows:
             prove(target, row, log)
         else:
-            play(target, "site.yml", log)  # it was only needed by another target
+            play(target, "playbooks/machines.yml", log)  # another target needs its cluster, and no more
+            play(target, "playbooks/cluster.yml", log)
         for guest in TARGETS:
             if guest.within == target.name and guest.name in chosen:
                 rows += reach(guest, chosen)
