@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # A Service's full name: NAME.NAMESPACE.svc, with the cluster's domain or without.
-SERVICE = re.compile(r"^[a-z0-9-]+\.(?P<namespace>[a-z0-9-]+)\.svc(\.|$)")
+SERVICE = re.compile(r"^(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\.|$)")
 PORTS = {"http": 80, "https": 443, "postgresql": 5432}
 
 
@@ -47,11 +47,15 @@ def _postgresql_problem(url: str) -> str | None:
     return None
 
 
+def service_of(database: str) -> tuple[str, str] | None:
+    """Return namespace and name of the Service that a database's address names; None if it names none."""
+    found = SERVICE.match(urlsplit(database).hostname or "")
+    return (found["namespace"], found["name"]) if found else None
+
+
 def is_outside(database: str) -> bool:
     """Tell whether a database is PostgreSQL and not named by a Service of the cluster."""
-    return not str(database).startswith("sqlite:") and not SERVICE.match(
-        urlsplit(str(database)).hostname or ""
-    )
+    return not str(database).startswith("sqlite:") and not service_of(str(database))
 
 
 def egress(database: str, endpoint: str) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.mlflow_server import Server, is_whole, log_model
+from tests.support.playbooks import play
 from tests.support.pods import run_in_pod
-from tests.support.scenario import converge_again
+from tests.support.scenario import INVENTORIES, converge_again
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -16,6 +17,22 @@ from kubernetes import client
 SCENARIO = Path(__file__).resolve().parents[1]
 NAMESPACE = "databases"
 URL = f"postgresql://mlflow:of%2Fthe%40database@postgresql.{NAMESPACE}.svc.cluster.local/mlflow"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (
+            URL.replace("postgresql.", "postgres."),
+            "does not have the Service postgres in the namespace databases",
+        ),
+        (URL.replace("of%2Fthe%40", "guessed-"), "password authentication failed for user"),
+    ],
+)
+def test_a_wrong_database_of_the_cluster_is_refused_before_anything_changes(url: str, reason: str) -> None:
+    outcome = play(SCENARIO / "converge.yml", INVENTORIES / "cluster.yml", mlflow_database_url=url)
+    assert outcome.code != 0 and outcome.changed_nothing
+    assert "Nothing was changed: mlflow_database_url: " in outcome.said and reason in outcome.said
 
 
 @pytest.fixture(scope="module", autouse=True)
