@@ -93,6 +93,7 @@ def test_a_table_becomes_a_data_set_a_run_and_a_model(
     owner.album.take(owner.page, "logged")
     run = re.search(r"^run ([0-9a-f]{32})$", output.text, re.MULTILINE)
     assert run, output
+    assert "TqdmWarning" not in output.text, "progress bars need ipywidgets"
 
     visited = owner.home.open_page("MLflow")
     assert not [address for address in visited if "/hub/login" in address]
@@ -105,6 +106,7 @@ def test_a_table_becomes_a_data_set_a_run_and_a_model(
     output = lab.new_notebook().run(0, AGAIN.format(name=name), WORKING_TIME)
     # Between them are the progress bars of MLflow.
     assert {"sum 42", "mean [14.0]"} <= {*output.text.splitlines()}, output
+    assert "TqdmWarning" not in output.text, "progress bars need ipywidgets"
 
     lab = stranger.start_server(other, CUSTOM_IMAGE).new_notebook()
     output = lab.run(0, STRANGER.format(name=name, owner=user.name), WORKING_TIME)
