@@ -79,7 +79,7 @@ test-platform: artifacts ## The whole platform from nothing in a lab of its own,
 
 test-destructive: artifacts ## What takes long or destroys something: kills, culling, restarts, the longest scenarios
 	@pytest tests/destructive
-	@python tests/scenarios.py $(RARE_SCENARIOS)
+	@METALWORKS_LONG_TESTS=yes python tests/scenarios.py $(RARE_SCENARIOS)
 
 test-events: test-destructive ## The earlier name of test-destructive
 

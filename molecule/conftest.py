@@ -1,7 +1,8 @@
-"""Clients of the cluster that scenarios of applications share."""
+"""Which tests of a scenario run, and clients of the cluster that scenarios of applications share."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from kubernetes import client, config
 
 # What modules share is imported as Ansible imports it.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests with the mark `long`, unless they are asked for: `make test-destructive` does."""
+    long = [each for each in items if each.get_closest_marker("long")]
+    if long and not os.environ.get("METALWORKS_LONG_TESTS"):
+        config.hook.pytest_deselected(items=long)
+        items[:] = [each for each in items if each not in long]
 
 
 @pytest.fixture(scope="session")

@@ -96,10 +96,12 @@ class Store:
         """The same key in the form of object_store_credentials."""
         return dict(zip(("access_key", "secret_key"), self.key(who), strict=True))
 
+    def converge(self, **variables: Any) -> Outcome:
+        """Run the scenario's converge.yml with other values and the images that run; it may fail."""
+        images = {each.name: each.image for each in self.pods()[0].spec.containers}
+        references = {"object-store": images["gateway"], "object-store-front": images["front"]}
+        given = {"container_images_references": references, **variables}
+        return play(SCENARIO / "converge.yml", INVENTORIES / "cluster.yml", **given)
+
     def client(self, who: str) -> Any:
         return make_client(f"http://{self.address()}", *self.key(who), "us-east-1", near=True)
-
-
-def converge(**variables: Any) -> Outcome:
-    """Run the scenario's converge.yml with other values; it may fail."""
-    return play(SCENARIO / "converge.yml", INVENTORIES / "cluster.yml", **variables)

@@ -23,7 +23,8 @@ import testinfra
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.object_store.s3 import make_client
 from botocore.exceptions import BotoCoreError
-from tests.support.object_store import BUCKETS, GRACE, NAMESPACE, SELECTOR, Store, converge
+from tests.support.object_store import BUCKETS, GRACE, NAMESPACE, SELECTOR, Store
+from tests.support.pods import run_in_pod
 from tests.support.scenario import CLUSTER_STATE, INVENTORIES, kubectl, run_pod
 from tests.support.waiting import wait_for
 
@@ -133,6 +134,7 @@ def test_no_secret_is_in_a_log_or_in_the_environment_of_the_front(
     assert not [name for name in (*names["front"], *names["budget"]) if "SECRET" in name]
 
 
+@pytest.mark.long
 def test_a_killed_pod_leaves_nothing_half_and_keeps_all_that_is_whole(
     store: Store, core: client.CoreV1Api, refused: Callable[..., str]
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_killed_pod_leaves_nothing_half_and_keeps_all_that_is_whole(
     }
 
 
+@pytest.mark.long
 def test_an_upload_is_whole_though_the_gateway_was_killed_while_it_put_the_parts_together(
     store: Store, disk: Disk
 ) -> None:
@@ -214,6 +217,7 @@ def test_an_upload_is_whole_though_the_gateway_was_killed_while_it_put_the_parts
     assert ada.list_multipart_uploads(Bucket=ADA).get("Uploads", []) == []
 
 
+@pytest.mark.long
 def test_all_that_was_answered_outlives_a_node_that_is_switched_off(store: Store, disk: Disk) -> None:
     ada = store.client("ada")
     answered: dict[str, str] = {}
@@ -247,11 +251,11 @@ def test_all_that_was_answered_outlives_a_node_that_is_switched_off(store: Store
 def test_a_change_of_settings_keeps_all(store: Store) -> None:
     store.client("ada").put_object(Bucket=ADA, Key="kept", Body=b"k", Tagging="a=b", Metadata={"c": "d"})
     before, pods = objects(store.client("ada"), ADA), [pod.metadata.uid for pod in store.pods()]
-    converge(object_store_sync_seconds=1, object_store_memory_limit="384Mi").check()
+    store.converge(object_store_sync_seconds=1, object_store_memory_limit="384Mi").check()
     store.forget()
     assert objects(store.client("ada"), ADA) == before
     assert [pod.metadata.uid for pod in store.pods()] != pods
-    converge().check()
+    store.converge().check()
     store.forget()
     assert objects(store.client("ada"), ADA) == before
 
@@ -277,6 +281,7 @@ def test_the_store_measures_itself_and_its_requests(store: Store) -> None:
     assert 'haproxy_server_total_time_average_seconds{proxy="gateway"' in text
 
 
+@pytest.mark.long
 def test_a_full_store_refuses_clearly_and_damages_nothing(store: Store, refused: Callable[..., str]) -> None:
     ada = store.client("ada")
     ada.put_object(Bucket=ADA, Key="before", Body=b"b" * MIB, Metadata={"a": "b"})
@@ -327,7 +332,7 @@ def test_who_is_taken_out_loses_the_key_and_not_the_data(store: Store, core: cli
     name, secret = store.key("ada")
     store.client("ada").put_object(Bucket=ADA, Key="thesis", Body=b"chapter 1")
     pods = [pod.metadata.uid for pod in store.pods()]
-    said = converge(object_store_users=["grace.hopper"]).check().output
+    said = store.converge(object_store_users=["grace.hopper"]).check().output
     assert secret not in said
     ada = make_client(f"http://{store.address()}", name, secret, "us-east-1", near=True)
     began = time.monotonic()
@@ -345,14 +350,14 @@ def test_who_is_taken_out_loses_the_key_and_not_the_data(store: Store, core: cli
         core.read_namespaced_secret("object-store-ada", "people")
     grace = store.client("grace")
     grace.put_object(Bucket=BUCKETS["grace"], Key="works", Body=b"on")
-    converge().check()
+    store.converge().check()
     assert store.key("ada")[1] != secret, "a key that may have leaked came back"
     assert store.client("ada").get_object(Bucket=ADA, Key="thesis")["Body"].read() == b"chapter 1"
     assert [pod.metadata.uid for pod in store.pods()] == pods, "a change of users restarted the store"
 
 
 def test_another_inventory_does_not_take_the_store(store: Store) -> None:
-    outcome = converge(
+    outcome = store.converge(
         object_store_root={"access_key": "root", "secret_key": "another-key-of-another-inventory"}
     )
     assert outcome.code != 0
@@ -363,8 +368,8 @@ def test_another_inventory_does_not_take_the_store(store: Store) -> None:
     assert outcome.changed_nothing
 
 
-def test_a_store_that_fits_nowhere_is_refused() -> None:
-    outcome = converge(object_store_namespace="elsewhere", object_store_size="900Ti")
+def test_a_store_that_fits_nowhere_is_refused(store: Store) -> None:
+    outcome = store.converge(object_store_namespace="elsewhere", object_store_size="900Ti")
     assert outcome.code != 0
     assert "no node has room for the object store: it may take 900Ti" in outcome.said
 
@@ -380,7 +385,7 @@ def test_a_store_of_somebody_else_is_refused_for_each_reason_before_anything_cha
     keys["mlflow"]["secret_key"] = "another" * 6
     keys["models"]["access_key"] = "nobody"
     endpoint = f"http://{store.address()}"
-    outcome = converge(
+    outcome = store.converge(
         object_store_endpoint=endpoint,
         object_store_credentials=keys,
         object_store_buckets={ADA: "mlflow", BUCKETS["grace"]: "not-there"},
@@ -398,7 +403,7 @@ def test_a_store_of_somebody_else_is_refused_for_each_reason_before_anything_cha
 
 def test_a_store_of_somebody_else_that_is_unreachable_is_refused(store: Store) -> None:
     keys = {"mlflow": {"access_key": "mlflow", "secret_key": "x" * 40}}
-    outcome = converge(object_store_endpoint="http://127.0.0.1:1", object_store_credentials=keys)
+    outcome = store.converge(object_store_endpoint="http://127.0.0.1:1", object_store_credentials=keys)
     assert outcome.code != 0 and outcome.changed_nothing
     assert "http://127.0.0.1:1 cannot be reached from this computer" in outcome.said
 
@@ -411,69 +416,90 @@ def test_a_store_of_somebody_else_is_used_and_nothing_is_installed(
     pods, endpoint = [pod.metadata.uid for pod in store.pods()], f"http://{store.address()}"
     foreign = {"object_store_endpoint": endpoint, "object_store_credentials": keys}
     elsewhere = {"object_store_namespace": "nowhere", **foreign}
-    converge(**elsewhere).check()
+    store.converge(**elsewhere).check()
     assert "nowhere" not in [each.metadata.name for each in core.list_namespace().items]
     assert {who: store.key(who) for who in own} == own
     assert f"endpoint_url = {endpoint}" in store.secret("ada")["config"]
     with pytest.raises(client.ApiException, match="404"):
         core.read_namespaced_secret(f"object-store-{GRACE}", "people")
-    converge().check()
+    store.converge().check()
     assert [pod.metadata.uid for pod in store.pods()] == pods
 
 
 # The network.
 
 
-@pytest.mark.parametrize(
-    ("namespace", "labels", "port", "through"),
-    [
-        ("people", {"component": "singleuser-server"}, 7070, True),
-        ("people", {"component": "singleuser-server"}, 7071, False),
-        ("people", {"component": "singleuser-server"}, 9101, False),
-        ("people", {"component": "other"}, 7070, False),
-        ("default", {"component": "singleuser-server"}, 7070, False),
-        ("monitoring", {}, 9101, True),
-        ("monitoring", {}, 7070, False),
-    ],
-)
-def test_who_reaches_which_port(
-    host: Any,
-    core: client.CoreV1Api,
-    store: Store,
-    namespace: str,
-    labels: dict[str, str],
-    port: int,
-    through: bool,
-) -> None:
-    store.wait_until_ready()
-    with contextlib.suppress(client.ApiException):
-        core.create_namespace({"metadata": {"name": namespace}})
-    images = [name for each in core.list_node().items[0].status.images for name in each.names]
-    image = next(name for name in sorted(images) if "busybox" in name and "@" not in name)
-    container = {"name": "sh", "image": image, "command": ["sleep", "3600"]}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "asks", "labels": labels},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
-    }
-    run_pod(host, pod, namespace)
-    address = store.pods()[0].status.pod_ip
-    command = (
-        f"sudo k3s kubectl exec --namespace {namespace} asks -- timeout 6 nc -w 5 {address} {port} -e true"
-    )
+# (namespace, labels) of a pod -> the ports that it has to reach.
+REACHED: dict[tuple[str, tuple[str, str]], set[int]] = {
+    ("people", ("component", "singleuser-server")): {7070},
+    ("people", ("component", "other")): set(),
+    ("default", ("component", "singleuser-server")): set(),
+    ("monitoring", ("app", "scraper")): {9101},
+}
+PORTS = (7070, 7071, 9101)
 
-    def as_wanted() -> bool:
-        return bool((host.run(command).rc == 0) == through)
+
+@pytest.fixture
+def asking(core: client.CoreV1Api, store: Store) -> Iterator[None]:
+    """A pod for each kind of REACHED, in the image of HAProxy, which has bash."""
+    store.wait_until_ready()
+    image = {each.name: each.image for each in store.pods()[0].spec.containers}["front"]
+    for namespace, (label, value) in REACHED:
+        with contextlib.suppress(client.ApiException):
+            core.create_namespace({"metadata": {"name": namespace}})
+        pod = {
+            "metadata": {"name": f"asks-{value}", "labels": {label: value}},
+            "spec": {
+                "containers": [{"name": "sh", "image": image, "command": ["sleep", "3600"]}],
+                "automountServiceAccountToken": False,
+                "terminationGracePeriodSeconds": 0,
+            },
+        }
+        wait_for(lambda pod=pod, namespace=namespace: made(core, pod, namespace), "no account for pods", 60)
+    for namespace, (_, value) in REACHED:
+        wait_for(
+            lambda namespace=namespace, value=value: (
+                core.read_namespaced_pod(f"asks-{value}", namespace).status.phase == "Running"
+            ),
+            f"the pod that asks in {namespace} does not run",
+        )
+    yield
+    for namespace, (_, value) in REACHED:
+        core.delete_namespaced_pod(f"asks-{value}", namespace, grace_period_seconds=0)
+
+
+def made(core: client.CoreV1Api, pod: dict[str, Any], namespace: str) -> bool:
+    """Make a pod, in place of an earlier one; a new namespace needs a moment."""
+    with contextlib.suppress(client.ApiException):
+        core.delete_namespaced_pod(pod["metadata"]["name"], namespace, grace_period_seconds=0)
+    try:
+        core.create_namespaced_pod(namespace, pod)
+    except client.ApiException:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("asking")
+def test_who_reaches_which_port(core: client.CoreV1Api, store: Store) -> None:
+    address = store.pods()[0].status.pod_ip
+    one = f"(timeout 5 bash -c '</dev/tcp/{address}/'$port && echo $port)"
+    command = f"for port in {' '.join(map(str, PORTS))}; do {one} 2>/dev/null & done; wait"
+
+    def reached() -> dict[tuple[str, tuple[str, str]], set[int]]:
+        found = {}
+        for namespace, (label, value) in REACHED:
+            said = run_in_pod(core, namespace, f"asks-{value}", "bash", "-c", command)
+            found[namespace, (label, value)] = set(map(int, said.split()))
+        return found
 
     # A policy needs a moment for a new pod.
-    wait_for(as_wanted, f"{namespace} {labels} {'does not reach' if through else 'reaches'} port {port}", 40)
-    host.run(f"sudo k3s kubectl delete pod asks --namespace {namespace} --now")
+    wait_for(lambda: reached() == REACHED, lambda: f"these ports are reached: {reached()}", 60)
 
 
 # A copy.
 
 
+@pytest.mark.long
 def test_a_copy_restored_elsewhere_is_the_same(
     store: Store, core: client.CoreV1Api, host: Any, disk: Disk
 ) -> None:
