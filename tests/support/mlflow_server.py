@@ -11,7 +11,9 @@ import requests
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from tests.mlflow.conftest import As
-from tests.support.scenario import CONTEXT, KUBECONFIG
+from tests.support.object_store import images_of_the_store
+from tests.support.playbooks import Outcome, play
+from tests.support.scenario import CONTEXT, INVENTORIES, KUBECONFIG, ROOT
 from tests.support.waiting import wait_for
 
 from kubernetes import client
@@ -66,6 +68,12 @@ class Server:
         """Return the pods that are not being deleted."""
         found = self.core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR).items
         return [pod for pod in found if pod.metadata.deletion_timestamp is None]
+
+    def converge(self, **variables: Any) -> Outcome:
+        """Run the scenario's converge.yml with other values and the images that run; it may fail."""
+        references = {"mlflow": self.pods()[0].spec.containers[0].image, **images_of_the_store(self.core)}
+        given = {"container_images_references": references, **variables}
+        return play(ROOT / "molecule" / "mlflow" / "converge.yml", INVENTORIES / "cluster.yml", **given)
 
     def delete_pod(self) -> None:
         """Delete the server's pod, and wait until its process has ended."""

@@ -98,10 +98,15 @@ class Store:
 
     def converge(self, **variables: Any) -> Outcome:
         """Run the scenario's converge.yml with other values and the images that run; it may fail."""
-        images = {each.name: each.image for each in self.pods()[0].spec.containers}
-        references = {"object-store": images["gateway"], "object-store-front": images["front"]}
-        given = {"container_images_references": references, **variables}
+        given = {"container_images_references": images_of_the_store(self.core), **variables}
         return play(SCENARIO / "converge.yml", INVENTORIES / "cluster.yml", **given)
 
     def client(self, who: str) -> Any:
         return make_client(f"http://{self.address()}", *self.key(who), "us-east-1", near=True)
+
+
+def images_of_the_store(core: client.CoreV1Api) -> dict[str, str]:
+    """Return the images that run, in the form of container_images_references."""
+    pods = core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR).items
+    images = {each.name: each.image for each in pods[0].spec.containers}
+    return {"object-store": images["gateway"], "object-store-front": images["front"]}

@@ -19,13 +19,12 @@ from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.object_store.s3 import make_client
 from tests.support.mlflow_server import ARTIFACTS, NAMESPACE, SECRET, Server, is_whole, log_model, token
-from tests.support.scenario import CONTEXT, KUBECONFIG, converge_again
+from tests.support.scenario import CONTEXT, KUBECONFIG
 from tests.support.waiting import wait_for
 
 from kubernetes import client
 
 ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = ROOT / "molecule" / "mlflow"
 STORE = "object-store"
 
 
@@ -194,8 +193,8 @@ def test_another_setting_loses_no_run(server: Server) -> None:
     run, _ = log_model(server.user("user1"))
     (before,) = server.pods()
     changed = {"mlflow_deployers": "releasers", "mlflow_memory_limit": "800Mi"}
-    assert not converge_again(SCENARIO, "cluster.yml", **changed).changed_nothing
-    assert converge_again(SCENARIO, "cluster.yml", **changed).changed_nothing
+    assert not server.converge(**changed).check().changed_nothing
+    assert server.converge(**changed).check().changed_nothing
     (after,) = server.pods()
     assert after.metadata.uid != before.metadata.uid
     assert is_whole(server.user("user1"), run)

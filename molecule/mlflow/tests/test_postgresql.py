@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from tests.support.mlflow_server import Server, is_whole, log_model
-from tests.support.playbooks import play
 from tests.support.pods import run_in_pod
-from tests.support.scenario import INVENTORIES, converge_again
 from tests.support.waiting import wait_for
 
 from kubernetes import client
 
-SCENARIO = Path(__file__).resolve().parents[1]
 NAMESPACE = "databases"
 URL = f"postgresql://mlflow:of%2Fthe%40database@postgresql.{NAMESPACE}.svc.cluster.local/mlflow"
 
@@ -29,8 +25,10 @@ URL = f"postgresql://mlflow:of%2Fthe%40database@postgresql.{NAMESPACE}.svc.clust
         (URL.replace("of%2Fthe%40", "guessed-"), "password authentication failed for user"),
     ],
 )
-def test_a_wrong_database_of_the_cluster_is_refused_before_anything_changes(url: str, reason: str) -> None:
-    outcome = play(SCENARIO / "converge.yml", INVENTORIES / "cluster.yml", mlflow_database_url=url)
+def test_a_wrong_database_of_the_cluster_is_refused_before_anything_changes(
+    server: Server, url: str, reason: str
+) -> None:
+    outcome = server.converge(mlflow_database_url=url)
     assert outcome.code != 0 and outcome.changed_nothing
     assert "Nothing was changed: mlflow_database_url: " in outcome.said and reason in outcome.said
 
@@ -38,10 +36,10 @@ def test_a_wrong_database_of_the_cluster_is_refused_before_anything_changes(url:
 @pytest.fixture(scope="module", autouse=True)
 def _server_of_postgresql(server: Server) -> Iterator[None]:
     """The server with another database, and afterwards with its own again."""
-    converge_again(SCENARIO, "cluster.yml", mlflow_database_url=URL)
+    server.converge(mlflow_database_url=URL).check()
     server.forget()
     yield
-    converge_again(SCENARIO, "cluster.yml")
+    server.converge().check()
     server.forget()
 
 
@@ -98,4 +96,4 @@ def test_the_server_goes_on_when_its_database_was_gone(server: Server, inside: A
 
 
 def test_a_second_run_of_the_role_changes_nothing(server: Server) -> None:
-    assert converge_again(SCENARIO, "cluster.yml", mlflow_database_url=URL).changed_nothing
+    assert server.converge(mlflow_database_url=URL).check().changed_nothing
