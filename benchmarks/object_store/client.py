@@ -1,4 +1,4 @@
-"""Runs in a pod with a user's key: moves a file to the store and back, and copies it on the disk to compare.
+"""Runs in a pod like a user's server: moves a file to the store and back, and copies it on the disk.
 
 Prints one line of JSON for each round, in seconds. Checksums are compared outside of the measured time.
     python client.py ROUNDS MIB
@@ -11,10 +11,12 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import s3fs
@@ -22,6 +24,14 @@ from pyarrow import fs
 
 MIB = 2**20
 FOLDER = Path("/scratch")
+REPOSITORY = FOLDER / "repository"
+
+
+class Way(NamedTuple):
+    """One way to move the file, and the copy that it makes on the disk, if any."""
+
+    do: Callable[[], object]
+    copy: Path | None = None
 
 
 def section(variable: str) -> configparser.SectionProxy:
@@ -78,31 +88,55 @@ def synced_copy(source: Path, target: Path) -> None:
         os.fsync(stream)
 
 
+def dvc(*arguments: str) -> None:
+    """Run dvc in the repository, with the settings that a user's server has."""
+    done = subprocess.run(["dvc", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"dvc {arguments[0]}: {done.stdout}{done.stderr}")
+
+
+def track(source: Path) -> Path:
+    """Make a repository with a copy of the file as its data set, and return where that lies."""
+    REPOSITORY.mkdir()
+    data = REPOSITORY / "data"
+    shutil.copyfile(source, data)
+    dvc("init", "--no-scm", "--quiet")
+    dvc("add", "--quiet", data.name)
+    return data
+
+
 def main() -> None:
     """Run all rounds. The ways take turns, so that other load on the computer affects all of them."""
     rounds, mib = map(int, sys.argv[1:3])
     source, target = FOLDER / "source", FOLDER / "target"
-    there = f"{os.environ['S3_PREFIX'].removeprefix('s3://')}/benchmark/file"
+    bucket = os.environ["S3_PREFIX"].removeprefix("s3://")
+    there = f"{bucket}/benchmark/file"
     s3, python = arrow(), s3fs.S3FileSystem()
-    ways: dict[str, Callable[[], object]] = {
-        "copy": lambda: shutil.copyfile(source, target),
-        "synced copy": lambda: synced_copy(source, target),
-        "upload by pyarrow": lambda: copy_by_arrow(str(source), there, s3, up=True),
-        "download by pyarrow": lambda: copy_by_arrow(there, str(target), s3, up=False),
-        "upload by s3fs": lambda: python.put_file(str(source), there),
-        "download by s3fs": lambda: python.get_file(there, str(target)),
-    }
     make(source, mib)
-    wanted = digest(source)
+    wanted, data = digest(source), track(source)
+    ways = {
+        "copy": Way(lambda: shutil.copyfile(source, target), target),
+        "synced copy": Way(lambda: synced_copy(source, target), target),
+        "upload by pyarrow": Way(lambda: copy_by_arrow(str(source), there, s3, up=True)),
+        "download by pyarrow": Way(lambda: copy_by_arrow(there, str(target), s3, up=False), target),
+        "upload by s3fs": Way(lambda: python.put_file(str(source), there)),
+        "download by s3fs": Way(lambda: python.get_file(there, str(target)), target),
+        "dvc push": Way(lambda: dvc("push", "--quiet")),
+        "dvc pull": Way(lambda: dvc("pull", "--quiet"), data),
+    }
     for _ in range(rounds):
         found: dict[str, float] = {}
-        for name, do in ways.items():
-            target.unlink(missing_ok=True)
+        for name, way in ways.items():
+            if way.copy:
+                way.copy.unlink(missing_ok=True)
+            if way.copy == data:  # as in a server that has only the repository
+                shutil.rmtree(REPOSITORY / ".dvc" / "cache")
             os.sync()  # what the last way left to the kernel is not this one's work
-            found[name] = seconds(do)
-            if not name.startswith("upload") and digest(target) != wanted:
+            found[name] = seconds(way.do)
+            if way.copy and digest(way.copy) != wanted:
                 sys.exit(f"{name}: the file is not the same")
-        python.rm_file(there)
+        python.invalidate_cache()
+        python.rm([there, f"{bucket}/dvc"], recursive=True)
         print(json.dumps(found), flush=True)
 
 
