@@ -1,0 +1,1 @@
+"""From invoices to purchases: generate, ingest, prepare."""

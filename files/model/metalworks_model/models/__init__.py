@@ -1,0 +1,1 @@
+"""Models as they are kept and served: their files, their registry, and what each kind answers."""

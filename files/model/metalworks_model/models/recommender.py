@@ -1,0 +1,279 @@
+"""The recommender as it is served: what a customer is likely to buy, and why.
+
+It needs numpy only. Its arrays are those of `Recommender.pack`; they stay in their files and are shared by the
+processes of a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from .artifact import Card
+from .tensors import Array, BadInput, Tensor
+
+MOST = 100
+
+
+class Task(StrEnum):
+    """Which items are meant: those that the customer never bought, or also those to buy again."""
+
+    NEW = "new"
+    AGAIN = "again"
+
+
+class Because(msgspec.Struct, frozen=True):
+    """Why an item is recommended.
+
+    `reason` is bought_together (customers who bought `item` buy this), bought_before (this customer bought it
+    in `baskets` baskets) or popular.
+    """
+
+    reason: str
+    item: str = ""
+    name: str = ""
+    baskets: int = 0
+
+
+class Recommended(msgspec.Struct, frozen=True):
+    """One item of an answer. Scores compare the items of one answer, not answers with one another."""
+
+    item: str
+    name: str
+    score: float
+    because: Because
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a customer bought: positions of items, the weight of recency, and in how many baskets."""
+
+    items: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+    baskets: npt.NDArray[np.int32]
+
+
+NOBODY = History(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
+
+
+class Recommender:
+    """Answers from the arrays of a version."""
+
+    inputs = (Tensor("user", "BYTES", (-1,)), Tensor("basket", "BYTES", (-1, -1)))
+    outputs = (
+        Tensor("item", "BYTES", (-1, -1)),
+        Tensor("score", "FP32", (-1, -1)),
+        Tensor("because", "BYTES", (-1, -1)),
+    )
+    # What is given where a request names no outputs. Reasons take time.
+    usual = ("item", "score")
+    slow = False
+
+    def __init__(self, card: Card, arrays: Mapping[str, Array]) -> None:
+        """Take the arrays of `pack`."""
+        self.card = card
+        self.users, self.pointers = arrays["users"], arrays["pointers"]
+        self.owned, self.recency, self.baskets = arrays["owned"], arrays["recency"], arrays["baskets"]
+        self.neighbours, self.weights = arrays["neighbours"], arrays["weights"]
+        self.sorted_items, self.item_order = arrays["sorted_items"], arrays["item_order"]
+        self.popular = arrays["popular"]
+        # The names of items are in every answer.
+        self.items: list[str] = [each.decode() for each in arrays["items"].tolist()]
+        self.names: list[str] = [each.decode() for each in arrays["names"].tolist()]
+        self.frequency_share = float(card.parameters.get("frequency_share", 0.5))
+
+    @staticmethod
+    def pack(
+        users: Array,
+        pointers: Array,
+        history: History,
+        items: Array,
+        names: Array,
+        neighbours: Array,
+        weights: Array,
+        popular: Array,
+    ) -> dict[str, Array]:
+        """Return the arrays as they are kept.
+
+        `users` (bytes, sorted) have their history from `pointers[u]` to `pointers[u + 1]`. `items` and `names`
+        are bytes. `neighbours` and `weights` are items by kept weights. `popular` has the positions of all
+        items, the most popular first.
+        """
+        order = np.argsort(items, kind="stable").astype(np.int32)
+        return {
+            "users": users,
+            "pointers": pointers.astype(np.int64),
+            "owned": history.items.astype(np.int32),
+            "recency": history.weights.astype(np.float32),
+            "baskets": history.baskets.astype(np.int32),
+            "items": items,
+            "names": names,
+            "sorted_items": items[order],
+            "item_order": order,
+            # As wide as numpy's own index, so that nothing is converted for an answer.
+            "neighbours": neighbours.astype(np.int64),
+            "weights": weights.astype(np.float32),
+            "popular": popular.astype(np.int32),
+        }
+
+    def history(self, user: str) -> History:
+        """Return what a customer bought; nothing for one that the model does not know."""
+        name = user.encode()
+        # numpy would cut off a longer name.
+        if len(name) > self.users.itemsize or name.endswith(b"\0"):
+            return NOBODY
+        at = int(np.searchsorted(self.users, np.bytes_(name)))
+        if at >= len(self.users) or self.users[at] != name:
+            return NOBODY
+        its = slice(int(self.pointers[at]), int(self.pointers[at + 1]))
+        return History(self.owned[its], self.recency[its], self.baskets[its])
+
+    def basket(self, items: Sequence[str]) -> tuple[History, list[str]]:
+        """Return a basket as a history, and the items that the model does not know."""
+        found, unknown = [], []
+        for item in dict.fromkeys(items):
+            name = item.encode()
+            at = int(np.searchsorted(self.sorted_items, np.bytes_(name)))
+            if at < len(self.sorted_items) and self.sorted_items[at] == name:
+                found.append(int(self.item_order[at]))
+            else:
+                unknown.append(item)
+        count = len(found)
+        return History(np.array(found, np.int32), np.ones(count, np.float32), np.ones(count, np.int32)), unknown
+
+    def scores(self, history: History, task: Task) -> npt.NDArray[np.float64]:
+        """Return the score of each item; -inf for one that must not be recommended."""
+        items = history.items
+        if not len(items):
+            found = np.zeros(len(self.items))
+        else:
+            values = self.weights[items] * history.weights[:, None]
+            found = np.bincount(self.neighbours[items].ravel(), values.ravel(), len(self.items))
+        if task is Task.NEW:
+            found[items] = -np.inf
+            return found
+        found *= (1 - self.frequency_share) / max(float(found.max(initial=0)), 1e-12)
+        if len(items):
+            found[items] += self.frequency_share * (history.baskets / history.baskets.max())
+        return found
+
+    def best(self, history: History, count: int, task: Task = Task.NEW) -> tuple[Array, Array]:
+        """Return the positions and scores of the best items.
+
+        Where fewer than `count` have a positive score, the most popular others follow with the score 0.
+        """
+        scores = self.scores(history, task)
+        count = min(count, len(scores) - (len(history.items) if task is Task.NEW else 0))
+        if count <= 0:
+            return np.empty(0, np.int64), np.empty(0)
+        top = np.flatnonzero(scores > 0)
+        values = scores[top]
+        if len(top) > count:
+            # numpy finds the smallest good score several times as fast as the places of the good ones.
+            good_enough = values >= np.partition(values, len(values) - count)[len(values) - count]
+            top, values = top[good_enough], values[good_enough]
+        # Of equal scores the first item, so that an answer does not depend on the machine.
+        order = (-values).argsort(kind="stable")[:count]
+        top, values = top[order], values[order]
+        good = len(top)
+        if good < count:
+            taken = {*top[:good].tolist(), *(history.items.tolist() if task is Task.NEW else ())}
+            more = []
+            for each in self.popular:
+                if len(more) == count - good:
+                    break
+                if int(each) not in taken:
+                    more.append(int(each))
+            top = np.concatenate([top[:good], np.array(more, top.dtype)])
+            values = np.concatenate([values[:good], np.zeros(len(more))])
+        return top, values
+
+    def because(self, history: History, top: Array, scores: Array, task: Task) -> list[Because]:
+        """Return the reason for each of the best items: the part of its score that counts most."""
+        place = np.full(len(self.items), -1, np.int32)
+        place[top] = np.arange(len(top), dtype=np.int32)
+        items = np.asarray(history.items)
+        best = np.zeros(len(top))
+        source = np.full(len(top), -1, np.int64)
+        if len(items):
+            where = place[self.neighbours[items]]
+            row, column = np.nonzero(where >= 0)
+            part = self.weights[items[row], column] * np.asarray(history.weights)[row]
+            target = where[row, column]
+            order = np.argsort(part, kind="stable")
+            best[target[order]] = part[order]  # the last one that is written is the largest
+            source[target[order]] = row[order]
+        own = {int(item): int(count) for item, count in zip(items, history.baskets, strict=True)}
+        found = []
+        for each, (item, score) in enumerate(zip(top.tolist(), scores.tolist(), strict=True)):
+            if task is Task.AGAIN and item in own:
+                found.append(Because("bought_before", baskets=own[item]))
+            elif score > 0 and source[each] >= 0 and best[each] > 0:
+                other = int(items[source[each]])
+                found.append(Because("bought_together", self.items[other], self.names[other]))
+            else:
+                found.append(Because("popular"))
+        return found
+
+    def recommend(self, history: History, count: int = 20, task: Task = Task.NEW) -> list[Recommended]:
+        """Return the best items with their names and reasons."""
+        top, scores = self.best(history, count, task)
+        reasons = self.because(history, top, scores, task)
+        return [
+            Recommended(self.items[item], self.names[item], round(score, 6), reason)
+            for item, score, reason in zip(top.tolist(), scores.tolist(), reasons, strict=True)
+        ]
+
+    def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
+        """Answer for each user, or for each basket (a row of items; empty text fills it up).
+
+        Parameters are `count` (1 to 100, by default 20) and `task` (new or again, by default new).
+        """
+        count, task = read_count(parameters.get("count", 20)), read_task(parameters.get("task", "new"))
+        if inputs.keys() == {"user"}:
+            histories = [self.history(user) for user in inputs["user"].ravel().tolist()]
+        elif inputs.keys() == {"basket"}:
+            rows = inputs["basket"].reshape(len(inputs["basket"]), -1).tolist()
+            histories = [self.basket([item for item in row if item])[0] for row in rows]
+        else:
+            raise BadInput("give one input: user (names of customers) or basket (rows of items)")
+        explained = bool(parameters.get("explain", False))
+        # All rows of an answer have one length.
+        owned = max((len(each.items) for each in histories), default=0) if task is Task.NEW else 0
+        count = max(min(count, len(self.items) - owned), 0)
+        item = np.empty((len(histories), count), object)
+        score = np.empty((len(histories), count), np.float32)
+        because = np.empty((len(histories), count), object)
+        for row, each in enumerate(histories):
+            top, scores = self.best(each, count, task)
+            item[row] = [self.items[one] for one in top.tolist()]
+            score[row] = scores
+            if explained:
+                because[row] = [
+                    msgspec.json.encode(one).decode() for one in self.because(each, top, scores, task)
+                ]
+        found: dict[str, Array] = {"item": item, "score": score}
+        return found | {"because": because} if explained else found
+
+
+def read_count(value: object) -> int:
+    """Return the number of items that a request asks for. BadInput if it is none from 1 to 100."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
+        raise BadInput(f"count has to be a whole number from 1 to {MOST}, and not {value!r}")
+    return value
+
+
+def read_task(value: object) -> Task:
+    """Return the task that a request asks for. BadInput if there is none of that name."""
+    try:
+        return Task(value)  # type: ignore[arg-type]
+    except ValueError:
+        raise BadInput(f"task has to be new or again, and not {value!r}") from None
+
+

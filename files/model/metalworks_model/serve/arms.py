@@ -1,0 +1,188 @@
+"""Which version answers: the champion, and perhaps a candidate with a share of the customers.
+
+A thread asks the registry every few seconds. A new version is fetched into the cache, checked and loaded beside the
+old one, and then takes its place between two requests. Where the registry does not answer, what is loaded stays;
+after a restart it comes from the cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..models.artifact import ArtifactProblem
+from ..models.kinds import open_model
+from ..models.registry import NotThere, Registry, RegistryProblem
+from ..models.tensors import Array, Model
+from ..settings import Settings
+
+log = logging.getLogger(__name__)
+# The tag of the candidate's version that says which share of customers it answers, from 0 to 1.
+SHARE_TAG = "canary_share"
+POINTERS = "serving.json"
+KEPT = 3
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version that can answer."""
+
+    name: str
+    version: str
+    model: Model
+    seconds: float = 0.0
+    """How long it took to open."""
+    since: float = field(default_factory=time.time)
+    """When it was loaded, in seconds since 1970."""
+
+    def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
+        """Answer with this version."""
+        return self.model.infer(inputs, parameters)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The versions that answer now. All of a request sees one object of it."""
+
+    champion: Loaded
+    candidate: Loaded | None = None
+    share: float = 0.0
+
+    @property
+    def all(self) -> tuple[Loaded, ...]:
+        """The versions, the champion first."""
+        return (self.champion, self.candidate) if self.candidate else (self.champion,)
+
+    def choose(self, key: bytes) -> Loaded:
+        """Return the version for a customer (or a request, where there is no customer): always the same one."""
+        if self.candidate and zlib.crc32(key) / 2**32 < self.share:
+            return self.candidate
+        return self.champion
+
+    def of(self, version: str) -> Loaded | None:
+        """Return the version with this number."""
+        return next((each for each in self.all if each.version == version), None)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the registry says: versions, and the candidate's share."""
+
+    champion: str
+    candidate: str = ""
+    share: float = 0.0
+
+
+class Keeper:
+    """Keeps the arms as the registry wants them."""
+
+    def __init__(self, settings: Settings, registry: Registry, changed: Callable[[Arms], None]) -> None:
+        """Take what is told about each change; nothing is loaded yet."""
+        self.settings, self.registry, self.changed = settings, registry, changed
+        self.cache = Path(settings.cache_dir) / settings.model
+        self.arms: Arms | None = None
+        self.failures = 0
+        self.asked = 0.0
+        """When the registry answered last, in seconds since 1970."""
+
+    def wanted(self) -> Wanted:
+        """Ask the registry. RegistryProblem if it does not answer or has no champion."""
+        its = self.settings
+        if its.model_version:
+            return Wanted(its.model_version)
+        champion = self.registry.version_of(its.model, its.champion)
+        try:
+            candidate = self.registry.version_of(its.model, its.candidate)
+            said = self.registry.tags(its.model, candidate).get(SHARE_TAG, "0")
+        except NotThere:
+            return Wanted(champion)
+        try:
+            share = min(max(float(said), 0.0), 1.0)
+        except ValueError:
+            raise RegistryProblem(
+                f"{its.model} {candidate}: {SHARE_TAG} is {said!r}, and has to be from 0 to 1"
+            ) from None
+        return Wanted(champion, candidate, share) if share > 0 and candidate != champion else Wanted(champion)
+
+    def load(self, wanted: Wanted) -> Arms:
+        """Return the arms that are wanted; a version that is loaded already is not opened again."""
+        champion = self._loaded(wanted.champion)
+        candidate = self._loaded(wanted.candidate) if wanted.candidate else None
+        return Arms(champion, candidate, wanted.share)
+
+    def _loaded(self, version: str) -> Loaded:
+        if self.arms and (found := self.arms.of(version)):
+            return found
+        folder = self.cache / version
+        began = time.perf_counter()
+        if not folder.is_dir():
+            self.cache.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=f".{version}.", dir=self.cache))
+            try:
+                self.registry.fetch(self.settings.model, version, part / "files")
+                open_model(part / "files")
+                (part / "files").rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+        try:
+            model = open_model(folder)
+        except ArtifactProblem:
+            # Fetched anew at the next try.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return Loaded(self.settings.model, version, model, time.perf_counter() - began)
+
+    def refresh(self) -> None:
+        """Ask once, and load what changed; runs in a thread. Problems are logged and counted."""
+        try:
+            wanted = self.wanted()
+            self.asked = time.time()
+            arms = self.load(wanted)
+        except (RegistryProblem, ArtifactProblem, OSError) as problem:
+            self.failures += 1
+            log.warning("what is loaded stays: %s", problem)
+            if self.arms is None:
+                self._from_cache()
+            return
+        if arms != self.arms:
+            self._take(arms)
+            (self.cache / POINTERS).write_bytes(msgspec.json.encode(wanted))
+            self._clean(arms)
+
+    def _from_cache(self) -> None:
+        """Serve what was served before a restart."""
+        try:
+            wanted = msgspec.json.decode((self.cache / POINTERS).read_bytes(), type=Wanted)
+            if all((self.cache / each).is_dir() for each in (wanted.champion, wanted.candidate) if each):
+                self._take(self.load(wanted))
+        except (OSError, msgspec.DecodeError, ArtifactProblem, RegistryProblem) as problem:
+            log.warning("nothing can be served from %s: %s", self.cache, problem)
+
+    def _take(self, arms: Arms) -> None:
+        self.arms = arms
+        self.changed(arms)
+        candidate = f", {arms.candidate.version} for {arms.share:.0%}" if arms.candidate else ""
+        log.info("%s: version %s%s", arms.champion.name, arms.champion.version, candidate)
+
+    def _clean(self, arms: Arms) -> None:
+        """Keep the newest versions only, and those that answer."""
+        used = {each.version for each in arms.all}
+        kept = sorted((each for each in self.cache.iterdir() if each.name.isdigit()), key=lambda each: int(each.name))
+        for folder in kept[:-KEPT]:
+            if folder.name not in used:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    async def keep(self) -> None:
+        """Refresh until cancelled."""
+        while True:
+            await asyncio.to_thread(self.refresh)
+            await asyncio.sleep(self.settings.poll_every)

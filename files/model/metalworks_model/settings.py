@@ -1,0 +1,123 @@
+"""The settings of every part, from the environment: METALWORKS_MODEL_ and the name in capitals."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "METALWORKS_MODEL_"
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Name = Annotated[str, Meta(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Url = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*://.+")]
+Version = Annotated[str, Meta(pattern=r"^[0-9]*$")]
+
+
+class SettingsProblem(ValueError):
+    """A setting that is missing, misspelt or out of its bounds; the message names it and says what fits."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator sets. Times are in seconds and sizes in bytes where nothing else is said."""
+
+    # Data: fsspec's URLs, as s3://bucket/prefix. A key of S3 comes from the variables that s3fs reads.
+    data_url: Url = "file:///data"
+    source_url: str = ""
+    """Invoices: a file, or an address with {day} in it that is one file for each day."""
+    events_url: str = ""
+    """The shop's purchases and clicks, in the same form."""
+    quarantine_bound: Share = 0.05
+    """A day with a larger share of bad rows is refused as a whole: its source is broken."""
+    volume_bound: Annotated[float, Meta(gt=1)] = 20.0
+    """A day with this many times the usual rows is refused."""
+
+    # Training
+    model: Name = "recommender"
+    half_life: Annotated[float, Meta(gt=0)] = 80.0
+    regularisation: Annotated[float, Meta(gt=0)] = 100.0
+    period: Count = 7
+    neighbours: Count = 100
+    trend: Annotated[float, Meta(ge=0)] = 0.8
+    frequency_share: Share = 0.5
+    judged_days: Count = 28
+    """How many of the newest days judge a candidate; it learns from those before."""
+    threads: Count = 1
+    """Threads of the linear algebra. The same number gives the same bits."""
+    seed: int = 0
+
+    # The registry: MLflow's address, or a folder as file:///models.
+    registry_url: Url = "file:///models"
+    registry_token_file: str = ""
+    champion: Name = "champion"
+    candidate: Name = "candidate"
+    model_version: Version = ""
+    """Serves this version, whatever the aliases say."""
+
+    # Serving
+    host: str = "0.0.0.0"
+    port: Port = 8080
+    poll_every: Seconds = 5.0
+    queue: Count = 64
+    """Requests that may wait for an answer; one more is answered with 429."""
+    body_bound: Count = 1_048_576
+    idle_timeout: Seconds = 75.0
+    grace: Annotated[float, Meta(ge=0)] = 20.0
+    """How long requests that are being answered may take after SIGTERM."""
+    linger: Annotated[float, Meta(ge=0)] = 2.0
+    """How long new connections are still taken after SIGTERM: other nodes learn of the end a little later."""
+    cache_dir: str = "/tmp/models"
+    """Where versions are kept, so that a restart needs neither registry nor store."""
+    access_log: bool = True
+
+    # The shop
+    server_url: Url = "http://model:8080"
+    shop_port: Port = 8081
+
+    # Watching
+    watch_port: Port = 9090
+    watch_every: Seconds = 60.0
+    reference_days: Count = 28
+    recent_days: Count = 7
+    drift_bound: Annotated[float, Meta(gt=0)] = 0.25
+    """The population stability index from which on inputs count as drifted."""
+    drift_rows: Count = 2000
+    """Fewer rows say nothing about drift: the noise of small samples is larger than the bound."""
+    cool_down: Seconds = 86_400.0
+    """At least this long lies between two retrainings that drift asks for."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
+        """Read them; `given` overrides the environment. SettingsProblem for a name or value that cannot be."""
+        names = {field.name for field in msgspec.structs.fields(cls)}
+        found: dict[str, object] = {}
+        for variable, value in environment.items():
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in names:
+                raise SettingsProblem(f"{variable} is not a setting{_nearest(name, names)}")
+            found[name] = value
+        found.update({name: value for name, value in given.items() if value is not None})
+        try:
+            return msgspec.convert(found, cls, strict=False)
+        except msgspec.ValidationError as problem:
+            raise SettingsProblem(_explained(str(problem))) from None
+
+
+def _nearest(name: str, names: set[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f": did you mean {PREFIX}{near[0].upper()}?" if near else ""
+
+
+def _explained(problem: str) -> str:
+    """Turn msgspec's "Expected `int` - at `$.port`" into a sentence with the name of the variable."""
+    what, _, where = problem.partition(" - at `$.")
+    return f"{PREFIX}{where.rstrip('`').upper()}: {what[0].lower()}{what[1:]}" if where else problem
