@@ -68,7 +68,7 @@ SPACES: dict[str, dict[str, list[Any]]] = {
         "factors": [16, 32, 64, 96, 128, 192, 256],
         "regularization": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
         "alpha": [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
-        "iterations": [4, 8, 16, 30],
+        "iterations": [4, 8, 16, 30, 50],
     },
     "item-kNN BM25": {
         "K": [5, 10, 20, 50, 100, 200, 400],
@@ -264,7 +264,10 @@ def evaluate(parts: Split, best: dict[str, dict[str, Any]]) -> dict[str, dict[st
 
 
 def times(parts: Split, best: dict[str, dict[str, Any]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each way to train, in turn; the last is a day's update of a fitted model."""
+    """Return the seconds of each way to train, in turn; the last is a day's update of a fitted model.
+
+    Ours end with the weights that are served. CPU seconds depend less on what else the computer does.
+    """
     whole = parts.train.compact()
     days = np.unique(whole.day)
     parameters = ease.Parameters(**best["recency-EASE"]["values"])
@@ -280,15 +283,20 @@ def times(parts: Split, best: dict[str, dict[str, Any]], rounds: int) -> dict[st
     def alternate() -> Iterable[tuple[str, Callable[[], Any], int]]:
         # implicit has threads of its own, and asks that the linear algebra has one.
         yield "iALS", lambda: ials(parts, **best["iALS"]["values"]), 1
-        yield "recency-EASE, full", lambda: ease.fit(today, parameters), THREADS
-        yield "recency-EASE, one day more", lambda: ease.update(yesterday, today), THREADS
+        yield "recency-EASE, full", lambda: complete(ease.fit(today, parameters)), THREADS
+        yield "recency-EASE, one day more", lambda: complete(ease.update(yesterday, today)), THREADS
+
+    def complete(model: ease.Ease) -> ease.Ease:
+        ease.served(model, today)
+        return model
 
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name, work, threads in alternate():
             with threadpool_limits(threads, user_api="blas"):
-                before = time.perf_counter()
+                before, used = time.perf_counter(), time.process_time()
                 result = work()
+                found.setdefault(f"{name}, CPU", []).append(time.process_time() - used)
                 found.setdefault(name, []).append(time.perf_counter() - before)
             if name.endswith("day more"):
                 updated = result
@@ -338,6 +346,8 @@ def page(
             tuned = ", ".join(f"{key} {value:g}" for key, value in its.items())
             if name in best:
                 tuned += f" ({best[name]['tried']} tried)"
+                if ends := best[name]["at an end"]:
+                    tuned += f"; at an end of its list: {', '.join(ends)}"
             cells = [name, str(bootstrap(each.ndcg)), f"{each.recall.mean():.4f}", f"{each.hit.mean():.3f}"]
             lines.append(f"| {' | '.join([*cells, f'{each.coverage:.2f}', tuned])} |")
         lines.append("")
@@ -351,14 +361,19 @@ def page(
         "",
         "## Training time",
         "",
-        "| | median s | all, s | to |",
-        "|---|---|---|---|",
+        "| | median s | CPU s | all, s | all, CPU s | time to | CPU to |",
+        "|---|---|---|---|---|---|---|",
     ]
-    middle = {name: statistics.median(each) for name, each in seconds.items() if name != "largest difference"}
     compared = {"recency-EASE, full": "iALS", "recency-EASE, one day more": "recency-EASE, full"}
-    for name, each in middle.items():
-        to = f"{each / middle[compared[name]]:.2f} x {compared[name]}" if name in compared else ""
-        lines.append(f"| {name} | {each:.2f} | {', '.join(f'{one:.2f}' for one in seconds[name])} | {to} |")
+    for name in ("iALS", *compared):
+        wall, cpu = seconds[name], seconds[f"{name}, CPU"]
+        cells = [name, f"{statistics.median(wall):.2f}", f"{statistics.median(cpu):.2f}"]
+        cells += [", ".join(f"{each:.2f}" for each in kind) for kind in (wall, cpu)]
+        for suffix in ("", ", CPU"):
+            to = compared.get(name)
+            its, other = (statistics.median(seconds[f"{each or name}{suffix}"]) for each in (name, to))
+            cells.append(f"{its / other:.2f} x {to}" if to else "")
+        lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "Largest difference of a weight between an update by one day and a full fit: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,8 @@ Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 Name = Annotated[str, Meta(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Url = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*://.+")]
+Kind = Literal["recommender", "anomalies"]
+Source = Literal["invoices", "shop"]
 Version = Annotated[str, Meta(pattern=r"^[0-9]*$")]
 
 
@@ -28,12 +30,16 @@ class SettingsProblem(ValueError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator sets. Times are in seconds and sizes in bytes where nothing else is said."""
 
+    kind: Kind = "recommender"
+
     # Data: fsspec's URLs, as s3://bucket/prefix. A key of S3 comes from the variables that s3fs reads.
     data_url: Url = "file:///data"
+    source: Source = "invoices"
+    """Which source a run of the ingestion takes over: invoices, or the shop's own purchases."""
     source_url: str = ""
-    """Invoices: a file, or an address with {day} in it that is one file for each day."""
-    events_url: str = ""
-    """The shop's purchases and clicks, in the same form."""
+    """Where the source is: a file, or an address with {day} in it that is one file for each day."""
+    showings_url: str = ""
+    """What the shop showed and what was bought then; an address with {day} in it."""
     quarantine_bound: Share = 0.05
     """A day with a larger share of bad rows is refused as a whole: its source is broken."""
     volume_bound: Annotated[float, Meta(gt=1)] = 20.0
@@ -80,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # The shop
     server_url: Url = "http://model:8080"
     shop_port: Port = 8081
+    events_dir: str = "/data/events"
+    """Where the shop keeps what it showed and sold, a file for each day."""
 
     # Watching
     watch_port: Port = 9090

@@ -12,6 +12,7 @@ import datetime as dt
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -80,6 +81,16 @@ def days(world: World, count: int) -> Iterator[Day]:
     shop = _Shop(world)
     for each in range(count):
         yield shop.next_day(world.first + dt.timedelta(each))
+
+
+def write(folder: Path, world: World, count: int) -> None:
+    """Write a file for each day, DAY.csv, and truth.json: the absurd and the broken rows of each day."""
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = {}
+    for day in days(world, count):
+        (folder / f"{day.day}.csv").write_bytes(day.csv())
+        truth[str(day.day)] = {"absurd": day.absurd, "broken": day.broken}
+    (folder / "truth.json").write_bytes(msgspec.json.format(msgspec.json.encode(truth)))
 
 
 class _Shop:
@@ -190,7 +201,8 @@ class _Shop:
         """Make some rows absurd and some broken, in place, and return their numbers."""
         random = self.random
         draws = random.random((len(rows), 2))
-        absurd = np.flatnonzero(draws[:, 0] < self.world.absurd).tolist()
+        goods = np.array([row[1][:1].isdigit() for row in rows], bool)
+        absurd = np.flatnonzero((draws[:, 0] < self.world.absurd) & goods).tolist()
         broken = np.flatnonzero((draws[:, 1] < self.world.broken) & (draws[:, 0] >= self.world.absurd)).tolist()
         for at in absurd:
             if random.random() < 0.5:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import StrEnum
 
 import fsspec
@@ -173,7 +173,8 @@ class DayStore:
     def lines(self, days: Iterable[dt.date] | None = None) -> pa.Table:
         """Return the good rows of the given days, or of all (`SCHEMA`)."""
         wanted = [f"{self.root}/lines/day={day}/lines.parquet" for day in (self.days() if days is None else days)]
-        return pa.concat_tables([SCHEMA.empty_table(), *(self._read(path) for path in wanted)])
+        # Parquet has no seconds: they come back as milliseconds.
+        return pa.concat_tables([SCHEMA.empty_table(), *(self._read(path).cast(SCHEMA) for path in wanted)])
 
     def quarantined(self, day: dt.date) -> pa.Table:
         """Return the bad rows of a day as they were read, with the reason (`QUARANTINE`)."""
@@ -227,10 +228,3 @@ def _protocols(files: fsspec.AbstractFileSystem) -> tuple[str, ...]:
 def _list(reasons: dict[str, int]) -> str:
     return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
 
-
-def take_all(
-    store: DayStore, batches: Iterable[Batch], quarantine_bound: float, volume_bound: float
-) -> Iterator[tuple[Outcome, Receipt]]:
-    """Take over one day after the other, and yield what was done with each."""
-    for batch in batches:
-        yield store.take(batch, quarantine_bound, volume_bound)

@@ -65,3 +65,9 @@ def write(folder: Path, bought: Purchases, model: ease.Ease, names: npt.NDArray[
         code=code_digest(),
     )
     return save(folder, card, pack(bought, model, names))
+
+
+def recommender(bought: Purchases, model: ease.Ease, names: npt.NDArray[np.str_]) -> Recommender:
+    """Return the recommender in memory, as it would be served from files."""
+    card = Card(kind="recommender", parameters=msgspec.to_builtins(model.parameters))
+    return Recommender(card, pack(bought, model, names))
