@@ -52,11 +52,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     period: Count = 7
     neighbours: Count = 100
     trend: Annotated[float, Meta(ge=0)] = 0.8
-    frequency_share: Share = 0.5
+    frequency_share: Share = 0.6
     judged_days: Count = 28
     """How many of the newest days judge a candidate; it learns from those before."""
     threads: Count = 1
     """Threads of the linear algebra. The same number gives the same bits."""
+    dask_scheduler: str = ""
+    """The address of a Dask scheduler, as tcp://dask:8786; empty: one process trains."""
     seed: int = 0
 
     # The registry: MLflow's address, or a folder as file:///models.
@@ -71,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: str = "0.0.0.0"
     port: Port = 8080
     poll_every: Seconds = 5.0
-    queue: Count = 64
+    queue: Count = 32
     """Requests that may wait for an answer; one more is answered with 429."""
     body_bound: Count = 1_048_576
     idle_timeout: Seconds = 75.0
@@ -98,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The population stability index from which on inputs count as drifted."""
     drift_rows: Count = 2000
     """Fewer rows say nothing about drift: the noise of small samples is larger than the bound."""
+    retrain_cronjob: str = ""
+    """The CronJob whose Job is started when drift asks for a retraining; empty: drift is only shown."""
     cool_down: Seconds = 86_400.0
     """At least this long lies between two retrainings that drift asks for."""
 

@@ -15,8 +15,8 @@ from .oci import BlobStore, import_docker_archive
 from .record import Record
 
 # Files and folders of a context that are in no image: a change of them needs no build. A part has its chart
-# beside its Dockerfile.
-NOT_IN_IMAGE = {"README.md", "requirements.in", "chart"}
+# beside its Dockerfile, and a package its tests.
+NOT_IN_IMAGE = {"README.md", "requirements.in", "chart", "pyproject.toml", "tests"}
 
 Run = Callable[[Sequence[str], Mapping[str, str]], None]
 

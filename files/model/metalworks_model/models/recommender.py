@@ -19,6 +19,8 @@ from .artifact import Card
 from .tensors import Array, BadInput, Tensor
 
 MOST = 100
+# How many new items for each known customer are computed when a version is made.
+READY = 50
 
 
 class Task(StrEnum):
@@ -83,6 +85,8 @@ class Recommender:
         self.neighbours, self.weights = arrays["neighbours"], arrays["weights"]
         self.sorted_items, self.item_order = arrays["sorted_items"], arrays["item_order"]
         self.popular = arrays["popular"]
+        self.ready_items = arrays.get("ready_items")
+        self.ready_scores = arrays.get("ready_scores")
         # The names of items are in every answer.
         self.items: list[str] = [each.decode() for each in arrays["items"].tolist()]
         self.names: list[str] = [each.decode() for each in arrays["names"].tolist()]
@@ -122,17 +126,52 @@ class Recommender:
             "popular": popular.astype(np.int32),
         }
 
-    def history(self, user: str) -> History:
-        """Return what a customer bought; nothing for one that the model does not know."""
+    def make_ready(self) -> dict[str, Array]:
+        """Return the arrays with the best new items of each known customer, so that serving need not find them.
+
+        A customer with a long history takes milliseconds, and most requests are for known customers. Where there
+        are fewer items than that, the rest of a row is -1.
+        """
+        items = np.full((len(self.users), READY), -1, np.int32)
+        scores = np.zeros((len(self.users), READY), np.float32)
+        for row in range(len(self.users)):
+            top, values = self.best(self._history_at(row), READY)
+            items[row, : len(top)], scores[row, : len(top)] = top, values
+        return {"ready_items": items, "ready_scores": scores}
+
+    def place(self, user: str) -> int:
+        """Return the row of a customer; -1 for one that the model does not know."""
         name = user.encode()
         # numpy would cut off a longer name.
         if len(name) > self.users.itemsize or name.endswith(b"\0"):
-            return NOBODY
-        at = int(np.searchsorted(self.users, np.bytes_(name)))
-        if at >= len(self.users) or self.users[at] != name:
+            return -1
+        at = int(self.users.searchsorted(np.bytes_(name)))
+        return at if at < len(self.users) and self.users[at] == name else -1
+
+    def best_of(self, user: str, count: int, task: Task) -> tuple[Array, Array]:
+        """Return the positions and scores of the best items for a customer: ready ones, or computed now."""
+        at = self.place(user)
+        if at >= 0 and task is Task.NEW and count <= READY and self.ready_items is not None:
+            items = self.ready_items[at, :count]
+            if self.ready_scores is not None and items[-1] >= 0:
+                return items, self.ready_scores[at, :count]
+        return self.best(self._history_at(at), count, task)
+
+    def history(self, user: str) -> History:
+        """Return what a customer bought; nothing for one that the model does not know."""
+        return self._history_at(self.place(user))
+
+    def _history_at(self, at: int) -> History:
+        if at < 0:
             return NOBODY
         its = slice(int(self.pointers[at]), int(self.pointers[at + 1]))
         return History(self.owned[its], self.recency[its], self.baskets[its])
+
+    def customers(self, count: int) -> list[tuple[str, int]]:
+        """Return the customers with the most different items, and how many those are."""
+        sizes = np.diff(self.pointers)
+        order = np.argsort(-sizes, kind="stable")[:count]
+        return [(self.users[each].decode(), int(sizes[each])) for each in order.tolist()]
 
     def basket(self, items: Sequence[str]) -> tuple[History, list[str]]:
         """Return a basket as a history, and the items that the model does not know."""
@@ -164,14 +203,14 @@ class Recommender:
         return found
 
     def best(self, history: History, count: int, task: Task = Task.NEW) -> tuple[Array, Array]:
-        """Return the positions and scores of the best items.
+        """Return the positions and scores (float32) of the best items.
 
         Where fewer than `count` have a positive score, the most popular others follow with the score 0.
         """
         scores = self.scores(history, task)
         count = min(count, len(scores) - (len(history.items) if task is Task.NEW else 0))
         if count <= 0:
-            return np.empty(0, np.int64), np.empty(0)
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         top = np.flatnonzero(scores > 0)
         values = scores[top]
         if len(top) > count:
@@ -192,7 +231,7 @@ class Recommender:
                     more.append(int(each))
             top = np.concatenate([top[:good], np.array(more, top.dtype)])
             values = np.concatenate([values[:good], np.zeros(len(more))])
-        return top, values
+        return top, values.astype(np.float32)
 
     def because(self, history: History, top: Array, scores: Array, task: Task) -> list[Because]:
         """Return the reason for each of the best items: the part of its score that counts most."""
@@ -221,9 +260,11 @@ class Recommender:
                 found.append(Because("popular"))
         return found
 
-    def recommend(self, history: History, count: int = 20, task: Task = Task.NEW) -> list[Recommended]:
-        """Return the best items with their names and reasons."""
-        top, scores = self.best(history, count, task)
+    def recommend(
+        self, history: History, count: int = 20, task: Task = Task.NEW, user: str | None = None
+    ) -> list[Recommended]:
+        """Return the best items with their names and reasons; `user` is whose history it is."""
+        top, scores = self.best(history, count, task) if user is None else self.best_of(user, count, task)
         reasons = self.because(history, top, scores, task)
         return [
             Recommended(self.items[item], self.names[item], round(score, 6), reason)
@@ -233,33 +274,40 @@ class Recommender:
     def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
         """Answer for each user, or for each basket (a row of items; empty text fills it up).
 
-        Parameters are `count` (1 to 100, by default 20) and `task` (new or again, by default new).
+        Parameters are `count` (1 to 100, by default 20), `task` (new or again, by default new), and `explain`.
+        All rows of an answer have one length, so `count` is smaller where somebody bought nearly everything.
         """
         count, task = read_count(parameters.get("count", 20)), read_task(parameters.get("task", "new"))
         if inputs.keys() == {"user"}:
-            histories = [self.history(user) for user in inputs["user"].ravel().tolist()]
+            users = inputs["user"].ravel().tolist()
+            histories = [self.history(user) for user in users]
+            best = [self.best_of(user, self._possible(histories, count, task), task) for user in users]
         elif inputs.keys() == {"basket"}:
             rows = inputs["basket"].reshape(len(inputs["basket"]), -1).tolist()
             histories = [self.basket([item for item in row if item])[0] for row in rows]
+            best = [self.best(each, self._possible(histories, count, task), task) for each in histories]
         else:
             raise BadInput("give one input: user (names of customers) or basket (rows of items)")
-        explained = bool(parameters.get("explain", False))
-        # All rows of an answer have one length.
+        found = self._tensors(best)
+        if parameters.get("explain"):
+            found["because"] = np.empty(found["item"].shape, object)
+            for row, (history, (top, scores)) in enumerate(zip(histories, best, strict=True)):
+                reasons = self.because(history, top, scores, task)
+                found["because"][row] = [msgspec.json.encode(each).decode() for each in reasons]
+        return found
+
+    def _possible(self, histories: Sequence[History], count: int, task: Task) -> int:
         owned = max((len(each.items) for each in histories), default=0) if task is Task.NEW else 0
-        count = max(min(count, len(self.items) - owned), 0)
-        item = np.empty((len(histories), count), object)
-        score = np.empty((len(histories), count), np.float32)
-        because = np.empty((len(histories), count), object)
-        for row, each in enumerate(histories):
-            top, scores = self.best(each, count, task)
-            item[row] = [self.items[one] for one in top.tolist()]
+        return max(min(count, len(self.items) - owned), 0)
+
+    def _tensors(self, best: Sequence[tuple[Array, Array]]) -> dict[str, Array]:
+        width = len(best[0][0]) if best else 0
+        item = np.empty((len(best), width), object)
+        score = np.empty((len(best), width), np.float32)
+        for row, (top, scores) in enumerate(best):
+            item[row] = [self.items[each] for each in top.tolist()]
             score[row] = scores
-            if explained:
-                because[row] = [
-                    msgspec.json.encode(one).decode() for one in self.because(each, top, scores, task)
-                ]
-        found: dict[str, Array] = {"item": item, "score": score}
-        return found | {"because": because} if explained else found
+        return {"item": item, "score": score}
 
 
 def read_count(value: object) -> int:

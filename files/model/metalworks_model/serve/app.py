@@ -50,19 +50,27 @@ class Answer(msgspec.Struct):
 QUESTION = msgspec.json.Decoder(Question)
 
 
-def read_query(query: bytes) -> Question:
-    """Return the question of a GET: ?user=NAME or ?basket=A,B with count and task. BadInput if it is none."""
+def _pairs(query: bytes) -> dict[str, str]:
+    """Return the values of a query. BadInput if it cannot be read, or says something twice."""
     try:
         pairs = urllib.parse.parse_qsl(
             query.decode("ascii"), keep_blank_values=True, strict_parsing=bool(query), errors="strict"
         )
     except ValueError:
         raise BadInput("the query cannot be read: write ?user=NAME or ?basket=ITEM,ITEM") from None
-    given: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for name, value in pairs:
-        if name in given:
+        if name in found:
             raise BadInput(f"{name} is given twice")
-        given[name] = value.split(",") if name == "basket" else value
+        found[name] = value
+    return found
+
+
+def read_query(query: bytes) -> Question:
+    """Return the question of a GET: ?user=NAME or ?basket=A,B with count and task. BadInput if it is none."""
+    given: dict[str, Any] = dict(_pairs(query))
+    if "basket" in given:
+        given["basket"] = given["basket"].split(",")
     try:
         return msgspec.convert(given, Question, strict=False)
     except msgspec.ValidationError as problem:
@@ -121,6 +129,8 @@ class App:
         try:
             if path == b"/recommend":
                 return self._recommend(request)
+            if path in (b"/customers", b"/history"):
+                return self._catalogue(request, path)
             if path.startswith(b"/v2"):
                 return self._protocol(request, path.decode("ascii").split("/")[2:])
             if path == b"/metrics":
@@ -133,7 +143,7 @@ class App:
             # One bad answer must not end the others. The log has the traceback, the client has the id.
             LOG.exception("request %s failed", request.id.decode("latin-1"))
             return self.refusal(request, 500, "an error of the server: its log has the request's id", _route(path))
-        return self.refusal(request, 404, "there is /recommend, /v2 and /metrics", "none")
+        return self.refusal(request, 404, "there is /recommend, /customers, /history, /v2 and /metrics", "none")
 
     # The routes.
 
@@ -178,9 +188,41 @@ class App:
             request.id.decode("latin-1"),
             known,
             unknown,
-            model.recommend(history, count, task),
+            model.recommend(history, count, task, asked.user),
         )
         return Response(200, ENCODER.encode(found), model=loaded.name, version=loaded.version, route="recommend")
+
+    def _catalogue(self, request: Request, path: bytes) -> Response:
+        """Answer what a shop needs beside recommendations: customers to choose from, and what one bought."""
+        if wrong := self._get(request, "catalogue"):
+            return wrong
+        arms = self.keeper.arms
+        if arms is None:
+            return self.refusal(request, 503, "no version is loaded yet", "catalogue")
+        query = _pairs(request.query)
+        user = query.get("user", "")
+        loaded = arms.choose(user.encode())
+        model = loaded.model
+        if not isinstance(model, Recommender):
+            return self.refusal(request, 404, f"{loaded.name} has no customers", "catalogue")
+        body: dict[str, Any] = {"model_name": loaded.name, "model_version": loaded.version}
+        if path == b"/customers":
+            given = query.get("count", "20")
+            count = read_count(int(given) if given.isdigit() and len(given) < 4 else given)
+            body["customers"] = [{"user": each, "items": size} for each, size in model.customers(count)]
+        else:
+            if not user:
+                raise BadInput("write ?user=NAME")
+            history = model.history(user)
+            order = (-history.weights).argsort(kind="stable")
+            body["user"] = user
+            body["items"] = [
+                {"item": model.items[item], "name": model.names[item], "baskets": baskets}
+                for item, baskets in zip(history.items[order].tolist(), history.baskets[order].tolist(), strict=True)
+            ]
+        return Response(
+            200, ENCODER.encode(body), model=loaded.name, version=loaded.version, route="catalogue"
+        )
 
     def _protocol(self, request: Request, parts: list[str]) -> Response | asyncio.Future[Response]:
         arms = self.keeper.arms
@@ -256,7 +298,7 @@ class App:
         if not model.slow:
             if isinstance(model, Recommender) and "user" in inputs:
                 for each in inputs["user"].ravel().tolist():
-                    self.metrics.customer(chosen.name, chosen.version, len(model.history(each).items) > 0)
+                    self.metrics.customer(chosen.name, chosen.version, model.place(each) >= 0)
             return answer()
 
         def guarded() -> Response:

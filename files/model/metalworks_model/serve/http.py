@@ -27,8 +27,9 @@ import httptools
 HEADERS_BOUND = 32 * 1024
 # How long a client may take to send one request, in seconds.
 READ_TIMEOUT = 15.0
-# How many answers are computed before the sockets are looked at again. More would let refusals wait.
-TURN = 4
+# How many answers are computed before the sockets are looked at again. Under overload each look costs a refusal for
+# every client that waits, so few answers a turn would let the queue wait long; more would let refusals wait.
+TURN = 16
 ID = re.compile(rb"[\x21-\x7e]{1,128}")
 REASONS = {int(each): each.phrase.encode() for each in HTTPStatus}
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
@@ -81,7 +82,7 @@ Refusal = Callable[[Request, int, str], Response]
 class Limits:
     """Bounds of a server: waiting requests, bytes of a body, seconds."""
 
-    queue: int = 64
+    queue: int = 32
     body: int = 1 << 20
     idle: float = 75.0
     threads: int = 1

@@ -69,8 +69,18 @@ def fit(lines: pa.Table) -> tuple[dict[str, Array], dict[str, float]]:
     model = Anomalies(Card(kind="anomalies", parameters={"quantity_bound": 1.0, "price_bound": 1.0}), arrays)
     codes = lines["stock_code"].to_pylist()
     by_quantity, by_price = model.score(codes, lines["quantity"].to_numpy(), lines["unit_price"].to_numpy())
-    bounds = [max(float(np.quantile(each, 1 - ALERT_SHARE)), LEAST_BOUND) for each in (by_quantity, by_price)]
-    return arrays, {"quantity_bound": bounds[0], "price_bound": bounds[1]}
+    return arrays, {"quantity_bound": bound(by_quantity), "price_bound": bound(by_price)}
+
+
+def bound(scores: npt.NDArray[np.float64]) -> float:
+    """Return the bound that `ALERT_SHARE` of good lines would pass.
+
+    The quantile of the data would do if they had no mistakes. Where mistakes are more than that share, it lies
+    among them; so it is at most what a tail that falls off exponentially from the 99th percentile would have.
+    """
+    middle, high, quantile = np.quantile(scores, [0.5, 0.99, 1 - ALERT_SHARE]).tolist()
+    tail = middle + (high - middle) * np.log(0.5 / ALERT_SHARE) / np.log(0.5 / 0.01)
+    return max(min(quantile, float(tail)), LEAST_BOUND)
 
 
 def write(folder: Path, lines: pa.Table, until: str, data: str) -> Card:

@@ -15,7 +15,6 @@ the identity of Sherman, Morrison and Woodbury takes it over into P without inve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -45,9 +44,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     period: int = 7
     neighbours: int = 100
     trend: float = 0.8
-    trend_short: float = 7.0
+    trend_short: float = 14.0
     trend_long: float = 200.0
-    frequency_share: float = 0.5
+    frequency_share: float = 0.6
 
 
 def reference_day(last_day: int, period: int) -> int:
@@ -72,7 +71,7 @@ def gram(rows: sparse.csr_array) -> Floats:
     return np.asarray((rows.T @ rows).toarray(order="F"))
 
 
-def _mirror(lower: Floats) -> None:
+def mirror(lower: Floats) -> None:
     """Copy the lower triangle over the upper one, in blocks that fit into the processor's cache."""
     size, step = len(lower), 256
     for first in range(0, size, step):
@@ -94,7 +93,7 @@ def invert(matrix: Floats, regularisation: float) -> Floats:
         factor, failed = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed:
         raise ValueError(f"X'X + {regularisation} I is not positive definite: the regularisation has to be > 0")
-    _mirror(factor)
+    mirror(factor)
     return np.asarray(factor)
 
 
@@ -122,15 +121,11 @@ class Ease:
         return found
 
 
-def fit(bought: Purchases, parameters: Parameters, gram_of: Sequence[Floats] | None = None) -> Ease:
-    """Fit on purchases. `gram_of` may hold the parts of X'X that others computed, which are added in order."""
+def fit(bought: Purchases, parameters: Parameters, total: Floats | None = None) -> Ease:
+    """Fit on purchases. `total` is X'X where others computed it (`sharded.gram`); it is overwritten."""
     reference = reference_day(bought.last_day, parameters.period)
-    if gram_of is None:
+    if total is None:
         total = gram(history(bought, parameters, reference))
-    else:
-        total = np.array(gram_of[0], order="F")
-        for part in gram_of[1:]:
-            total += part
     inverse = invert(total, parameters.regularisation)
     return Ease(parameters, inverse, reference, bought.last_day, bought.digest())
 

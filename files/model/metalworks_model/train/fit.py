@@ -64,7 +64,8 @@ def write(folder: Path, bought: Purchases, model: ease.Ease, names: npt.NDArray[
         data_until=str(until),
         code=code_digest(),
     )
-    return save(folder, card, pack(bought, model, names))
+    arrays = pack(bought, model, names)
+    return save(folder, card, arrays | Recommender(card, arrays).make_ready())
 
 
 def recommender(bought: Purchases, model: ease.Ease, names: npt.NDArray[np.str_]) -> Recommender:

@@ -88,11 +88,23 @@ class StateStore:
                 self.files.rm_file(path)
 
 
-def fit(bought: Purchases, parameters: ease.Parameters, before: ease.Ease | None) -> tuple[ease.Ease, str]:
-    """Fit on all purchases, by a day's update where that is possible; return also how and why."""
+def fit(
+    bought: Purchases, parameters: ease.Parameters, before: ease.Ease | None, scheduler: str = ""
+) -> tuple[ease.Ease, str]:
+    """Fit on all purchases, by a day's update where that is possible; return also how and why.
+
+    With the address of a Dask scheduler, a full fit uses its workers.
+    """
     reason = ease.can_update(before, bought, parameters) if before else "there is no earlier fit"
     if before and not reason:
         return ease.update(before, bought), f"by an update of the fit up to day {before.last_day}"
+    if scheduler:
+        from distributed import Client
+
+        from . import sharded
+
+        with Client(scheduler, set_as_default=False) as client:
+            return sharded.fit(client, bought, parameters), f"anew on the workers of {scheduler}, because {reason}"
     return ease.fit(bought, parameters), f"anew, because {reason}"
 
 
@@ -118,7 +130,7 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, Decision]:
     with threadpool_limits(settings.threads, user_api="blas"):
         lines = read_lines(settings)
         bought = purchases(lines)
-        model, way = fit(bought, parameters, states.read(code))
+        model, way = fit(bought, parameters, states.read(code), settings.dask_scheduler)
         log.info("fitted %s on %d purchases", way, len(bought))
         champion = champion_of(settings, registry)
         decision = decide(bought, parameters, settings.judged_days, code, champion, way)
@@ -148,6 +160,7 @@ def _tags(decision: Decision) -> dict[str, str]:
         "champion_before": decision.champion,
         "data": decision.data,
         "code": decision.code,
+        **{f"ndcg.{task}": repr(models["candidate"].ndcg.mean) for task, models in decision.figures.items()},
         "judged": f"{decision.judged_from} to {decision.judged_until}",
         "why": " ".join(decision.reasons)[:4000],
     }

@@ -1,0 +1,174 @@
+"""Look at data, answers and models again and again, and show what is found to Prometheus."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+import fsspec
+import msgspec
+import pyarrow as pa
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
+from ..data.ingest import DayStore
+from ..data.prepare import clean
+from ..data.sources import fetch
+from ..models.registry import NotThere, RegistryProblem, open_registry
+from ..settings import Settings
+from ..shop.events import Event
+from . import drift, online, trigger
+
+log = logging.getLogger(__name__)
+SOURCES = ("invoices", "shop")
+
+
+class Series:
+    """The gauges. Times are in seconds since 1970, so that an age is a subtraction in a rule."""
+
+    def __init__(self) -> None:
+        """Make them in a registry of their own."""
+        self.registry = CollectorRegistry()
+
+        def gauge(name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(f"metalworks_model_{name}", text, labels, registry=self.registry)
+
+        self.psi = gauge("drift_psi", "Population stability index of late days", ("input",))
+        self.item_mix = gauge("item_mix_js_distance", "Jensen-Shannon distance of the item mix of late days")
+        self.new_items = gauge("new_item_ratio", "Share of late lines with an item that was not sold before")
+        self.unknown = gauge("unknown_user_ratio", "Share of late lines of customers who did not buy before")
+        self.rows = gauge("drift_rows", "Late lines that drift was measured on")
+        self.hit_rate = gauge("online_hit_rate", "Share of answers with an item that was bought", ("model", "version"))
+        self.hit_low = gauge("online_hit_rate_low", "Lower bound of its 95 % interval", ("model", "version"))
+        self.hit_high = gauge("online_hit_rate_high", "Upper bound of its 95 % interval", ("model", "version"))
+        self.shown = gauge("online_shown", "Answers that were shown", ("model", "version"))
+        self.data_until = gauge("data_until_timestamp_seconds", "The newest day of each source", ("source",))
+        self.quarantined = gauge("quarantined_rows", "Bad rows of the newest day", ("source",))
+        self.refused = gauge("watch_failures", "Looks that failed since the start")
+        self.looked = gauge("watch_looked_timestamp_seconds", "When the last look ended well")
+        self.retraining = gauge("retraining_asked_timestamp_seconds", "When drift asked for a retraining last")
+        self.train_ndcg = gauge("train_ndcg", "NDCG@20 when it was trained", ("task", "version"))
+
+
+class Watch:
+    """One look after the other."""
+
+    def __init__(self, settings: Settings, series: Series, start: Any = trigger.start_job) -> None:
+        """Take what starts a retraining; nothing is read yet."""
+        self.settings, self.series, self.start = settings, series, start
+        self.files, root = fsspec.core.url_to_fs(settings.data_url)
+        self.path = f"{root.rstrip('/')}/watch/{settings.model}.json"
+        self.failures = 0
+
+    def state(self) -> trigger.State:
+        """Return what was remembered; nothing at the first time."""
+        try:
+            return msgspec.json.decode(self.files.cat_file(self.path), type=trigger.State)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return trigger.State()
+
+    def look(self, now: float | None = None) -> str:
+        """Look once; return why a retraining was asked for or not."""
+        now = time.time() if now is None else now
+        said = self._drift(now)
+        self._online(now)
+        self._models()
+        self.series.looked.set(now)
+        return said
+
+    def _lines(self, first: dt.date, last: dt.date) -> pa.Table:
+        parts = []
+        for source in SOURCES:
+            store = DayStore(self.settings.data_url, source)
+            parts.append(clean(store.lines(each for each in store.days() if first <= each <= last)))
+        return pa.concat_tables(parts)
+
+    def _drift(self, now: float) -> str:
+        its, series = self.settings, self.series
+        last: dt.date | None = None
+        for source in SOURCES:
+            store = DayStore(its.data_url, source)
+            if days := store.days():
+                moment = dt.datetime.combine(days[-1], dt.time(), dt.UTC).timestamp()
+                series.data_until.labels(source).set(moment)
+                receipt = store.receipt(days[-1])
+                series.quarantined.labels(source).set(sum(receipt.quarantined.values()) if receipt else 0)
+                last = max(last, days[-1]) if last else days[-1]
+        if last is None:
+            return "There are no days yet."
+        begin = last - dt.timedelta(its.recent_days - 1)
+        recent = self._lines(begin, last)
+        reference = self._lines(begin - dt.timedelta(its.reference_days), begin - dt.timedelta(1))
+        if not len(recent) or not len(reference):
+            return "There are too few days to compare."
+        found = drift.measure(reference, recent)
+        for name, value in found.psi.items():
+            series.psi.labels(name).set(value)
+        series.item_mix.set(found.item_mix)
+        series.new_items.set(found.new_items)
+        series.unknown.set(found.unknown_users)
+        series.rows.set(found.rows)
+        limits = trigger.Limits(its.drift_bound, its.drift_rows, its.cool_down)
+        before = self.state()
+        after, retrain, said = trigger.decide(before, str(last), found.largest, found.rows, limits, now)
+        if retrain and its.retrain_cronjob:
+            said += f" Job {self.start(its.retrain_cronjob, said)}."
+        if after != before:
+            self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
+            self.files.pipe_file(self.path, msgspec.json.encode(after))
+        series.retraining.set(after.asked)
+        return said
+
+    def _online(self, now: float) -> None:
+        if not self.settings.showings_url:
+            return
+        today = dt.datetime.fromtimestamp(now, dt.UTC).date()
+        events: list[Event] = []
+        for back in range(self.settings.recent_days + 1):
+            url = self.settings.showings_url.replace("{day}", str(today - dt.timedelta(back)))
+            try:
+                content = fetch(url)
+            except FileNotFoundError:
+                continue
+            events += msgspec.json.Decoder(Event).decode_lines(content)
+        for (model, version), found in online.hit_rates(events).items():
+            low, high = found.interval()
+            self.series.hit_rate.labels(model, version).set(found.rate)
+            self.series.hit_low.labels(model, version).set(low)
+            self.series.hit_high.labels(model, version).set(high)
+            self.series.shown.labels(model, version).set(found.shown)
+
+    def _models(self) -> None:
+        its = self.settings
+        registry = open_registry(its.registry_url, its.registry_token_file)
+        self.series.train_ndcg.clear()
+        for alias in (its.champion, its.candidate):
+            try:
+                version = registry.version_of(its.model, alias)
+                tags = registry.tags(its.model, version)
+            except NotThere:
+                continue
+            for task in ("new", "again"):
+                if value := tags.get(f"ndcg.{task}"):
+                    self.series.train_ndcg.labels(task, version).set(float(value))
+
+
+def main(settings: Settings) -> int:
+    """Look until SIGTERM. A look that fails is logged and counted, and the next one comes."""
+    series = Series()
+    start_http_server(settings.watch_port, settings.host, series.registry)
+    watch, ended = Watch(settings, series), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.is_set():
+        try:
+            log.info("%s", watch.look())
+        except (OSError, ValueError, RegistryProblem, trigger.JobProblem) as problem:
+            watch.failures += 1
+            series.refused.set(watch.failures)
+            log.warning("this look failed: %s", problem)
+        ended.wait(settings.watch_every)
+    return 0

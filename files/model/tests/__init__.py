@@ -1,0 +1,1 @@
+"""The tests of the model; they need its interpreter (see ../README.md)."""

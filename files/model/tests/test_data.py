@@ -1,0 +1,277 @@
+"""Generated invoices, ingestion by day, cleaning and splits."""
+
+from __future__ import annotations
+
+import datetime as dt
+import lzma
+from pathlib import Path
+
+import fsspec
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from metalworks_model.data import generate, ingest, prepare, run, sources
+from metalworks_model.data.ingest import DayRefused, DayStore, Outcome
+from metalworks_model.data.prepare import Purchases
+from metalworks_model.data.sources import COLUMNS, Batch, SourceProblem
+from metalworks_model.settings import Settings, SettingsProblem
+from metalworks_model.watch import drift
+
+from .conftest import DAYS, WORLD, batch, day
+
+HEADER = ",".join(COLUMNS)
+GOOD = "536365,85123A,WHITE LANTERN,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
+
+
+def text(*rows: str) -> bytes:
+    return "\n".join([HEADER, *rows, ""]).encode()
+
+
+def one_day(*rows: str, date: str = "2010-12-01") -> Batch:
+    return Batch(day(date), *sources.parse(text(*rows), "test.csv"))
+
+
+# Generated invoices
+
+
+def test_the_same_seed_gives_the_same_bytes(days: list[generate.Day]) -> None:
+    again = list(generate.days(WORLD, 20))
+    assert [each.csv() for each in again] == [each.csv() for each in days[:20]]
+
+
+def test_another_seed_gives_other_invoices(days: list[generate.Day]) -> None:
+    other = next(generate.days(msgspec.structs.replace(WORLD, seed=1), 1))
+    assert other.csv() != days[0].csv()
+
+
+def test_the_shop_is_closed_on_saturdays_and_at_christmas(days: list[generate.Day]) -> None:
+    closed = {each.day for each in days if not len(each.lines)}
+    assert {day("2010-12-04"), day("2010-12-24"), day("2011-01-03")} <= closed
+    assert all(len(each.lines) > 20 for each in days if each.day not in closed)
+
+
+def test_customers_buy_again_and_goods_come_back(lines: pa.Table) -> None:
+    bought = prepare.purchases(prepare.clean(lines))
+    pairs = bought.user.astype(np.int64) * len(bought.items) + bought.item
+    repeats = 1 - len(np.unique(pairs)) / len(pairs)
+    assert repeats > 0.3
+    cancelled = lines.filter(pc.starts_with(lines["invoice"], "C"))
+    assert len(cancelled) > 10
+    assert pc.max(cancelled["quantity"]).as_py() < 0
+
+
+def test_demand_drifts_over_the_months() -> None:
+    def moved(wander: float) -> float:
+        world = msgspec.structs.replace(WORLD, drift=wander, repeat=0.0)
+        tables = [ingest.check(batch(each))[0] for each in generate.days(world, 60)]
+        return drift.measure(pa.concat_tables(tables[:15]), pa.concat_tables(tables[-15:])).psi["item"]
+
+    assert moved(1.5) > 2 * moved(0.0)
+
+
+# Ingestion
+
+
+def test_every_row_is_accepted_or_in_quarantine(days: list[generate.Day], tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    broken = 0
+    for each in days[:30]:
+        _, receipt = store.take(batch(each), quarantine_bound=1.0)
+        assert receipt.rows == len(each.lines) == receipt.accepted + sum(receipt.quarantined.values())
+        assert len(store.quarantined(each.day)) == sum(receipt.quarantined.values()) == len(each.broken)
+        broken += len(each.broken)
+    assert broken > 5
+    assert len(store.lines()) + broken == sum(len(each.lines) for each in days[:30])
+
+
+def test_a_second_run_changes_nothing(days: list[generate.Day], tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    assert store.take(batch(days[0]), 1.0)[0] is Outcome.NEW
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert store.take(batch(days[0]), 1.0)[0] is Outcome.UNCHANGED
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_late_rows_replace_the_day_and_are_not_added_twice(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    store.take(one_day(GOOD))
+    outcome, receipt = store.take(one_day(GOOD, GOOD.replace("85123A", "71053")))
+    assert (outcome, receipt.accepted, len(store.lines())) == (Outcome.REPLACED, 2, 2)
+
+
+def test_a_late_day_is_taken_and_said(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    store.take(one_day(GOOD.replace("2010-12-01", "2010-12-03"), date="2010-12-03"))
+    _, receipt = store.take(one_day(GOOD))
+    assert receipt.warnings == ["the day came late: 1 later days were there already"]
+    assert store.days() == [day("2010-12-01"), day("2010-12-03")]
+    assert [str(each) for each in store.lines()["invoiced_at"].to_pylist()] == ["2010-12-01 08:26:00", "2010-12-03 08:26:00"]
+
+
+def test_an_empty_day_is_taken(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    missing = sources.read_day(f"{tmp_path}/none/{{day}}.csv", day("2010-12-04"))
+    assert store.take(missing)[1].rows == 0
+    assert store.days() == [day("2010-12-04")]
+
+
+def test_a_run_that_ends_in_the_middle_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    write = store._write
+
+    def stop(path: str, content: bytes) -> None:
+        if path.endswith(".json"):
+            raise OSError("the machine stops")
+        write(path, content)
+
+    monkeypatch.setattr(store, "_write", stop)
+    with pytest.raises(OSError, match="the machine stops"):
+        store.take(one_day(GOOD))
+    monkeypatch.undo()
+    assert store.days() == []
+    assert store.take(one_day(GOOD))[0] is Outcome.NEW
+    assert len(store.lines()) == 1
+
+
+def test_a_day_with_many_bad_rows_is_refused_as_a_whole(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    rows = [GOOD] * 20 + [GOOD.replace(",6,", ",six,")] * 5
+    with pytest.raises(DayRefused, match=r"5 of 25 rows are bad.*5 x Quantity is not a whole number"):
+        store.take(one_day(*rows))
+    assert list(tmp_path.rglob("*.parquet")) == []
+
+
+def test_a_day_with_far_more_rows_than_usual_is_refused(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    store.take(one_day(GOOD))
+    rows = [GOOD.replace("2010-12-01", "2010-12-02")] * 30
+    with pytest.raises(DayRefused, match="30 rows are more than 20 times the usual 1"):
+        store.take(one_day(*rows, date="2010-12-02"))
+
+
+def test_a_day_with_far_fewer_rows_than_usual_is_taken_with_a_warning(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    store.take(one_day(*[GOOD] * 30))
+    _, receipt = store.take(one_day(GOOD.replace("2010-12-01", "2010-12-02"), date="2010-12-02"))
+    assert receipt.warnings == ["1 rows are far fewer than the usual 30"]
+
+
+def test_days_lie_in_any_store_that_fsspec_knows() -> None:
+    store = DayStore("memory://shop")
+    try:
+        store.take(one_day(GOOD))
+        assert store.days() == [day("2010-12-01")]
+        assert len(store.lines()) == 1
+    finally:
+        fsspec.filesystem("memory").store.clear()
+
+
+def test_values_become_what_they_mean(tmp_path: Path) -> None:
+    row = " 536365 ,85123a,,+6,2010-12-01T08:26,1e1,,Ö"
+    good, bad = ingest.check(one_day(row))
+    assert len(bad) == 0
+    assert good.to_pylist() == [
+        {
+            "invoice": "536365",
+            "stock_code": "85123A",
+            "description": None,
+            "quantity": 6,
+            "invoiced_at": dt.datetime(2010, 12, 1, 8, 26),
+            "unit_price": 10.0,
+            "customer": None,
+            "country": "Ö",
+        }
+    ]
+
+
+def test_one_packed_file_holds_many_days(days: list[generate.Day], tmp_path: Path) -> None:
+    rows = b"".join(each.csv().partition(b"\n")[2] for each in days[:7])
+    header = days[0].csv().partition(b"\n")[0] + b"\n"
+    path = tmp_path / "all.csv.xz"
+    path.write_bytes(lzma.compress(header + rows + b"\n"))
+    found = list(sources.read_days(str(path)))
+    assert [each.day for each in found] == [each.day for each in days[:7]]  # the closed day as well
+    assert sum(each.rows for each in found) == sum(len(each.lines) for each in days[:7])
+    assert [each.day for each in sources.read_days(str(path), day("2010-12-03"), day("2010-12-05"))] == [
+        day("2010-12-03"), day("2010-12-04"), day("2010-12-05"),
+    ]  # fmt: skip
+
+
+def test_a_run_goes_on_after_a_refused_day(tmp_path: Path) -> None:
+    for name, rows in (("2010-12-01", [GOOD]), ("2010-12-02", ["bad"] * 5), ("2010-12-03", [GOOD])):
+        (tmp_path / f"{name}.csv").write_bytes(text(*rows).replace(b"2010-12-01 ", f"{name} ".encode()))
+    settings = Settings.read({}, data_url=f"file://{tmp_path}/data", source_url=f"{tmp_path}/{{day}}.csv")
+    receipts, refused = run.ingest(settings, day("2010-12-01"), day("2010-12-03"))
+    assert [each.day for each in receipts] == ["2010-12-01", "2010-12-03"]
+    assert len(refused) == 1
+    assert "2010-12-02: 5 of 5 rows are bad" in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "first", "last", "message"),
+    [
+        ("", None, None, "SOURCE_URL is missing"),
+        ("x/{day}.csv", None, None, "needs the first and the last day"),
+        ("x/{day}.csv", day("2011-01-02"), day("2011-01-01"), "is after the last one"),
+    ],
+)
+def test_a_run_without_what_it_needs_is_refused(
+    url: str, first: dt.date | None, last: dt.date | None, message: str
+) -> None:
+    with pytest.raises(SettingsProblem, match=message):
+        run.ingest(Settings.read({}, source_url=url), first, last)
+
+
+def test_a_source_without_dates_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(text(GOOD.replace("2010-12-01 08:26:00", "today")))
+    with pytest.raises(SourceProblem, match="no row with a date"):
+        list(sources.read_days(str(tmp_path / "a.csv")))
+
+
+# Cleaning and splits
+
+
+def test_only_goods_that_known_customers_bought_are_kept() -> None:
+    rows = [
+        GOOD,
+        GOOD.replace("17850.0", ""),  # nobody knows who
+        GOOD.replace("536365", "C536365").replace(",6,", ",-6,"),  # cancelled
+        GOOD.replace("2.55", "0.0"),
+        GOOD.replace("85123A", "POST"),
+    ]
+    good, _ = ingest.check(one_day(*rows))
+    assert len(good) == 5
+    assert len(prepare.clean(good)) == 1
+
+
+def test_an_item_counts_once_in_a_basket() -> None:
+    good, _ = ingest.check(one_day(GOOD, GOOD, GOOD.replace("536365", "536366")))
+    assert len(prepare.purchases(prepare.clean(good))) == 2
+
+
+def test_a_later_day_only_appends_names(bought: Purchases) -> None:
+    half = bought.select(bought.day < bought.last_day - 20).compact()
+    assert half.users.tolist() == bought.users[: len(half.users)].tolist()
+    assert half.items.tolist() == bought.items[: len(half.items)].tolist()
+    assert len(half.items) < len(bought.items)
+
+
+def test_a_split_by_time_shares_no_day(bought: Purchases) -> None:
+    first = WORLD.first + dt.timedelta(DAYS - 20)
+    parts = prepare.split(bought, first, first + dt.timedelta(10))
+    assert parts.train.day.max() < prepare.day_number(first) <= parts.test.day.min()
+    assert parts.test.day.max() < prepare.day_number(first) + 10
+
+
+@pytest.mark.parametrize("first", [WORLD.first, WORLD.first + dt.timedelta(DAYS + 5)])
+def test_a_split_outside_of_the_data_is_refused(bought: Purchases, first: dt.date) -> None:
+    with pytest.raises(ValueError, match="choose a day inside of the data"):
+        prepare.split(bought, first, first + dt.timedelta(9))
+
+
+def test_the_hash_of_the_data_sees_each_purchase(bought: Purchases) -> None:
+    mask = np.ones(len(bought), bool)
+    mask[3] = False
+    assert bought.digest() == bought.select(mask | True).digest() != bought.select(mask).digest()
