@@ -100,7 +100,7 @@ class Process:
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", content, named, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answer(answer.status, answer.read(), {k.lower(): v for k, v in answer.headers.items()})
         except urllib.error.HTTPError as refused:
             with refused:
@@ -113,7 +113,7 @@ class Process:
                 return float(line.rpartition(" ")[2])
         return 0.0
 
-    def until(self, check: Callable[[], bool], seconds: float = 10) -> None:
+    def until(self, check: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until something holds."""
         end = time.monotonic() + seconds
         while not check():
@@ -124,7 +124,7 @@ class Process:
     def stop(self) -> int:
         """End it, and return its exit status."""
         self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(20)
+        return self.popen.wait(60)
 
 
 def free_port() -> int:

@@ -174,7 +174,7 @@ def test_days_become_a_champion_and_the_next_day_an_update(settings: Settings, d
     assert (registry.root / "recommender" / "versions" / version / "decision.md").read_text() == gate.readable(decision)
     if decision.promoted:
         assert registry.version_of("recommender", "champion") == version
-    DayStore(settings.data_url).take(batch(days[-2]), 1.0)
+    DayStore(settings.data_url).take(batch(days[-1]), 1.0)
     version, decision = run.train(settings)
     assert version == "2"
     assert decision.way.startswith(("by an update", "anew, because the reference day moves on"))

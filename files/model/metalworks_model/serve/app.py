@@ -84,7 +84,7 @@ def read_question(request: Request) -> Question:
     else:
         try:
             asked = QUESTION.decode(request.body)
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             raise BadInput(f"the body does not fit: {problem}") from None
     if (asked.user is None) == (asked.basket is None):
         raise BadInput("give either a user or a basket")

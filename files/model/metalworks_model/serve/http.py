@@ -232,12 +232,14 @@ class Connection(asyncio.Protocol):
             self.reading = self.last
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.fail(400, "an upgrade of the protocol is not offered")
-        except httptools.HttpParserCallbackError as problem:
+        except httptools.HttpParserUpgrade as offer:
+            # A server may ignore the offer of another protocol (RFC 9110, 7.8); Java's client always makes one.
+            self.parser = httptools.HttpRequestParser(self)
+            if rest := data[offer.args[0] :]:
+                self.data_received(rest)
+        except httptools.HttpParserCallbackError:
             if not self.failed:
                 raise
-            del problem
             self._refuse_rest()
         except httptools.HttpParserError as problem:
             self.fail(400, f"this is not HTTP/1.1: {problem}")

@@ -1,0 +1,236 @@
+"""Drift, hit rates, the trigger, and what Prometheus sees of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from metalworks_model.data import prepare
+from metalworks_model.data.ingest import DayStore
+from metalworks_model.settings import Settings
+from metalworks_model.shop.events import Event
+from metalworks_model.watch import drift, online, trigger
+from metalworks_model.watch.run import Series, Watch
+from prometheus_client import generate_latest
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from .conftest import batch, generate
+
+LIMITS = trigger.Limits(0.25, 100, 86400.0)
+DAY = 86400.0
+
+
+def test_the_index_is_its_formula() -> None:
+    p, q = np.array([0.2, 0.3, 0.5]), np.array([0.1, 0.3, 0.6])
+    expected = stats.entropy(p, q) + stats.entropy(q, p)
+    assert drift.psi(p * 1000, q * 500) == pytest.approx(expected)
+    assert drift.psi(p, p) == 0
+    assert np.isfinite(drift.psi(np.array([1, 0]), np.array([0, 1])))
+
+
+def test_the_distance_is_that_of_scipy() -> None:
+    p, q = np.array([5, 0, 3]), np.array([1, 4, 0])
+    assert drift.jensen_shannon(p, q) == pytest.approx(jensenshannon(p, q, base=2))
+    assert drift.jensen_shannon(p, 2 * p) == pytest.approx(0, abs=1e-7)
+
+
+def test_bins_hold_every_row() -> None:
+    random = np.random.default_rng(0)
+    before, after = drift.bins_of_numbers(random.random(500), random.random(300) * 9 - 4)
+    assert (before.sum(), after.sum()) == (500, 300)
+    before, after = drift.bins_of_numbers(np.ones(50), np.ones(20))  # all values are equal
+    assert (before.sum(), after.sum()) == (50, 20)
+    before, after = drift.bins_of_names(["a", "a", "b"], ["b", "new"])
+    assert (before.tolist(), after.tolist()) == ([2, 1, 0], [0, 1, 1])
+
+
+def test_equal_days_do_not_drift_and_other_prices_do(lines: pa.Table) -> None:
+    clean = prepare.clean(lines)
+    order = np.random.default_rng(0).permutation(len(clean))
+    one, two = clean.take(order[: len(order) // 2]), clean.take(order[len(order) // 2 :])
+    assert drift.measure(one, two).largest < 0.1
+    dear = two.set_column(two.column_names.index("unit_price"), "unit_price", pa.array(two["unit_price"].to_numpy() * 3))
+    found = drift.measure(one, dear)
+    assert found.psi["unit_price"] > 0.25
+    assert found.psi["quantity"] < 0.1
+
+
+def test_new_items_and_unknown_users_are_shares(lines: pa.Table) -> None:
+    clean = prepare.clean(lines).slice(0, 400)
+    index = clean.column_names.index
+    other = clean.set_column(index("stock_code"), "stock_code", pa.array(["99999"] * 100 + clean["stock_code"].to_pylist()[100:]))
+    other = other.set_column(index("customer"), "customer", pa.array(["1"] * 200 + clean["customer"].to_pylist()[200:]))
+    found = drift.measure(clean, other)
+    assert (found.new_items, found.unknown_users) == (0.25, 0.5)
+
+
+# Hit rates
+
+
+def shown(at: float, customer: str, *items: str, version: str = "1") -> Event:
+    return Event(kind="shown", at=at, customer=customer, items=list(items), request=f"r{at}", model="m", version=version)
+
+
+def paid(at: float, customer: str, item: str) -> Event:
+    return Event(kind="bought", at=at, customer=customer, items=[item])
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([shown(0, "a", "x"), paid(10, "a", "x")], {"1": (1, 1)}),
+        ([shown(0, "a", "x"), paid(10, "a", "y")], {"1": (1, 0)}),  # something else
+        ([shown(0, "a", "x"), paid(10, "b", "x")], {"1": (1, 0)}),  # somebody else
+        ([shown(0, "a", "x"), paid(online.WINDOW + 1, "a", "x")], {"1": (1, 0)}),  # too late
+        ([paid(10, "a", "x"), shown(20, "a", "x")], {"1": (1, 0)}),  # bought before it was shown
+        ([paid(10, "a", "x"), shown(0, "a", "x")], {"1": (1, 1)}),  # events in another order
+        ([shown(0, "a", "x", "y"), paid(1, "a", "x"), paid(2, "a", "y")], {"1": (1, 1)}),  # an answer hits once
+        # A purchase counts for the latest answer that showed the item.
+        ([shown(0, "a", "x"), shown(5, "a", "x", version="2"), paid(9, "a", "x")], {"1": (1, 0), "2": (1, 1)}),
+        ([shown(0, "a", "x"), shown(5, "a", "y", version="2"), paid(9, "a", "x")], {"1": (1, 1), "2": (1, 0)}),
+    ],
+)
+def test_purchases_are_joined_with_what_was_shown(events: list[Event], expected: dict[str, tuple[int, int]]) -> None:
+    found = online.hit_rates(events)
+    assert {version: (each.shown, each.hits) for (_, version), each in found.items()} == expected
+
+
+def test_the_interval_is_that_of_wilson() -> None:
+    low, high = online.HitRate(50, 10).interval()
+    expected = stats.binomtest(10, 50).proportion_ci(0.95, "wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-4)
+    assert online.HitRate(0, 0).interval() == (0.0, 1.0)
+
+
+# The trigger
+
+
+def test_two_days_over_the_bound_ask_for_a_retraining_and_the_cool_down_holds() -> None:
+    state, asked = trigger.State(), []
+    for number in range(6):
+        state, retrain, _ = trigger.decide(state, f"day {number}", 0.4, 1000, LIMITS, 10 * DAY + number * DAY / 3)
+        asked.append(retrain)
+    assert asked == [False, True, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("state", "largest", "rows", "day", "retrain", "over", "says"),
+    [
+        (trigger.State(), 0.3, 1000, "b", False, 1, "1 days in a row"),
+        (trigger.State(1, "a"), 0.3, 99, "b", False, 1, "99 rows say nothing about drift"),
+        (trigger.State(1, "a"), 0.3, 1000, "a", False, 1, "was judged before"),
+        (trigger.State(1, "a"), 0.3, 1000, "b", True, 0, "A retraining is asked for."),
+        (trigger.State(1, "a"), 0.22, 1000, "b", False, 1, "1 days in a row"),  # between the bound and its clearing
+        (trigger.State(1, "a"), 0.1, 1000, "b", False, 0, "0 days in a row"),
+        (trigger.State(1, "a", 100 * DAY - 60), 0.3, 1000, "b", False, 2, "60 s ago; the cool-down goes on"),
+    ],
+)
+def test_the_trigger_decides(
+    state: trigger.State, largest: float, rows: int, day: str, retrain: bool, over: int, says: str
+) -> None:
+    found, decided, said = trigger.decide(state, day, largest, rows, LIMITS, 100 * DAY)
+    assert (decided, found.over) == (retrain, over)
+    assert says in said
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path) -> Iterator[tuple[tuple[str, int], Path, list[Any]]]:
+    """An API that has one CronJob, the account's folder, and what was asked of it."""
+    asked: list[Any] = []
+    cronjob = {
+        "metadata": {"uid": "u1"},
+        "spec": {"jobTemplate": {"metadata": {"labels": {"app": "model"}}, "spec": {"backoffLimit": 1}}},
+    }
+
+    class Api(http.server.BaseHTTPRequestHandler):
+        def answer(self, status: int, body: Any) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            known = self.path.endswith("/namespaces/model/cronjobs/retrain")
+            self.answer(200 if known else 404, cronjob if known else {"message": "not found"})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, body))
+            self.answer(201, body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (tmp_path / "namespace").write_text("model")
+    (tmp_path / "token").write_text("secret\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield ("127.0.0.1", server.server_address[1]), tmp_path, asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_retraining_is_a_job_of_the_cronjob(kubernetes: tuple[tuple[str, int], Path, list[Any]]) -> None:
+    address, account, asked = kubernetes
+    name = trigger.start_job("retrain", "drift", address, account)
+    (_, token), (path, job) = asked
+    assert (token, path) == ("Bearer secret", "/apis/batch/v1/namespaces/model/jobs")
+    assert (job["metadata"]["name"], job["spec"], job["metadata"]["labels"]) == (name, {"backoffLimit": 1}, {"app": "model"})
+    assert job["metadata"]["ownerReferences"][0]["uid"] == "u1"
+    assert job["metadata"]["annotations"]["metalworks/why"] == "drift"
+
+
+def test_a_cronjob_that_is_not_there_is_said(kubernetes: tuple[tuple[str, int], Path, list[Any]], tmp_path: Path) -> None:
+    address, account, _ = kubernetes
+    with pytest.raises(trigger.JobProblem, match="cronjobs/other: 404"):
+        trigger.start_job("other", "drift", address, account)
+    with pytest.raises(trigger.JobProblem, match="no pod with a service account"):
+        trigger.start_job("retrain", "drift", address, tmp_path / "none")
+
+
+# A look
+
+
+def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_path: Path) -> None:
+    events = [shown(0, "a", "x"), paid(10, "a", "x")]
+    day = dt.date(1970, 1, 1)
+    (tmp_path / f"{day}.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(events))
+    settings = Settings.read(
+        {}, data_url=f"file://{tmp_path}/data", registry_url=f"file://{tmp_path}/models", drift_bound=1e-6, drift_rows=10,
+        retrain_cronjob="retrain", showings_url=f"{tmp_path}/{{day}}.jsonl",
+    )  # fmt: skip
+    store, series, started = DayStore(settings.data_url), Series(), []
+    watch = Watch(settings, series, lambda name, why: started.append((name, why)) or "job")
+    assert watch.look(100.0) == "There are no days yet."
+    for each in days[:45]:
+        store.take(batch(each), 1.0)
+    assert "1 days in a row were over it" in watch.look(200.0)
+    assert "was judged before" in watch.look(300.0)
+    for each in days[45:48]:
+        store.take(batch(each), 1.0)
+    # The state is in the store: another process goes on with it.
+    again = Watch(settings, series, lambda name, why: started.append((name, why)) or "job")
+    assert "Job job." in again.look(100_000.0)
+    assert [name for name, _ in started] == ["retrain"]
+    text = generate_latest(series.registry).decode()
+    for start in (
+        'metalworks_model_drift_psi{input="item"}',
+        'metalworks_model_online_hit_rate{model="m",version="1"} 1.0',
+        "metalworks_model_retraining_asked_timestamp_seconds 100000.0",
+        'metalworks_model_data_until_timestamp_seconds{source="invoices"}',
+        "metalworks_model_unknown_user_ratio",
+    ):
+        assert any(line.startswith(start) for line in text.splitlines()), start
