@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Compare the recommender with tuned models of others on real invoices, and the time that training takes.
 
-It splits by time: every model learns from what is before --tune, is tuned on the month from there, then learns
-from what is before --test, and is judged on the days from there to --end. Rankings are over all items.
+It splits by time: every model learns from what is before --tune, is tuned on the month from there, then
+learns from what is before --test, and is judged on the days from there to --end. Rankings are over all items.
 iALS is the one of `implicit`. Writes accuracy.md and accuracy.json beside itself.
     benchmarks/model/accuracy.py --data FILE_OR_URL [--tune 2011-09-01] [--test 2011-10-01] [--end 2011-11-01]
         [--rounds 5] [--threads 2] [--tuned FILE]
-The data have the schema of UCI Online Retail; METALWORKS_RETAIL_DATA may name them, too. --tuned takes what an
-earlier run found best instead of looking for it. It needs an interpreter with files/model/requirements.txt and
-benchmarks/model/requirements.txt.
+The data have the schema of UCI Online Retail; METALWORKS_RETAIL_DATA may name them, too. --tuned takes what
+an earlier run found best instead of looking for it. It needs an interpreter with files/model/requirements.txt
+and benchmarks/model/requirements.txt.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ MAKERS: dict[str, Callable[..., Scorer]] = {
 }  # fmt: skip
 
 
-def climb(name: str, space: dict[str, list[Any]], start: dict[str, Any], quality: Callable[..., float]) -> Any:
+def climb(
+    name: str, space: dict[str, list[Any]], start: dict[str, Any], quality: Callable[..., float]
+) -> Any:
     """Return the best values, their quality, and how many were tried, by hill climbing along each value."""
     tried: dict[tuple[Any, ...], float] = {}
 
@@ -255,10 +257,10 @@ def evaluate(parts: Split, best: dict[str, dict[str, Any]]) -> dict[str, dict[st
         "own frequency": frequent(parts),
         "blend": blended(parts, **values["blend"]),
     }
-    new = question(parts, Task.NEW)
-    again = question(parts, Task.AGAIN)
+    new, again = question(parts, Task.NEW), question(parts, Task.AGAIN)
+    repeats = ("own frequency", "blend")
     return {
-        Task.NEW: {name: judge(scorer, new) for name, scorer in scorers.items() if name not in ("own frequency", "blend")},
+        Task.NEW: {name: judge(scorer, new) for name, scorer in scorers.items() if name not in repeats},
         Task.AGAIN: {name: judge(scorer, again) for name, scorer in scorers.items()},
     }  # fmt: skip
 
@@ -275,7 +277,8 @@ def times(parts: Split, best: dict[str, dict[str, Any]], rounds: int) -> dict[st
     end = next(
         day
         for day, before in zip(days[:0:-1], days[-2::-1], strict=False)
-        if ease.reference_day(int(day), parameters.period) == ease.reference_day(int(before), parameters.period)
+        if ease.reference_day(int(day), parameters.period)
+        == ease.reference_day(int(before), parameters.period)
     )
     today = whole.select(whole.day <= end).compact()
     yesterday = ease.fit(whole.select(whole.day < end).compact(), parameters)
@@ -328,8 +331,8 @@ def page(
         "# Accuracy and training time of the recommender",
         "",
         f"`benchmarks/model/accuracy.py`, {dt.date.today()}, {os.cpu_count()} cores ({computer.machine()}), "
-        f"load {os.getloadavg()[0]:.1f}, {THREADS} threads. Tuned on {arguments.tune} to {arguments.test}, learnt "
-        f"again from all before {arguments.test}, judged on {arguments.test} to {arguments.end}. "
+        f"load {os.getloadavg()[0]:.1f}, {THREADS} threads. Tuned on {arguments.tune} to {arguments.test}, "
+        f"learnt again from all before {arguments.test}, judged on {arguments.test} to {arguments.end}. "
         "Means over customers; 95 % intervals by bootstrap.",
         "",
     ]
@@ -340,7 +343,10 @@ def page(
     for task, models in judged.items():
         customers = len(next(iter(models.values())).ndcg)
         lines += [f"## {titles[Task(task)]}: {customers} customers", ""]
-        lines += ["| model | NDCG@20 | recall@20 | hit rate | coverage | tuned to |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| model | NDCG@20 | recall@20 | hit rate | coverage | tuned to |",
+            "|---|---|---|---|---|---|",
+        ]
         for name, each in models.items():
             its = best.get(name, {}).get("values", {})
             tuned = ", ".join(f"{key} {value:g}" for key, value in its.items())
@@ -356,7 +362,7 @@ def page(
     lines += [
         f"| recency-EASE to iALS | {ratio(new['recency-EASE'], new['iALS'])} | 1.10 |",
         f"| recency-EASE to item-kNN BM25 | {ratio(new['recency-EASE'], new['item-kNN BM25'])} | 1.25 |",
-        f"| recency-EASE to iALS with the same recency | {ratio(new['recency-EASE'], new['iALS, recency'])} | none |",
+        f"| recency-EASE to iALS with recency | {ratio(new['recency-EASE'], new['iALS, recency'])} | none |",
         f"| blend to own frequency, repeats | {ratio(again['blend'], again['own frequency'])} | 1.00 |",
         "",
         "## Training time",

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Send requests at a fixed rate, whatever the answers, and say how long each took from when it was due.
 
-The rate does not wait for the server (an open loop): a request that finds no free connection waits, and its wait
-counts. So a server that stalls cannot hide it. One line of JSON is the result.
+The rate does not wait for the server (an open loop): a request that finds no free connection waits, and its
+wait counts. So a server that stalls cannot hide it. One line of JSON is the result.
     benchmarks/serving/load.py PORT PATH BODIES RATE SECONDS [CONNECTIONS]
 BODIES is a file with the body of one request in each line; they are sent in turn.
 """
@@ -21,7 +21,7 @@ import uvloop
 
 
 class Client(asyncio.Protocol):
-    """One connection: one request at a time, and the little of HTTP that is needed to find the end of an answer."""
+    """One connection: one request at a time, and the little of HTTP that finds the end of an answer."""
 
     def __init__(self, load: Load) -> None:
         """Belong to a load."""
@@ -78,7 +78,7 @@ class Load:
 
     def __init__(self, port: int, path: str, bodies: list[bytes], rate: float, seconds: float) -> None:
         """Make the requests."""
-        head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+        head = "POST {} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
         self.requests = [head.format(path, len(each)).encode() + each for each in bodies]
         self.port, self.rate, self.total = port, rate, int(rate * seconds)
         self.free: deque[Client] = deque()
@@ -96,7 +96,9 @@ class Load:
     async def _connect(self) -> None:
         for _ in range(50):
             try:
-                await asyncio.get_running_loop().create_connection(lambda: Client(self), "127.0.0.1", self.port)
+                await asyncio.get_running_loop().create_connection(
+                    lambda: Client(self), "127.0.0.1", self.port
+                )
                 return
             except OSError:
                 await asyncio.sleep(0.1)

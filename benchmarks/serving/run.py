@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Compare the model server with MLServer, BentoML and `mlflow models serve`, with the same model and answers.
 
-Each round starts one server after the other on core 0, with the load on core 1: start to ready, memory (PSS of
-all its processes, after load), saturation with 16 connections (wrk), and 200 requests/s (load.py). At the end ours
-gets twice its saturated rate. wrk is also run against a server that answers without thinking, to show what the
-load generator can do. Writes result.md and raw.json beside itself.
+Each round starts one server after the other on core 0, with the load on core 1: start to ready, memory (PSS
+of all its processes, after load), saturation with 16 connections (wrk), and 200 requests/s (load.py). At the
+end ours gets twice its saturated rate. wrk is also run against a server that answers without thinking, to
+show what the load generator can do. Writes result.md and raw.json beside itself.
     benchmarks/serving/run.py --ours PYTHON --mlserver PYTHON --bentoml PYTHON --mlflow PYTHON
         [--model FOLDER] [--rounds 5] [--seconds 5]
 The interpreters have files/model/requirements.txt, and those of anchors/. wrk has to be on the PATH. Without
@@ -73,6 +73,7 @@ class Server:
 
 def servers(arguments: argparse.Namespace, folder: Path, model: Path) -> list[Server]:
     """Return the servers that are compared."""
+    anchors = HERE / "anchors"
     registry = folder / "registry" / "recommender"
     shutil.copytree(model, registry / "versions" / "1")
     (registry / "aliases").mkdir()
@@ -85,7 +86,7 @@ def servers(arguments: argparse.Namespace, folder: Path, model: Path) -> list[Se
         "METALWORKS_MODEL_LINGER": "0",
     }
     mlserver = folder / "mlserver"
-    shutil.copytree(HERE / "anchors" / "mlserver", mlserver)
+    shutil.copytree(anchors / "mlserver", mlserver)
     (mlserver / "settings.json").write_text(
         json.dumps({"http_port": PORT, "host": "127.0.0.1", "grpc_port": PORT + 1, "metrics_port": PORT + 2,
                     "parallel_workers": 0, "debug": False})
@@ -96,7 +97,9 @@ def servers(arguments: argparse.Namespace, folder: Path, model: Path) -> list[Se
     v2 = '{"inputs":[{"name":"user","datatype":"BYTES","shape":[1],"data":["USER"]}]}'
     path = "/v2/models/recommender/infer"
     found = [
-        Server("ours", [arguments.ours, "-m", "metalworks_model", "serve"], ours, "/v2/health/ready", path, v2)
+        Server(
+            "ours", [arguments.ours, "-m", "metalworks_model", "serve"], ours, "/v2/health/ready", path, v2
+        )
     ]
     if arguments.mlserver:
         program = str(Path(arguments.mlserver).with_name("mlserver"))
@@ -104,17 +107,17 @@ def servers(arguments: argparse.Namespace, folder: Path, model: Path) -> list[Se
         found.append(Server("MLServer", [program, "start", str(mlserver)], {}, ready, path, v2))
     if arguments.bentoml:
         program = str(Path(arguments.bentoml).with_name("bentoml"))
-        command = [program, "serve", "service:Recommender", "--working-dir", str(HERE / "anchors" / "bentoml"),
+        command = [program, "serve", "service:Recommender", "--working-dir", str(anchors / "bentoml"),
                    "--host", "127.0.0.1", "--port", str(PORT)]  # fmt: skip
         quiet = {"BENTOML_DO_NOT_TRACK": "1", "BENTOML_HOME": str(folder / "bentoml")}
         found.append(Server("BentoML", command, quiet, "/readyz", "/infer", '{"users":["USER"]}'))
     if arguments.mlflow:
         saved = folder / "mlflow"
-        write = [arguments.mlflow, str(HERE / "anchors" / "mlflow" / "log_model.py"), str(saved)]
+        write = [arguments.mlflow, str(anchors / "mlflow" / "log_model.py"), str(saved)]
         subprocess.run(write, check=True, capture_output=True, env=environment({}, model))
         program = str(Path(arguments.mlflow).with_name("mlflow"))
-        command = [program, "models", "serve", "-m", str(saved), "--env-manager", "local", "--host", "127.0.0.1",
-                   "--port", str(PORT), "--workers", "1"]  # fmt: skip
+        command = [program, "models", "serve", "-m", str(saved), "--env-manager", "local",
+                   "--host", "127.0.0.1", "--port", str(PORT), "--workers", "1"]  # fmt: skip
         body = '{"inputs":{"user":["USER"]}}'
         # It executes `uvicorn`, which has to be the one of its own environment.
         where = {"PATH": f"{Path(program).parent}:{os.environ['PATH']}"}
@@ -225,10 +228,13 @@ def saturate(server: Server, users: list[str], seconds: int, folder: Path) -> di
     script.write_text(
         f"local bodies = {{{bodies}}}\nlocal at = 0\n"
         "request = function()\n  at = at % #bodies + 1\n"
-        f"  return wrk.format('POST', '{server.path}', {{['Content-Type']='application/json'}}, bodies[at])\nend\n"
+        f"  return wrk.format('POST', '{server.path}', "
+        "{['Content-Type']='application/json'}, bodies[at])\nend\n"
     )
     command = ["taskset", "-c", "1", "wrk", "-t1", "-c16", f"-d{seconds}s", "--latency", "-s", str(script)]
-    said = subprocess.run([*command, f"http://127.0.0.1:{PORT}"], check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(
+        [*command, f"http://127.0.0.1:{PORT}"], check=True, capture_output=True, text=True
+    ).stdout
     rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0])
     total = int(re.findall(r"(\d+) requests in", said)[0])
     wrong = sum(int(each) for each in re.findall(r"Non-2xx or 3xx responses: (\d+)", said))
@@ -236,9 +242,20 @@ def saturate(server: Server, users: list[str], seconds: int, folder: Path) -> di
     return {"rate": rate, "requests": total, "errors": wrong + broken}
 
 
-def steady(server: Server, bodies: Path, rate: float, seconds: int, connections: int = 16) -> dict[str, float]:
+def steady(
+    server: Server, bodies: Path, rate: float, seconds: int, connections: int = 16
+) -> dict[str, float]:
     """Return what load.py measured at a fixed rate."""
-    command = ["taskset", "-c", "1", sys.executable, str(HERE / "load.py"), str(PORT), server.path, str(bodies)]
+    command = [
+        "taskset",
+        "-c",
+        "1",
+        sys.executable,
+        str(HERE / "load.py"),
+        str(PORT),
+        server.path,
+        str(bodies),
+    ]
     command += [str(rate), str(seconds), str(connections)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -289,7 +306,12 @@ def measure(arguments: argparse.Namespace, folder: Path, model: Path) -> dict[st
                 slow = steady(server, bodies, 200, arguments.seconds)
                 found |= {f"200/s {key}": value for key, value in slow.items()}
                 raw[server.name].append(found)
-                print(number + 1, server.name, {key: round(value, 4) for key, value in found.items()}, flush=True)
+                print(
+                    number + 1,
+                    server.name,
+                    {key: round(value, 4) for key, value in found.items()},
+                    flush=True,
+                )
     ours = all_servers[0]
     rate = 2 * statistics.median(each["rate"] for each in raw["ours"])
     bodies.write_text("\n".join(ours.body.replace("USER", user) for user in users))
@@ -318,32 +340,40 @@ def report(raw: dict[str, Any], arguments: argparse.Namespace) -> str:
         "",
         f"`benchmarks/serving/run.py`, {datetime.now():%Y-%m-%d %H:%M}, {os.cpu_count()} cores "
         f"({computer.machine()}), load {os.getloadavg()[0]:.1f}, {arguments.rounds} rounds in turn of "
-        f"{arguments.seconds} s. Server on core 0, load on core 1. Medians, smallest and largest in brackets. "
-        "The answers were compared and are the same. CPU is what the server's processes used for one request; "
-        "it depends less on what else the computer does than a rate.",
+        f"{arguments.seconds} s. Server on core 0, load on core 1. Medians, smallest and largest in "
+        "brackets. The answers were compared and are the same. CPU is what the server's processes used for "
+        "one request; it depends less on what else the computer does than a rate.",
         "",
-        "| server | saturated, requests/s | CPU, µs/request | errors | p99 at 200/s, ms | PSS, MiB | start, s |",
+        "| server | saturated, requests/s | CPU, µs each | errors | p99 at 200/s, ms | PSS, MiB | start, s |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in measured:
-        cells = [name, spread(name, "rate"), spread(name, "cpu"), f"{sum(each['errors'] for each in measured[name]):.0f}",
+        errors = sum(each["errors"] for each in measured[name])
+        cells = [name, spread(name, "rate"), spread(name, "cpu"), f"{errors:.0f}",
                  spread(name, "200/s p99", 1000, 1), spread(name, "memory"), spread(name, "start", 1, 1)]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| ours to | requests/s | CPU | p99 at 200/s | memory | start |", "|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| ours to | requests/s | CPU | p99 at 200/s | memory | start |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in list(measured)[1:]:
-        ratios = [middle("ours", key) / middle(name, key) for key in ("rate", "cpu", "200/s p99", "memory", "start")]
+        ratios = [
+            middle("ours", key) / middle(name, key) for key in ("rate", "cpu", "200/s p99", "memory", "start")
+        ]
         lines.append(f"| {name} | {' | '.join(f'{each:.2f} x' for each in ratios)} |")
     within = [each["within 100 ms"] for each in raw["overload"]]
     ok = statistics.median(each["ok"] / each["planned"] for each in raw["overload"])
     lines += [
         "",
         f"**Overload**: at {raw['overload rate']:.0f} requests/s, twice saturation, over 128 connections, "
-        f"{statistics.median(within):.2%} ({min(within):.2%} to {max(within):.2%}) were answered with 200 or 429 within "
-        f"100 ms; {ok:.0%} with 200. Broken or unanswered: "
-        f"{sum(each['failed'] + each['unanswered'] for each in raw['overload']):.0f}. The sender's own largest lag was "
-        f"{max(each['largest lag of the sender'] for each in raw['overload']) * 1000:.0f} ms.",
+        f"{statistics.median(within):.2%} ({min(within):.2%} to {max(within):.2%}) were answered with 200 or "
+        f"429 within 100 ms; {ok:.0%} with 200. Broken or unanswered: "
+        f"{sum(each['failed'] + each['unanswered'] for each in raw['overload']):.0f}. The sender's own "
+        f"largest lag was {max(each['largest lag of the sender'] for each in raw['overload']) * 1000:.0f} ms.",
         "",
-        f"**The load generator**: wrk asks a server that answers at once {raw['ceiling']['rate']:.0f} requests/s.",
+        f"**The load generator**: wrk asks {raw['ceiling']['rate']:.0f} requests/s of a server that answers "
+        "at once.",
         "",
     ]
     return "\n".join(lines)

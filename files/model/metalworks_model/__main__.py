@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .settings import Settings
 
-# Many threads of linear algebra on few cores slow one another down; a part that wants more says so by `threads`.
+# Many threads of linear algebra on few cores slow one another down; a part that wants more says so by
+# `threads`.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ.get("METALWORKS_MODEL_THREADS", "1"))
 
 
@@ -21,7 +22,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     found = argparse.ArgumentParser(prog="metalworks_model", description=__doc__)
     parts = found.add_subparsers(dest="part", required=True)
-    make = parts.add_parser("generate", help="write invoices of a shop that does not exist, a file for each day")
+    make = parts.add_parser(
+        "generate", help="write invoices of a shop that does not exist, a file for each day"
+    )
     make.add_argument("folder", type=Path)
     make.add_argument("--first", type=dt.date.fromisoformat, default=dt.date(2010, 12, 1))
     make.add_argument("--days", type=int, default=305)
@@ -31,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     take.add_argument("--first", type=dt.date.fromisoformat)
     take.add_argument("--last", type=dt.date.fromisoformat)
     train = parts.add_parser("train", help="train a candidate, judge it, publish it")
-    train.add_argument("--no-promotion", action="store_true", help="publish the version, and let no alias point to it")
+    train.add_argument(
+        "--no-promotion", action="store_true", help="publish the version, and let no alias point to it"
+    )
     parts.add_parser("serve", help="answer requests with the champion of the registry")
     parts.add_parser("shop", help="serve the shop's page")
     parts.add_parser("watch", help="show drift, hit rates and ages to Prometheus")
@@ -62,7 +67,9 @@ def run(chosen: argparse.Namespace, settings: Settings) -> int:
         case "generate":
             from .data.generate import World, write
 
-            world = World(seed=settings.seed, first=chosen.first, customers=chosen.customers, items=chosen.items)
+            world = World(
+                seed=settings.seed, first=chosen.first, customers=chosen.customers, items=chosen.items
+            )
             write(chosen.folder, world, chosen.days)
             return 0
         case "ingest":

@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grace: Annotated[float, Meta(ge=0)] = 20.0
     """How long requests that are being answered may take after SIGTERM."""
     linger: Annotated[float, Meta(ge=0)] = 2.0
-    """How long new connections are still taken after SIGTERM: other nodes learn of the end a little later."""
+    """How long connections are still taken after SIGTERM: other nodes learn of the end a little later."""
     cache_dir: str = "/tmp/models"
     """Where versions are kept, so that a restart needs neither registry nor store."""
     access_log: bool = True
@@ -107,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
-        """Read them; `given` overrides the environment. SettingsProblem for a name or value that cannot be."""
+        """Read them; `given` overrides the environment. SettingsProblem for a wrong name or value."""
         names = {field.name for field in msgspec.structs.fields(cls)}
         found: dict[str, object] = {}
         for variable, value in environment.items():

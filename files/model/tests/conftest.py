@@ -26,7 +26,9 @@ from metalworks_model.models.registry import FolderRegistry
 from metalworks_model.train import ease, fit
 
 PACKAGE = Path(__file__).resolve().parents[1]
-WORLD = generate.World(customers=120, items=90, kinds=8, baskets_a_day=12, lines_in_a_basket=6, broken=0.01, absurd=0.002)
+WORLD = generate.World(
+    customers=120, items=90, kinds=8, baskets_a_day=12, lines_in_a_basket=6, broken=0.01, absurd=0.002
+)
 DAYS = 75
 PARAMETERS = ease.Parameters(neighbours=40, regularisation=20.0)
 
@@ -104,7 +106,9 @@ class Process:
                 return Answer(answer.status, answer.read(), {k.lower(): v for k, v in answer.headers.items()})
         except urllib.error.HTTPError as refused:
             with refused:
-                return Answer(refused.code, refused.read(), {k.lower(): v for k, v in refused.headers.items()})
+                return Answer(
+                    refused.code, refused.read(), {k.lower(): v for k, v in refused.headers.items()}
+                )
 
     def metric(self, start: str) -> float:
         """Return the value of the metric whose line starts like this; 0 if there is none."""

@@ -107,7 +107,10 @@ def test_a_late_day_is_taken_and_said(tmp_path: Path) -> None:
     _, receipt = store.take(one_day(GOOD))
     assert receipt.warnings == ["the day came late: 1 later days were there already"]
     assert store.days() == [day("2010-12-01"), day("2010-12-03")]
-    assert [str(each) for each in store.lines()["invoiced_at"].to_pylist()] == ["2010-12-01 08:26:00", "2010-12-03 08:26:00"]
+    assert [str(each) for each in store.lines()["invoiced_at"].to_pylist()] == [
+        "2010-12-01 08:26:00",
+        "2010-12-03 08:26:00",
+    ]
 
 
 def test_an_empty_day_is_taken(tmp_path: Path) -> None:

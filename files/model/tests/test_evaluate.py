@@ -25,7 +25,9 @@ from .conftest import DAYS, PARAMETERS, WORLD, batch, generate
 
 def asked(relevant: list[list[int]], masked: list[list[int]]) -> metrics.Question:
     return metrics.Question(
-        np.arange(len(relevant), dtype=np.int32), sparse.csr_array(np.array(masked)), sparse.csr_array(np.array(relevant))
+        np.arange(len(relevant), dtype=np.int32),
+        sparse.csr_array(np.array(masked)),
+        sparse.csr_array(np.array(relevant)),
     )
 
 
@@ -91,7 +93,13 @@ def test_a_first_model_has_to_beat_the_baselines_only(first_decision: Decision) 
 def test_a_decision_is_a_readable_record(first_decision: Decision, bought: Purchases) -> None:
     page = gate.readable(first_decision)
     assert page.startswith("# Promoted" if first_decision.promoted else "# Not promoted")
-    for words in (bought.digest(), "NDCG@20 differs by", "own frequency", first_decision.judged_from, "code code"):
+    for words in (
+        bought.digest(),
+        "NDCG@20 differs by",
+        "own frequency",
+        first_decision.judged_from,
+        "code code",
+    ):
         assert words in page
     assert msgspec.json.decode(msgspec.json.encode(first_decision), type=Decision) == first_decision
 
@@ -166,12 +174,16 @@ def settings(days: list[generate.Day], tmp_path: Path) -> Settings:
     return found
 
 
-def test_days_become_a_champion_and_the_next_day_an_update(settings: Settings, days: list[generate.Day]) -> None:
+def test_days_become_a_champion_and_the_next_day_an_update(
+    settings: Settings, days: list[generate.Day]
+) -> None:
     registry = FolderRegistry(Path(settings.registry_url.removeprefix("file://")))
     version, decision = run.train(settings)
     assert decision.way == "anew, because there is no earlier fit"
     assert registry.tags("recommender", version)["data"] == decision.data
-    assert (registry.root / "recommender" / "versions" / version / "decision.md").read_text() == gate.readable(decision)
+    assert (
+        registry.root / "recommender" / "versions" / version / "decision.md"
+    ).read_text() == gate.readable(decision)
     if decision.promoted:
         assert registry.version_of("recommender", "champion") == version
     DayStore(settings.data_url).take(batch(days[-1]), 1.0)
@@ -185,7 +197,9 @@ def test_days_become_a_champion_and_the_next_day_an_update(settings: Settings, d
 def test_no_alias_moves_where_no_promotion_is_asked_for(settings: Settings) -> None:
     run.train(settings, promote=False)
     with pytest.raises(NotThere):
-        FolderRegistry(Path(settings.registry_url.removeprefix("file://"))).version_of("recommender", "champion")
+        FolderRegistry(Path(settings.registry_url.removeprefix("file://"))).version_of(
+            "recommender", "champion"
+        )
 
 
 def test_a_champion_that_somebody_else_moved_is_not_overwritten(
@@ -200,7 +214,9 @@ def test_a_champion_that_somebody_else_moved_is_not_overwritten(
         return msgspec.structs.replace(decide(*given), promoted=True)  # type: ignore[arg-type]
 
     monkeypatch.setattr(run, "decide", meanwhile)
-    with pytest.raises(RegistryProblem, match="version 2 is not promoted: it was compared with champion none, and now"):
+    with pytest.raises(
+        RegistryProblem, match="version 2 is not promoted: it was compared with champion none, and now"
+    ):
         run.train(settings)
     assert registry.version_of("recommender", "champion") == version
     assert decision.champion == ""

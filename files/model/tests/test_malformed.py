@@ -20,7 +20,9 @@ HEADER = ",".join(sources.COLUMNS)
 
 
 def cases(kind: str) -> Any:
-    return pytest.mark.parametrize("case", [pytest.param(each, id=each.get("name", each.get("row"))) for each in TABLE[kind]])
+    return pytest.mark.parametrize(
+        "case", [pytest.param(each, id=each.get("name", each.get("row"))) for each in TABLE[kind]]
+    )
 
 
 def test_the_table_has_at_least_forty_cases() -> None:
@@ -73,8 +75,15 @@ def test_a_bad_row_is_in_quarantine_with_the_reason(case: dict[str, Any]) -> Non
     assert (len(good), len(bad), batch.rows) == (1, 1, 2)
     assert bad["reason"].to_pylist() == [case["says"]]
     # What was read is still there, so the row can be mended and sent again.
-    kept = [value for name in bad.column_names if name != "reason" for value in pc.fill_null(bad[name], "").to_pylist()]
-    assert all(part.strip() in "".join(kept) for part in case["row"].replace('"', "").split(",") if "," not in part)
+    kept = [
+        value
+        for name in bad.column_names
+        if name != "reason"
+        for value in pc.fill_null(bad[name], "").to_pylist()
+    ]
+    assert all(
+        part.strip() in "".join(kept) for part in case["row"].replace('"', "").split(",") if "," not in part
+    )
 
 
 @cases("files")

@@ -83,7 +83,12 @@ def test_a_reason_is_the_part_of_the_score_that_counts_most(model: Recommender) 
         if each.because.reason != "bought_together":
             continue
         alone = {
-            item: dict(zip(*(part.tolist() for part in model.best(model.basket([item])[0], len(model.items) - 1)), strict=True))
+            item: dict(
+                zip(
+                    *(part.tolist() for part in model.best(model.basket([item])[0], len(model.items) - 1)),
+                    strict=True,
+                )
+            )
             for item in (first, second)
         }
         place = model.items.index(each.item)
@@ -120,13 +125,21 @@ def test_damaged_files_are_refused(artifact: Path, tmp_path: Path) -> None:
 # What the server answers
 
 
-def test_recommend_for_a_user_and_for_a_basket(shared: Process, bought: Purchases, model: Recommender) -> None:
+def test_recommend_for_a_user_and_for_a_basket(
+    shared: Process, bought: Purchases, model: Recommender
+) -> None:
     user = some_user(bought)
     by_query = shared.ask("GET", f"/recommend?user={user}&count=3").json
     by_body = shared.ask("POST", "/recommend", {"user": user, "count": 3}).json
     assert by_query["items"] == by_body["items"]
-    assert (by_query["model_name"], by_query["model_version"], by_query["known"]) == ("recommender", "1", True)
-    assert [each["item"] for each in by_query["items"]] == [each.item for each in model.recommend(model.history(user), 3)]
+    assert (by_query["model_name"], by_query["model_version"], by_query["known"]) == (
+        "recommender",
+        "1",
+        True,
+    )
+    assert [each["item"] for each in by_query["items"]] == [
+        each.item for each in model.recommend(model.history(user), 3)
+    ]
     basket = shared.ask("POST", "/recommend", {"basket": [model.items[0], "none"], "count": 2}).json
     assert (basket["known"], basket["unknown_items"], len(basket["items"])) == (True, ["none"], 2)
     stranger = shared.ask("GET", "/recommend?user=999999999&count=2").json
@@ -164,7 +177,9 @@ def test_health_and_metadata(shared: Process) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("binary", [True, False])
-def test_a_foreign_client_of_the_protocol_is_answered(shared: Process, bought: Purchases, binary: bool) -> None:
+def test_a_foreign_client_of_the_protocol_is_answered(
+    shared: Process, bought: Purchases, binary: bool
+) -> None:
     client = pytest.importorskip("tritonclient.http")
     server = client.InferenceServerClient(f"127.0.0.1:{shared.port}")
     assert server.is_server_live()
@@ -182,7 +197,9 @@ def test_a_foreign_client_of_the_protocol_is_answered(shared: Process, bought: P
         items = [each.decode() if isinstance(each, bytes) else each for each in found.as_numpy("item")[0]]
         expected = shared.ask("GET", f"/recommend?user={user}").json["items"]
         assert items == [each["item"] for each in expected]
-        np.testing.assert_allclose(found.as_numpy("score")[0], [each["score"] for each in expected], atol=1e-5)
+        np.testing.assert_allclose(
+            found.as_numpy("score")[0], [each["score"] for each in expected], atol=1e-5
+        )
     with pytest.raises(Exception, match="there is no model 'other'"):
         server.infer("other", [given])
     server.close()
@@ -244,7 +261,9 @@ def test_metrics_are_by_model_version(shared: Process) -> None:
 
 def test_requests_sent_ahead_are_answered_in_order(shared: Process) -> None:
     with socket.create_connection(("127.0.0.1", shared.port), 10) as connection:
-        requests = [f"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nX-Request-Id: n{each}\r\n\r\n" for each in range(50)]
+        requests = [
+            f"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nX-Request-Id: n{each}\r\n\r\n" for each in range(50)
+        ]
         connection.sendall("".join(requests).encode() + b"nonsense\r\n\r\n")
         answer = b""
         while piece := connection.recv(65536):
@@ -254,7 +273,7 @@ def test_requests_sent_ahead_are_answered_in_order(shared: Process) -> None:
 
 
 def test_the_offer_of_another_protocol_is_ignored(shared: Process) -> None:
-    offer = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
+    offer = b"GET /v2/health/live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     with socket.create_connection(("127.0.0.1", shared.port), 10) as connection:
         for _ in range(2):
             connection.sendall(offer)
@@ -263,7 +282,9 @@ def test_the_offer_of_another_protocol_is_ignored(shared: Process) -> None:
 
 def test_a_body_in_pieces_is_one_request(shared: Process) -> None:
     body = b'{"user":"1"}'
-    head = b"POST /recommend HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = b"POST /recommend HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(
+        body
+    )
     with socket.create_connection(("127.0.0.1", shared.port), 10) as connection:
         connection.sendall(head)
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -276,7 +297,9 @@ def test_a_body_in_pieces_is_one_request(shared: Process) -> None:
 # Versions
 
 
-def test_a_new_champion_is_served_without_a_restart(serve: Callable[..., Process], registry: FolderRegistry) -> None:
+def test_a_new_champion_is_served_without_a_restart(
+    serve: Callable[..., Process], registry: FolderRegistry
+) -> None:
     server = serve(registry)
     failed, seen, ended = [], set(), threading.Event()
 
@@ -327,7 +350,10 @@ def test_a_candidate_answers_its_share_of_customers_and_the_same_ones(
     first = versions()
     assert 0.2 < first.count("3") / 300 < 0.4
     assert versions() == first
-    assert server.ask("POST", "/v2/models/recommender/versions/3/infer", user_input("1")).json["model_version"] == "3"
+    assert (
+        server.ask("POST", "/v2/models/recommender/versions/3/infer", user_input("1")).json["model_version"]
+        == "3"
+    )
     registry.point("recommender", "candidate", None)
     server.until(lambda: "3" not in versions()[:50])
 
@@ -343,7 +369,9 @@ def test_it_serves_without_its_registry_also_after_a_restart(
     assert serve(registry).ask("GET", "/recommend?user=1").json["model_version"] == "1"
 
 
-def test_it_is_live_but_not_ready_until_there_is_a_model(serve: Callable[..., Process], tmp_path: Path) -> None:
+def test_it_is_live_but_not_ready_until_there_is_a_model(
+    serve: Callable[..., Process], tmp_path: Path
+) -> None:
     empty = FolderRegistry(tmp_path / "empty")
     server = serve(empty, wait=False)
     assert server.ask("GET", "/v2/health/live").status == 200
@@ -356,11 +384,17 @@ def test_it_is_live_but_not_ready_until_there_is_a_model(serve: Callable[..., Pr
 # Overload and the end
 
 
-def test_a_full_queue_is_refused_at_once_and_in_order(serve: Callable[..., Process], registry: FolderRegistry) -> None:
+def test_a_full_queue_is_refused_at_once_and_in_order(
+    serve: Callable[..., Process], registry: FolderRegistry
+) -> None:
     server = serve(registry, queue=2)
     connections = [socket.create_connection(("127.0.0.1", server.port), 10) for _ in range(200)]
     body = json.dumps(user_input(*["1"] * 500)).encode()
-    request = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (INFER.encode(), len(body), body)
+    request = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (
+        INFER.encode(),
+        len(body),
+        body,
+    )
     for each in connections:
         each.sendall(request)
     statuses, refused = [], b""

@@ -29,7 +29,9 @@ def events(tmp_path: Path) -> EventLog:
 @pytest.fixture
 def shop(shared: Process, events: EventLog) -> Iterator[TestClient]:
     """The shop in front of a real model server."""
-    with TestClient(make_app(Shop(f"http://127.0.0.1:{shared.port}", events)), follow_redirects=False) as client:
+    with TestClient(
+        make_app(Shop(f"http://127.0.0.1:{shared.port}", events)), follow_redirects=False
+    ) as client:
         yield client
 
 
@@ -49,10 +51,19 @@ def test_a_customer_sees_history_recommendations_and_reasons(
 ) -> None:
     user = some_user(bought)
     page = shop.get(f"/customers/{user}").text
-    for words in ("Bought before", "You may also like", "Buy again", "Because you bought", "You bought it in", "version 1"):
+    for words in (
+        "Bought before",
+        "You may also like",
+        "Buy again",
+        "Because you bought",
+        "You bought it in",
+        "version 1",
+    ):
         assert words in page
     shown = today(events)
-    assert [(each.kind, each.customer, each.version, len(each.items)) for each in shown] == [("shown", user, "1", 12)] * 2
+    assert [(each.kind, each.customer, each.version, len(each.items)) for each in shown] == [
+        ("shown", user, "1", 12)
+    ] * 2
     assert all(each.request for each in shown)
 
 
@@ -61,7 +72,14 @@ def test_a_purchase_is_kept_and_ingested_as_a_second_source(
 ) -> None:
     user, item = some_user(bought), str(bought.items[0])
     for kind in ("clicked", "bought"):
-        form = {"kind": kind, "item": item, "text": "A <MUG>", "request": "r1", "model": "recommender", "version": "1"}
+        form = {
+            "kind": kind,
+            "item": item,
+            "text": "A <MUG>",
+            "request": "r1",
+            "model": "recommender",
+            "version": "1",
+        }
         answer = shop.post(f"/customers/{user}", data=form)
         assert (answer.status_code, answer.headers["location"]) == (303, f"{user}?{kind}={item}")
     clicked, paid = today(events)
@@ -72,7 +90,12 @@ def test_a_purchase_is_kept_and_ingested_as_a_second_source(
     _, receipt = store.take(batch)
     assert (receipt.rows, receipt.accepted) == (1, 1)
     (line,) = store.lines().to_pylist()
-    assert (line["customer"], line["stock_code"], line["description"], line["quantity"]) == (user, item, "A <MUG>", 1)
+    assert (line["customer"], line["stock_code"], line["description"], line["quantity"]) == (
+        user,
+        item,
+        "A <MUG>",
+        1,
+    )
     assert 'kind="bought",model="recommender",version="1"' in shop.get("/metrics").text
     assert len(shop.get(f"/showings/{day}.jsonl").content.splitlines()) == 2
 
@@ -96,11 +119,15 @@ def test_a_bad_form_is_refused_and_nothing_is_kept(
 
 def test_a_form_of_another_site_is_refused(shop: TestClient, events: EventLog) -> None:
     form = {"kind": "bought", "item": "22423"}
-    assert shop.post("/customers/17850", data=form, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert (
+        shop.post("/customers/17850", data=form, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    )
     assert today(events) == []
 
 
-@pytest.mark.parametrize("path", ["/customers/x%3Cscript%3E", "/invoices/today.csv", "/showings/2011-13-01.jsonl"])
+@pytest.mark.parametrize(
+    "path", ["/customers/x%3Cscript%3E", "/invoices/today.csv", "/showings/2011-13-01.jsonl"]
+)
 def test_a_path_that_is_nothing_is_404(shop: TestClient, path: str) -> None:
     answer = shop.get(path)
     assert answer.status_code == 404

@@ -22,7 +22,8 @@ def through(bought: Purchases, last_day: int) -> Purchases:
 
 
 def test_the_weights_are_those_of_the_paper(bought: Purchases) -> None:
-    # Steck 2019: B minimises |X - XB|^2 + lambda |B|^2 with a diagonal of 0. Each column by itself is a ridge regression.
+    # Steck 2019: B minimises |X - XB|^2 + lambda |B|^2 with a diagonal of 0. Each column by itself is a ridge
+    # regression.
     rows = ease.history(bought, PARAMETERS, ease.reference_day(bought.last_day, 7)).toarray()
     weights = ease.fit(bought, PARAMETERS).weights()
     for item in (0, 7, len(bought.items) - 1):
@@ -36,7 +37,9 @@ def test_the_weights_are_those_of_the_paper(bought: Purchases) -> None:
 def test_a_purchase_of_one_half_life_counts_half(bought: Purchases) -> None:
     reference = 100
     one = Purchases(
-        np.array(["a"]), np.array(["x", "y"]), *(np.array(each, np.int32) for each in ([0, 0], [0, 1], [0, 1], [20, 100]))
+        np.array(["a"]),
+        np.array(["x", "y"]),
+        *(np.array(each, np.int32) for each in ([0, 0], [0, 1], [0, 1], [20, 100])),
     )
     rows = ease.history(one, ease.Parameters(half_life=80.0), reference).toarray()
     np.testing.assert_allclose(rows**2, [[0.5, 1.0]])
@@ -44,7 +47,9 @@ def test_a_purchase_of_one_half_life_counts_half(bought: Purchases) -> None:
 
 def test_the_last_purchase_of_an_item_counts() -> None:
     one = Purchases(
-        np.array(["a"]), np.array(["x"]), *(np.array(each, np.int32) for each in ([0, 0], [0, 0], [0, 1], [20, 100]))
+        np.array(["a"]),
+        np.array(["x"]),
+        *(np.array(each, np.int32) for each in ([0, 0], [0, 0], [0, 1], [20, 100])),
     )
     assert ease.history(one, PARAMETERS, 100).toarray().tolist() == [[1.0]]
 
@@ -78,7 +83,9 @@ def test_an_update_takes_new_items_and_new_customers() -> None:
     model = ease.fit(some(*before), PARAMETERS)
     after = some(*before, (0, 2, 1, 15), (1, 0, 2, 15))
     assert len(model.inverse) == 2
-    np.testing.assert_allclose(ease.update(model, after).inverse, ease.fit(after, PARAMETERS).inverse, atol=1e-14)
+    np.testing.assert_allclose(
+        ease.update(model, after).inverse, ease.fit(after, PARAMETERS).inverse, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +118,9 @@ def test_a_model_that_cannot_be_updated_says_why(bought: Purchases, change: str,
             ease.update(model, now)
 
 
-def test_a_fit_gives_the_same_bits_each_time(lines: pa.Table, bought: Purchases, artifact: Path, tmp_path: Path) -> None:
+def test_a_fit_gives_the_same_bits_each_time(
+    lines: pa.Table, bought: Purchases, artifact: Path, tmp_path: Path
+) -> None:
     fit.write(tmp_path / "again", bought, ease.fit(bought, PARAMETERS), fit.names_of(bought.items, lines))
     first = {path.name: path.read_bytes() for path in artifact.iterdir()}
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
@@ -141,7 +150,14 @@ def test_pruning_a_small_model_keeps_all() -> None:
 def test_the_trend_of_an_item_is_its_late_demand_to_its_long_one() -> None:
     day = np.array([0] * 10 + [100] * 10, np.int32)
     item = np.array([0] * 10 + [1] * 9 + [0], np.int32)
-    some = Purchases(np.array(["a"]), np.array(["old", "new"]), np.zeros(20, np.int32), item, np.arange(20, dtype=np.int32), day)
+    some = Purchases(
+        np.array(["a"]),
+        np.array(["old", "new"]),
+        np.zeros(20, np.int32),
+        item,
+        np.arange(20, dtype=np.int32),
+        day,
+    )
     trend = ease.trend(some, PARAMETERS)
     assert trend[1] > 1 > trend[0]
     assert ease.trend(some, ease.Parameters(trend=0.0)).tolist() == [1.0, 1.0]

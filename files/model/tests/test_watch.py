@@ -59,7 +59,9 @@ def test_equal_days_do_not_drift_and_other_prices_do(lines: pa.Table) -> None:
     order = np.random.default_rng(0).permutation(len(clean))
     one, two = clean.take(order[: len(order) // 2]), clean.take(order[len(order) // 2 :])
     assert drift.measure(one, two).largest < 0.1
-    dear = two.set_column(two.column_names.index("unit_price"), "unit_price", pa.array(two["unit_price"].to_numpy() * 3))
+    dear = two.set_column(
+        two.column_names.index("unit_price"), "unit_price", pa.array(two["unit_price"].to_numpy() * 3)
+    )
     found = drift.measure(one, dear)
     assert found.psi["unit_price"] > 0.25
     assert found.psi["quantity"] < 0.1
@@ -68,8 +70,12 @@ def test_equal_days_do_not_drift_and_other_prices_do(lines: pa.Table) -> None:
 def test_new_items_and_unknown_users_are_shares(lines: pa.Table) -> None:
     clean = prepare.clean(lines).slice(0, 400)
     index = clean.column_names.index
-    other = clean.set_column(index("stock_code"), "stock_code", pa.array(["99999"] * 100 + clean["stock_code"].to_pylist()[100:]))
-    other = other.set_column(index("customer"), "customer", pa.array(["1"] * 200 + clean["customer"].to_pylist()[200:]))
+    other = clean.set_column(
+        index("stock_code"), "stock_code", pa.array(["99999"] * 100 + clean["stock_code"].to_pylist()[100:])
+    )
+    other = other.set_column(
+        index("customer"), "customer", pa.array(["1"] * 200 + clean["customer"].to_pylist()[200:])
+    )
     found = drift.measure(clean, other)
     assert (found.new_items, found.unknown_users) == (0.25, 0.5)
 
@@ -78,7 +84,15 @@ def test_new_items_and_unknown_users_are_shares(lines: pa.Table) -> None:
 
 
 def shown(at: float, customer: str, *items: str, version: str = "1") -> Event:
-    return Event(kind="shown", at=at, customer=customer, items=list(items), request=f"r{at}", model="m", version=version)
+    return Event(
+        kind="shown",
+        at=at,
+        customer=customer,
+        items=list(items),
+        request=f"r{at}",
+        model="m",
+        version=version,
+    )
 
 
 def paid(at: float, customer: str, item: str) -> Event:
@@ -94,13 +108,24 @@ def paid(at: float, customer: str, item: str) -> Event:
         ([shown(0, "a", "x"), paid(online.WINDOW + 1, "a", "x")], {"1": (1, 0)}),  # too late
         ([paid(10, "a", "x"), shown(20, "a", "x")], {"1": (1, 0)}),  # bought before it was shown
         ([paid(10, "a", "x"), shown(0, "a", "x")], {"1": (1, 1)}),  # events in another order
-        ([shown(0, "a", "x", "y"), paid(1, "a", "x"), paid(2, "a", "y")], {"1": (1, 1)}),  # an answer hits once
+        (
+            [shown(0, "a", "x", "y"), paid(1, "a", "x"), paid(2, "a", "y")],
+            {"1": (1, 1)},
+        ),  # an answer hits once
         # A purchase counts for the latest answer that showed the item.
-        ([shown(0, "a", "x"), shown(5, "a", "x", version="2"), paid(9, "a", "x")], {"1": (1, 0), "2": (1, 1)}),
-        ([shown(0, "a", "x"), shown(5, "a", "y", version="2"), paid(9, "a", "x")], {"1": (1, 1), "2": (1, 0)}),
+        (
+            [shown(0, "a", "x"), shown(5, "a", "x", version="2"), paid(9, "a", "x")],
+            {"1": (1, 0), "2": (1, 1)},
+        ),
+        (
+            [shown(0, "a", "x"), shown(5, "a", "y", version="2"), paid(9, "a", "x")],
+            {"1": (1, 1), "2": (1, 0)},
+        ),
     ],
 )
-def test_purchases_are_joined_with_what_was_shown(events: list[Event], expected: dict[str, tuple[int, int]]) -> None:
+def test_purchases_are_joined_with_what_was_shown(
+    events: list[Event], expected: dict[str, tuple[int, int]]
+) -> None:
     found = online.hit_rates(events)
     assert {version: (each.shown, each.hits) for (_, version), each in found.items()} == expected
 
@@ -118,7 +143,9 @@ def test_the_interval_is_that_of_wilson() -> None:
 def test_two_days_over_the_bound_ask_for_a_retraining_and_the_cool_down_holds() -> None:
     state, asked = trigger.State(), []
     for number in range(6):
-        state, retrain, _ = trigger.decide(state, f"day {number}", 0.4, 1000, LIMITS, 10 * DAY + number * DAY / 3)
+        state, retrain, _ = trigger.decide(
+            state, f"day {number}", 0.4, 1000, LIMITS, 10 * DAY + number * DAY / 3
+        )
         asked.append(retrain)
     assert asked == [False, True, False, False, True, False]
 
@@ -130,7 +157,15 @@ def test_two_days_over_the_bound_ask_for_a_retraining_and_the_cool_down_holds() 
         (trigger.State(1, "a"), 0.3, 99, "b", False, 1, "99 rows say nothing about drift"),
         (trigger.State(1, "a"), 0.3, 1000, "a", False, 1, "was judged before"),
         (trigger.State(1, "a"), 0.3, 1000, "b", True, 0, "A retraining is asked for."),
-        (trigger.State(1, "a"), 0.22, 1000, "b", False, 1, "1 days in a row"),  # between the bound and its clearing
+        (
+            trigger.State(1, "a"),
+            0.22,
+            1000,
+            "b",
+            False,
+            1,
+            "1 days in a row",
+        ),  # between the bound and its clearing
         (trigger.State(1, "a"), 0.1, 1000, "b", False, 0, "0 days in a row"),
         (trigger.State(1, "a", 100 * DAY - 60), 0.3, 1000, "b", False, 2, "60 s ago; the cool-down goes on"),
     ],
@@ -188,12 +223,18 @@ def test_a_retraining_is_a_job_of_the_cronjob(kubernetes: tuple[tuple[str, int],
     name = trigger.start_job("retrain", "drift", address, account)
     (_, token), (path, job) = asked
     assert (token, path) == ("Bearer secret", "/apis/batch/v1/namespaces/model/jobs")
-    assert (job["metadata"]["name"], job["spec"], job["metadata"]["labels"]) == (name, {"backoffLimit": 1}, {"app": "model"})
+    assert (job["metadata"]["name"], job["spec"], job["metadata"]["labels"]) == (
+        name,
+        {"backoffLimit": 1},
+        {"app": "model"},
+    )
     assert job["metadata"]["ownerReferences"][0]["uid"] == "u1"
     assert job["metadata"]["annotations"]["metalworks/why"] == "drift"
 
 
-def test_a_cronjob_that_is_not_there_is_said(kubernetes: tuple[tuple[str, int], Path, list[Any]], tmp_path: Path) -> None:
+def test_a_cronjob_that_is_not_there_is_said(
+    kubernetes: tuple[tuple[str, int], Path, list[Any]], tmp_path: Path
+) -> None:
     address, account, _ = kubernetes
     with pytest.raises(trigger.JobProblem, match="cronjobs/other: 404"):
         trigger.start_job("other", "drift", address, account)
@@ -209,8 +250,8 @@ def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_pat
     day = dt.date(1970, 1, 1)
     (tmp_path / f"{day}.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(events))
     settings = Settings.read(
-        {}, data_url=f"file://{tmp_path}/data", registry_url=f"file://{tmp_path}/models", drift_bound=1e-6, drift_rows=10,
-        retrain_cronjob="retrain", showings_url=f"{tmp_path}/{{day}}.jsonl",
+        {}, data_url=f"file://{tmp_path}/data", registry_url=f"file://{tmp_path}/models",
+        drift_bound=1e-6, drift_rows=10, retrain_cronjob="retrain", showings_url=f"{tmp_path}/{{day}}.jsonl",
     )  # fmt: skip
     store, series, started = DayStore(settings.data_url), Series(), []
     watch = Watch(settings, series, lambda name, why: started.append((name, why)) or "job")

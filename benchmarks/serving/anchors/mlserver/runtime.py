@@ -24,8 +24,11 @@ class Recommender(MLModel):
         """Answer for the users of the one input."""
         users = texts(list(payload.inputs[0].data))
         found = self.recommender.infer({"user": users}, {})
+        item = found["item"]
         outputs = [
-            ResponseOutput(name="item", datatype="BYTES", shape=list(found["item"].shape), data=found["item"].ravel().tolist()),
+            ResponseOutput(
+                name="item", datatype="BYTES", shape=list(item.shape), data=item.ravel().tolist()
+            ),
             ResponseOutput(
                 name="score",
                 datatype="FP32",

@@ -1,9 +1,9 @@
 """Make invoices of a shop that does not exist, with the schema of UCI Online Retail.
 
-The default run needs data that anybody may have. They are made so that a recommender has something to learn, and
-the other parts something to find: customers with tastes buy again what they bought; kinds of goods have seasons,
-new items come, tastes drift; some lines are returned, some rows are broken, and a few quantities and prices are
-absurd. The same world (`World`) gives the same bytes.
+The default run needs data that anybody may have. They are made so that a recommender has something to learn,
+and the other parts something to find: customers with tastes buy again what they bought; kinds of goods have
+seasons, new items come, tastes drift; some lines are returned, some rows are broken, and a few quantities and
+prices are absurd. The same world (`World`) gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .sources import COLUMNS
 Floats = npt.NDArray[np.float64]
 COUNTRIES = ("United Kingdom", "Germany", "France", "EIRE", "Spain", "Netherlands")
 COLOURS = ("RED", "BLUE", "GREEN", "PINK", "IVORY", "BLACK", "SILVER", "VINTAGE", "RETRO", "MINI")
-THINGS = ("LANTERN", "MUG", "CUSHION", "BUNTING", "CANDLE", "LUNCH BAG", "CAKE TIN", "CLOCK", "GARLAND", "NAPKINS",
-          "DOORMAT", "TRINKET BOX", "TEA TOWEL", "PHOTO FRAME", "BIRD HOUSE", "PENCILS")  # fmt: skip
+THINGS = ("LANTERN", "MUG", "CUSHION", "BUNTING", "CANDLE", "LUNCH BAG", "CAKE TIN", "CLOCK",
+          "GARLAND", "NAPKINS", "DOORMAT", "TRINKET BOX", "TEA TOWEL", "PHOTO FRAME", "BIRD HOUSE", "PENCILS")  # fmt: skip
 # What is in invoices beside goods: postage, discounts, corrections by hand.
 FEES = (("POST", "POSTAGE", 18.0), ("C2", "CARRIAGE", 50.0), ("M", "Manual", 1.25))
 
@@ -56,7 +56,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 class Day:
     """The invoices of a day: `lines` is text with the columns of the source.
 
-    `absurd` has the numbers of the rows whose quantity or price was made absurd, `broken` those of broken rows.
+    `absurd` has the numbers of the rows whose quantity or price was made absurd, `broken` those of broken
+    rows.
     """
 
     day: dt.date
@@ -73,7 +74,9 @@ class Day:
 
 def is_open(day: dt.date) -> bool:
     """Return whether the shop sells: not on Saturdays, nor from 24 December to 3 January."""
-    return day.weekday() != 5 and not ((day.month == 12 and day.day >= 24) or (day.month == 1 and day.day <= 3))
+    return day.weekday() != 5 and not (
+        (day.month == 12 and day.day >= 24) or (day.month == 1 and day.day <= 3)
+    )
 
 
 def days(world: World, count: int) -> Iterator[Day]:
@@ -131,7 +134,10 @@ class _Shop:
     def _codes(self, items: int) -> list[str]:
         numbers = self.random.permutation(np.arange(20000, 20000 + items))
         letters = np.where(self.random.random(items) < 0.2, self.random.integers(0, 26, items), -1)
-        return [f"{number}{chr(65 + letter) if letter >= 0 else ''}" for number, letter in zip(numbers, letters, strict=True)]
+        return [
+            f"{number}{chr(65 + letter) if letter >= 0 else ''}"
+            for number, letter in zip(numbers, letters, strict=True)
+        ]
 
     def next_day(self, day: dt.date) -> Day:
         random, world = self.random, self.world
@@ -139,7 +145,9 @@ class _Shop:
         self.number += 1
         rows: list[list[str]] = []
         if is_open(day):
-            season = np.exp(self.season * np.cos(2 * np.pi * (day.timetuple().tm_yday - self.peak) / 365) + self.mood)
+            season = np.exp(
+                self.season * np.cos(2 * np.pi * (day.timetuple().tm_yday - self.peak) / 365) + self.mood
+            )
             available = self.launched < self.number
             pull = self.base * season[self.kind] * available
             calendar = 1.6 if day.month in (10, 11) else 1.2 if day.month in (9, 12) else 1.0
@@ -155,7 +163,9 @@ class _Shop:
     def _basket(self, day: dt.date, pull: Floats, person: int) -> list[list[str]]:
         random, world = self.random, self.world
         nameless = random.random() < world.nameless
-        size = 1 + random.poisson(world.lines_in_a_basket * self.size[person] * (0.4 + random.exponential(0.6)))
+        size = 1 + random.poisson(
+            world.lines_in_a_basket * self.size[person] * (0.4 + random.exponential(0.6))
+        )
         own = self.bought.setdefault(person, [])
         repeats = int(random.binomial(size, world.repeat)) if own and not nameless else 0
         chosen = [own[each] for each in random.integers(0, len(own), repeats)] if repeats else []
@@ -185,7 +195,16 @@ class _Shop:
     def _row(
         self, invoice: str, item: int, quantity: int, moment: str, price: float, customer: str, country: str
     ) -> list[str]:
-        return [invoice, self.code[item], self.text[item], str(quantity), moment, repr(price), customer, country]
+        return [
+            invoice,
+            self.code[item],
+            self.text[item],
+            str(quantity),
+            moment,
+            repr(price),
+            customer,
+            country,
+        ]
 
     def _returns(self, day: dt.date) -> list[list[str]]:
         self.recent = self.recent[-20_000:]
@@ -203,13 +222,17 @@ class _Shop:
         draws = random.random((len(rows), 2))
         goods = np.array([row[1][:1].isdigit() for row in rows], bool)
         absurd = np.flatnonzero((draws[:, 0] < self.world.absurd) & goods).tolist()
-        broken = np.flatnonzero((draws[:, 1] < self.world.broken) & (draws[:, 0] >= self.world.absurd)).tolist()
+        broken = np.flatnonzero(
+            (draws[:, 1] < self.world.broken) & (draws[:, 0] >= self.world.absurd)
+        ).tolist()
         for at in absurd:
             if random.random() < 0.5:
                 rows[at][3] = str(int(rows[at][3]) * int(random.integers(2000, 6000)))
             else:
                 rows[at][5] = repr(round(float(rows[at][5]) * int(random.integers(300, 3000)), 2))
         for at in broken:
-            column, value = [(0, ""), (3, "many"), (3, "0"), (4, "yesterday"), (5, "free"), (6, "n/a")][random.integers(6)]
+            column, value = [(0, ""), (3, "many"), (3, "0"), (4, "yesterday"), (5, "free"), (6, "n/a")][
+                random.integers(6)
+            ]
             rows[at][column] = value
         return absurd, broken

@@ -6,9 +6,9 @@ For each day there are three objects below the data's URL, written in this order
     SOURCE/lines/day=DAY/lines.parquet        the good rows
     SOURCE/receipts/DAY.json                  what was read, and how many rows of each kind
 
-A day is taken over when it has a receipt. Running it again with the same rows changes nothing; with other rows
-(they came late) it replaces the day. A run that ends in the middle leaves no receipt, and the next one writes
-the day anew.
+A day is taken over when it has a receipt. Running it again with the same rows changes nothing; with other
+rows (they came late) it replaces the day. A run that ends in the middle leaves no receipt, and the next one
+writes the day anew.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ def check(batch: Batch) -> tuple[pa.Table, pa.Table]:
     bad_rows = text.append_column("reason", reason).filter(pc.is_valid(reason))
     broken = pa.table(
         {
-            name: batch.broken[name] if name in ("line", "reason") else pa.nulls(len(batch.broken), pa.string())
+            name: batch.broken[name]
+            if name in ("line", "reason")
+            else pa.nulls(len(batch.broken), pa.string())
             for name in QUARANTINE.names
         }
     )
@@ -116,7 +118,9 @@ def _is_no_customer(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _typed(text: pa.Table) -> pa.Table:
     moment = pc.replace_substring(pc.utf8_trim_whitespace(text["invoiced_at"]), "T", " ")
-    moment = pc.if_else(pc.equal(pc.utf8_length(moment), 16), pc.binary_join_element_wise(moment, "00", ":"), moment)
+    moment = pc.if_else(
+        pc.equal(pc.utf8_length(moment), 16), pc.binary_join_element_wise(moment, "00", ":"), moment
+    )
     columns = {
         "invoice": pc.utf8_trim_whitespace(text["invoice"]),
         "stock_code": pc.utf8_upper(pc.utf8_trim_whitespace(text["stock_code"])),
@@ -172,7 +176,9 @@ class DayStore:
 
     def lines(self, days: Iterable[dt.date] | None = None) -> pa.Table:
         """Return the good rows of the given days, or of all (`SCHEMA`)."""
-        wanted = [f"{self.root}/lines/day={day}/lines.parquet" for day in (self.days() if days is None else days)]
+        wanted = [
+            f"{self.root}/lines/day={day}/lines.parquet" for day in (self.days() if days is None else days)
+        ]
         # Parquet has no seconds: they come back as milliseconds.
         return pa.concat_tables([SCHEMA.empty_table(), *(self._read(path).cast(SCHEMA) for path in wanted)])
 
@@ -189,7 +195,9 @@ class DayStore:
         receipts = (self.receipt(each) for each in before)
         return statistics.median([each.accepted for each in receipts if each and each.accepted] or [0])
 
-    def take(self, batch: Batch, quarantine_bound: float = 0.05, volume_bound: float = 20.0) -> tuple[Outcome, Receipt]:
+    def take(
+        self, batch: Batch, quarantine_bound: float = 0.05, volume_bound: float = 20.0
+    ) -> tuple[Outcome, Receipt]:
         """Take over a day. DayRefused if too many rows are bad, or if there are far more rows than usual."""
         before, digest = self.receipt(batch.day), batch.digest()
         if before and before.digest == digest:
@@ -198,8 +206,8 @@ class DayStore:
         reasons = {each["values"]: each["counts"] for each in pc.value_counts(bad["reason"]).to_pylist()}
         if len(bad) > max(quarantine_bound * batch.rows, 1):
             raise DayRefused(
-                f"{batch.day}: {len(bad)} of {batch.rows} rows are bad, and the bound is {quarantine_bound:.0%} "
-                f"(quarantine_bound): {_list(reasons)}"
+                f"{batch.day}: {len(bad)} of {batch.rows} rows are bad, and the bound is "
+                f"{quarantine_bound:.0%} (quarantine_bound): {_list(reasons)}"
             )
         usual = self.usual_rows(batch.day)
         if usual and len(good) > volume_bound * usual:
@@ -227,4 +235,3 @@ def _protocols(files: fsspec.AbstractFileSystem) -> tuple[str, ...]:
 
 def _list(reasons: dict[str, int]) -> str:
     return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
-

@@ -22,12 +22,16 @@ def batches(settings: Settings, first: dt.date | None, last: dt.date | None) -> 
     """
     url = settings.source_url
     if not url:
-        raise SettingsProblem("METALWORKS_MODEL_SOURCE_URL is missing: a file of invoices, or an address with {day} in it")
+        raise SettingsProblem(
+            "METALWORKS_MODEL_SOURCE_URL is missing: a file of invoices, or an address with {day} in it"
+        )
     if "{day}" not in url:
         yield from read_days(url, first, last)
         return
     if first is None or last is None:
-        raise SettingsProblem("a source with {day} in its address needs the first and the last day: --first, --last")
+        raise SettingsProblem(
+            "a source with {day} in its address needs the first and the last day: --first, --last"
+        )
     if first > last:
         raise SettingsProblem(f"the first day, {first}, is after the last one, {last}")
     day = first
@@ -36,7 +40,9 @@ def batches(settings: Settings, first: dt.date | None, last: dt.date | None) -> 
         day += ONE_DAY
 
 
-def ingest(settings: Settings, first: dt.date | None, last: dt.date | None) -> tuple[list[Receipt], list[str]]:
+def ingest(
+    settings: Settings, first: dt.date | None, last: dt.date | None
+) -> tuple[list[Receipt], list[str]]:
     """Take over days, and return their receipts and the refusals. A refused day does not keep others out."""
     store = DayStore(settings.data_url, settings.source)
     receipts, refused = [], []
@@ -51,5 +57,7 @@ def ingest(settings: Settings, first: dt.date | None, last: dt.date | None) -> t
         for warning in receipt.warnings:
             log.warning("%s: %s", batch.day, warning)
         bad = sum(receipt.quarantined.values())
-        log.info("%s: %s, %d rows, %d good, %d bad", batch.day, outcome.value, receipt.rows, receipt.accepted, bad)
+        log.info(
+            "%s: %s, %d rows, %d good, %d bad", batch.day, outcome.value, receipt.rows, receipt.accepted, bad
+        )
     return receipts, refused

@@ -106,7 +106,7 @@ def fetch(url: str) -> bytes:
 
 
 def read_day(template: str, day: dt.date) -> Batch:
-    """Read the file of one day; {day} in the template is the date. A file that is not there is an empty day."""
+    """Read the file of one day; {day} in the template is the date. Where there is no file, it is empty."""
     url = template.replace("{day}", day.isoformat())
     try:
         content = fetch(url)

@@ -1,4 +1,4 @@
-"""Judge the model of unusual lines: what it finds of mistakes that are made on purpose, and what it says without."""
+"""Judge the model of unusual lines: the mistakes on purpose that it finds, and its alarms without them."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ def _inputs(lines: pa.Table) -> dict[str, Array]:
 def decide(model: Anomalies, lines: pa.Table, first: str, seed: int = 0) -> AlarmDecision:
     """Judge a model on lines that it did not learn from.
 
-    Half of the mistakes is a quantity with three more zeros, half is a price with two more zeros or two fewer.
-    ValueError if there are no lines of goods.
+    Half of the mistakes is a quantity with three more zeros, half is a price with two more zeros or two
+    fewer. ValueError if there are no lines of goods.
     """
-    lines = lines.filter(pc.and_(pc.match_substring_regex(lines["stock_code"], r"^\d"), pc.greater(lines["unit_price"], 0)))
+    lines = lines.filter(
+        pc.and_(pc.match_substring_regex(lines["stock_code"], r"^\d"), pc.greater(lines["unit_price"], 0))
+    )
     if not len(lines):
         raise ValueError(f"there is no line from {first} on to judge with: choose more judged_days")
     random = np.random.default_rng(seed)

@@ -1,8 +1,9 @@
 """Decide whether a candidate takes the champion's place, and write down why.
 
-Both are judged on the newest days, which neither may have seen. The candidate's recipe (its parameters) learns
-from all days before them. The champion's recipe learns from fewer days: as many as it is older than the candidate.
-So the comparison shows what a promotion would give today: newer data, other parameters, or both.
+Both are judged on the newest days, which neither may have seen. The candidate's recipe (its parameters)
+learns from all days before them. The champion's recipe learns from fewer days: as many as it is older than
+the candidate. So the comparison shows what a promotion would give today: newer data, other parameters, or
+both.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def _rivals(train: Purchases, task: Task) -> dict[str, Scorer]:
 def compare(task: Task, other: str, candidate: Judgement, rival: Judgement) -> Comparison:
     """Compare two judgements of the same customers by their paired differences.
 
-    Baselines have to be beaten beyond doubt (the whole interval above 0). The champion has to be beaten on new
-    items on average, and must not be clearly better on repeats.
+    Baselines have to be beaten beyond doubt (the whole interval above 0). The champion has to be beaten on
+    new items on average, and must not be clearly better on repeats.
     """
     difference = bootstrap(candidate.ndcg - rival.ndcg)
     if other != "champion":
@@ -116,8 +117,8 @@ def decide(
 ) -> Decision:
     """Judge a candidate's recipe on the last `days` days of its data.
 
-    `champion` is its version, its parameters, and the newest day that it learnt from. ValueError if the data do
-    not reach back far enough.
+    `champion` is its version, its parameters, and the newest day that it learnt from. ValueError if the data
+    do not reach back far enough.
     """
     last = EPOCH + dt.timedelta(bought.last_day)
     first = last - dt.timedelta(days - 1)
@@ -139,10 +140,14 @@ def decide(
     reasons = [_sentence(each) for each in comparisons]
     promoted = all(each.passed for each in comparisons)
     if champion and "champion" not in models:
-        reasons.append(f"The champion cannot be judged: it learnt from data {age} days older, and there are none.")
+        reasons.append(
+            f"The champion cannot be judged: it learnt from data {age} days older, and there are none."
+        )
     if customers < FEWEST:
         promoted = False
-        reasons.insert(0, f"Only {customers} customers bought something new in {days} days; {FEWEST} are needed.")
+        reasons.insert(
+            0, f"Only {customers} customers bought something new in {days} days; {FEWEST} are needed."
+        )
     if champion and champion[1] == parameters and age == 0:
         promoted = False
         reasons.insert(0, "Nothing is new: neither the data nor the parameters differ from the champion's.")
@@ -167,7 +172,9 @@ def _judge_all(models: dict[str, Recommender], parts: Split, task: Task) -> dict
     asked: Question = question(parts, task)
     if not len(asked.customers):
         raise ValueError(f"no customer can be judged in the task {task}: judge more days")
-    scorers = {name: served(_reordered(model, parts.train), parts.train, task) for name, model in models.items()}
+    scorers = {
+        name: served(_reordered(model, parts.train), parts.train, task) for name, model in models.items()
+    }
     return {name: judge(scorer, asked) for name, scorer in (scorers | _rivals(parts.train, task)).items()}
 
 
@@ -182,7 +189,8 @@ def _reordered(model: Recommender, bought: Purchases) -> Recommender:
 def _sentence(each: Comparison) -> str:
     verb = "passes" if each.passed else "fails"
     task = "on new items" if each.task == Task.NEW else "on repeats"
-    return f"The candidate {verb} against {each.other} {task}: NDCG@20 differs by {each.difference}; {each.needed}."
+    differs = f"NDCG@20 differs by {each.difference}"
+    return f"The candidate {verb} against {each.other} {task}: {differs}; {each.needed}."
 
 
 def readable(decision: Decision) -> str:

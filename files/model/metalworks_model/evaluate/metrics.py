@@ -141,6 +141,4 @@ def judge(scorer: Scorer, asked: Question, size: int = 20, block: int = 512) -> 
         ndcg.append(right @ discount[: best.shape[1]] / ideal[possible])
         recall.append(right.sum(axis=1) / possible)
         hit.append(right.any(axis=1).astype(np.float64))
-    return Judgement(
-        np.concatenate(ndcg), np.concatenate(recall), np.concatenate(hit), float(shown.mean())
-    )
+    return Judgement(np.concatenate(ndcg), np.concatenate(recall), np.concatenate(hit), float(shown.mean()))

@@ -1,11 +1,12 @@
 """Which invoice lines are unusual, and why: the second model.
 
-A line is compared with the usual lines of its item: its quantity and its price, as logarithms, by the median and
-the median absolute deviation (the modified z-score: Iglewicz and Hoaglin, "How to Detect and Handle Outliers",
-1993). An item with few lines borrows the spread of all items. A quantity is also compared with all lines, and the
-geometric mean of both counts: twelve thousand of what is sold one by one is unusual, twelve are not. Quantity and
-price are divided by their bounds, and the score of a line is the larger one: above 1 it is unusual. Two prices are not judged: 0, because goods that are lost or
-given away are booked so, and those of fees and corrections by hand, which have no usual price. It needs numpy only.
+A line is compared with the usual lines of its item: its quantity and its price, as logarithms, by the median
+and the median absolute deviation (the modified z-score: Iglewicz and Hoaglin, "How to Detect and Handle
+Outliers", 1993). An item with few lines borrows the spread of all items. A quantity is also compared with all
+lines, and the geometric mean of both counts: twelve thousand of what is sold one by one is unusual, twelve
+are not. Quantity and price are divided by their bounds, and the score of a line is the larger one: above 1 it
+is unusual. Two prices are not judged: 0, because goods that are lost or given away are booked so, and those
+of fees and corrections by hand, which have no usual price. It needs numpy only.
 """
 
 from __future__ import annotations

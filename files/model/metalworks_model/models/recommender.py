@@ -1,7 +1,7 @@
 """The recommender as it is served: what a customer is likely to buy, and why.
 
-It needs numpy only. Its arrays are those of `Recommender.pack`; they stay in their files and are shared by the
-processes of a machine.
+It needs numpy only. Its arrays are those of `Recommender.pack`; they stay in their files and are shared by
+the processes of a machine.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ class Recommender:
     ) -> dict[str, Array]:
         """Return the arrays as they are kept.
 
-        `users` (bytes, sorted) have their history from `pointers[u]` to `pointers[u + 1]`. `items` and `names`
-        are bytes. `neighbours` and `weights` are items by kept weights. `popular` has the positions of all
-        items, the most popular first.
+        `users` (bytes, sorted) have their history from `pointers[u]` to `pointers[u + 1]`. `items` and
+        `names` are bytes. `neighbours` and `weights` are items by kept weights. `popular` has the positions
+        of all items, the most popular first.
         """
         order = np.argsort(items, kind="stable").astype(np.int32)
         return {
@@ -127,10 +127,10 @@ class Recommender:
         }
 
     def make_ready(self) -> dict[str, Array]:
-        """Return the arrays with the best new items of each known customer, so that serving need not find them.
+        """Return arrays with the best new items of each known customer, so that serving need not find them.
 
-        A customer with a long history takes milliseconds, and most requests are for known customers. Where there
-        are fewer items than that, the rest of a row is -1.
+        A customer with a long history takes milliseconds, and most requests are for known customers. Where
+        there are fewer items than that, the rest of a row is -1.
         """
         items = np.full((len(self.users), READY), -1, np.int32)
         scores = np.zeros((len(self.users), READY), np.float32)
@@ -184,13 +184,15 @@ class Recommender:
             else:
                 unknown.append(item)
         count = len(found)
-        return History(np.array(found, np.int32), np.ones(count, np.float32), np.ones(count, np.int32)), unknown
+        return History(
+            np.array(found, np.int32), np.ones(count, np.float32), np.ones(count, np.int32)
+        ), unknown
 
     def scores(self, history: History, task: Task) -> npt.NDArray[np.float64]:
         """Return the score of each item; -inf for one that must not be recommended."""
         items = history.items
         if not len(items):
-            found = np.zeros(len(self.items))
+            found: npt.NDArray[Any] = np.zeros(len(self.items))
         else:
             values = self.weights[items] * history.weights[:, None]
             found = np.bincount(self.neighbours[items].ravel(), values.ravel(), len(self.items))
@@ -223,7 +225,7 @@ class Recommender:
         good = len(top)
         if good < count:
             taken = {*top[:good].tolist(), *(history.items.tolist() if task is Task.NEW else ())}
-            more = []
+            more: list[int] = []
             for each in self.popular:
                 if len(more) == count - good:
                     break
@@ -274,8 +276,9 @@ class Recommender:
     def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
         """Answer for each user, or for each basket (a row of items; empty text fills it up).
 
-        Parameters are `count` (1 to 100, by default 20), `task` (new or again, by default new), and `explain`.
-        All rows of an answer have one length, so `count` is smaller where somebody bought nearly everything.
+        Parameters are `count` (1 to 100, by default 20), `task` (new or again, by default new), and
+        `explain`. All rows of an answer have one length, so `count` is smaller where somebody bought nearly
+        everything.
         """
         count, task = read_count(parameters.get("count", 20)), read_task(parameters.get("task", "new"))
         if inputs.keys() == {"user"}:
@@ -323,5 +326,3 @@ def read_task(value: object) -> Task:
         return Task(value)  # type: ignore[arg-type]
     except ValueError:
         raise BadInput(f"task has to be new or again, and not {value!r}") from None
-
-

@@ -1,7 +1,7 @@
 """Where versions of models are, and which one is the champion: MLflow's registry, or a folder.
 
-Serving only reads, so it speaks MLflow's REST API with the standard library: MLflow's own client takes 3 seconds
-and 80 MiB to import. Training writes with MLflow's client (`MlflowRegistry.publish`).
+Serving only reads, so it speaks MLflow's REST API with the standard library: MLflow's own client takes 3
+seconds and 80 MiB to import. Training writes with MLflow's client (`MlflowRegistry.publish`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def open_registry(url: str, token_file: str = "") -> Registry:
 
 
 class FolderRegistry:
-    """A registry in a folder: NAME/versions/NUMBER with the files, NAME/tags/NUMBER.json, NAME/aliases/ALIAS."""
+    """A registry in a folder: NAME/versions/NUMBER has files; NAME/tags/NUMBER.json, NAME/aliases/ALIAS."""
 
     def __init__(self, root: Path) -> None:
         """Open the folder, which may not exist yet."""
@@ -133,7 +133,7 @@ class MlflowRegistry:
     """MLflow's registry. Files come through its artifact proxy, so nobody here needs a key of the store."""
 
     def __init__(self, url: str, token_file: str = "") -> None:
-        """Open it; nothing is asked yet. The token is read anew for each request, so that it can be renewed."""
+        """Open it; nothing is asked yet. The token is read for each request, so that it can be renewed."""
         self.url = url.rstrip("/")
         self.token_file = token_file
 
@@ -162,8 +162,8 @@ class MlflowRegistry:
         except OSError as problem:
             raise RegistryProblem(f"the registry's token cannot be read: {problem}") from None
 
-    def _ask(self, path: str, **query: str) -> Any:
-        with self._open(path, query) as answer:
+    def _ask(self, address: str, **query: str) -> Any:
+        with self._open(address, query) as answer:
             return msgspec.json.decode(answer.read())
 
     def version_of(self, name: str, alias: str) -> str:
@@ -197,9 +197,9 @@ class MlflowRegistry:
             if each.get("is_dir"):
                 self._copy(f"{path}/{name}", folder / name)
                 continue
-            with self._open(f"{base}/{urllib.parse.quote(f'{path}/{name}')}", {}) as answer:
-                with (folder / name).open("wb") as file:
-                    shutil.copyfileobj(answer, file, PIECE)
+            address = f"{base}/{urllib.parse.quote(f'{path}/{name}')}"
+            with self._open(address, {}) as answer, (folder / name).open("wb") as file:
+                shutil.copyfileobj(answer, file, PIECE)
 
     def _client(self) -> Any:
         os.environ["MLFLOW_TRACKING_URI"] = self.url

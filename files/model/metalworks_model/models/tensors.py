@@ -30,11 +30,25 @@ class Tensor:
 class Model(Protocol):
     """A model that is loaded. Text is in arrays of dtype object, as str."""
 
-    card: Card
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    slow: bool
-    """Whether an answer takes milliseconds, so that it is better computed in a thread."""
+    @property
+    def card(self) -> Card:
+        """What it is, and where from."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What it takes."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What it gives."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Whether an answer takes milliseconds, so that it is better computed in a thread."""
+        ...
 
     def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
         """Return the outputs by name. BadInput says what is wrong with the inputs."""

@@ -42,7 +42,7 @@ class Answer(msgspec.Struct):
     model_version: str
     request_id: str
     known: bool
-    """Whether the model knows the user, or at least one item of the basket. If not, the items are popular ones."""
+    """Whether the model knows the user, or an item of the basket. If not, the items are popular ones."""
     unknown_items: list[str]
     items: list[Recommended]
 
@@ -121,7 +121,9 @@ class App:
             name, version = arms.champion.name, arms.champion.version
             body |= {"model_name": name, "model_version": version}
         headers = (RETRY_AFTER,) if status in (429, 503) else ()
-        return Response(status, ENCODER.encode(body), headers=headers, model=name, version=version, route=route)
+        return Response(
+            status, ENCODER.encode(body), headers=headers, model=name, version=version, route=route
+        )
 
     def __call__(self, request: Request) -> Response | asyncio.Future[Response]:
         """Answer, or return what will answer where the model is slow."""
@@ -142,8 +144,12 @@ class App:
         except Exception:
             # One bad answer must not end the others. The log has the traceback, the client has the id.
             LOG.exception("request %s failed", request.id.decode("latin-1"))
-            return self.refusal(request, 500, "an error of the server: its log has the request's id", _route(path))
-        return self.refusal(request, 404, "there is /recommend, /customers, /history, /v2 and /metrics", "none")
+            return self.refusal(
+                request, 500, "an error of the server: its log has the request's id", _route(path)
+            )
+        return self.refusal(
+            request, 404, "there is /recommend, /customers, /history, /v2 and /metrics", "none"
+        )
 
     # The routes.
 
@@ -190,7 +196,9 @@ class App:
             unknown,
             model.recommend(history, count, task, asked.user),
         )
-        return Response(200, ENCODER.encode(found), model=loaded.name, version=loaded.version, route="recommend")
+        return Response(
+            200, ENCODER.encode(found), model=loaded.name, version=loaded.version, route="recommend"
+        )
 
     def _catalogue(self, request: Request, path: bytes) -> Response:
         """Answer what a shop needs beside recommendations: customers to choose from, and what one bought."""
@@ -218,7 +226,9 @@ class App:
             body["user"] = user
             body["items"] = [
                 {"item": model.items[item], "name": model.names[item], "baskets": baskets}
-                for item, baskets in zip(history.items[order].tolist(), history.baskets[order].tolist(), strict=True)
+                for item, baskets in zip(
+                    history.items[order].tolist(), history.baskets[order].tolist(), strict=True
+                )
             ]
         return Response(
             200, ENCODER.encode(body), model=loaded.name, version=loaded.version, route="catalogue"
@@ -230,8 +240,11 @@ class App:
             case [] | [""]:
                 name = arms.champion.name if arms else ""
                 body = {
-                    "name": "metalworks_model", "version": __version__, "extensions": oip.EXTENSIONS, "model_name": name,
-                }  # fmt: skip
+                    "name": "metalworks_model",
+                    "version": __version__,
+                    "extensions": oip.EXTENSIONS,
+                    "model_name": name,
+                }
                 return self._get(request, "server") or Response(200, ENCODER.encode(body), route="server")
             case ["health", "live"]:
                 return self._get(request, "health") or Response(200, b'{"live":true}', route="health")
@@ -245,7 +258,9 @@ class App:
                 if arms is None:
                     return self.refusal(request, 503, "no version is loaded yet", "model")
                 if name != arms.champion.name:
-                    return self.refusal(request, 404, f"there is no model {name!r}: this is {arms.champion.name}", "model")
+                    return self.refusal(
+                        request, 404, f"there is no model {name!r}: this is {arms.champion.name}", "model"
+                    )
                 return self._model(request, arms, rest)
         return self.refusal(request, 404, "the protocol has no such path", "none")
 
@@ -307,7 +322,9 @@ class App:
             except BadInput as problem:
                 return self.refusal(request, 400, str(problem), "infer")
             except Exception as problem:
-                return self.refusal(request, 500, f"the model failed: {type(problem).__name__}: {problem}", "infer")
+                return self.refusal(
+                    request, 500, f"the model failed: {type(problem).__name__}: {problem}", "infer"
+                )
 
         return asyncio.get_running_loop().run_in_executor(self.threads, guarded)
 

@@ -1,8 +1,8 @@
 """Which version answers: the champion, and perhaps a candidate with a share of the customers.
 
-A thread asks the registry every few seconds. A new version is fetched into the cache, checked and loaded beside the
-old one, and then takes its place between two requests. Where the registry does not answer, what is loaded stays;
-after a restart it comes from the cache.
+A thread asks the registry every few seconds. A new version is fetched into the cache, checked and loaded
+beside the old one, and then takes its place between two requests. Where the registry does not answer, what is
+loaded stays; after a restart it comes from the cache.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Arms:
         return (self.champion, self.candidate) if self.candidate else (self.champion,)
 
     def choose(self, key: bytes) -> Loaded:
-        """Return the version for a customer (or a request, where there is no customer): always the same one."""
+        """Return the version for a customer (or a request without one): always the same."""
         if self.candidate and zlib.crc32(key) / 2**32 < self.share:
             return self.candidate
         return self.champion
@@ -176,7 +176,9 @@ class Keeper:
     def _clean(self, arms: Arms) -> None:
         """Keep the newest versions only, and those that answer."""
         used = {each.version for each in arms.all}
-        kept = sorted((each for each in self.cache.iterdir() if each.name.isdigit()), key=lambda each: int(each.name))
+        kept = sorted(
+            (each for each in self.cache.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)
+        )
         for folder in kept[:-KEPT]:
             if folder.name not in used:
                 shutil.rmtree(folder, ignore_errors=True)

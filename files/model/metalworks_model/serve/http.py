@@ -1,11 +1,11 @@
-"""An HTTP/1.1 server for short answers: httptools parses, uvloop does the rest, and a bounded queue keeps order.
+"""An HTTP/1.1 server for short answers: httptools parses, uvloop moves bytes, a bounded queue keeps order.
 
-Why not a server of others: under overload, one that makes a task for each request spends as much on a refusal as
-on an answer, so it cannot refuse as fast as requests come. Here a request is a few bytes in a queue until its
-turn, and a refusal is one write. benchmarks/serving has the comparison.
+Why not a server of others: under overload, one that makes a task for each request spends as much on a refusal
+as on an answer, so it cannot refuse as fast as requests come. Here a request is a few bytes in a queue until
+its turn, and a refusal is one write. benchmarks/serving has the comparison.
 
-A connection has one request in the queue at a time; those that a client sends ahead wait with the connection, so
-answers are in order.
+A connection has one request in the queue at a time; those that a client sends ahead wait with the connection,
+so answers are in order.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 from typing import cast
@@ -27,8 +28,9 @@ import httptools
 HEADERS_BOUND = 32 * 1024
 # How long a client may take to send one request, in seconds.
 READ_TIMEOUT = 15.0
-# How many answers are computed before the sockets are looked at again. Under overload each look costs a refusal for
-# every client that waits, so few answers a turn would let the queue wait long; more would let refusals wait.
+# How many answers are computed before the sockets are looked at again. Under overload each look costs a
+# refusal for every client that waits, so few answers a turn would let the queue wait long; more would let
+# refusals wait.
 TURN = 16
 ID = re.compile(rb"[\x21-\x7e]{1,128}")
 REASONS = {int(each): each.phrase.encode() for each in HTTPStatus}
@@ -144,7 +146,7 @@ class Server:
                 self.answer(connection, request, found)
             else:
                 self.busy += 1
-                found.add_done_callback(lambda done, c=connection, r=request: self._done(c, r, done))
+                found.add_done_callback(partial(self._done, connection, request))
         self._schedule()
 
     def _done(self, connection: Connection, request: Request, done: asyncio.Future[Response]) -> None:
@@ -190,8 +192,8 @@ class Server:
 class Connection(asyncio.Protocol):
     """One connection: bytes come in, requests go to the server's queue, answers go out."""
 
-    __slots__ = ("ahead", "chunks", "failed", "header_bytes", "last", "parser", "reading", "request", "server", "size",
-                 "transport", "working")  # fmt: skip
+    __slots__ = ("ahead", "chunks", "failed", "header_bytes", "last", "parser", "reading", "request", "server",
+                 "size", "transport", "working")  # fmt: skip
     transport: asyncio.Transport
 
     def __init__(self, server: Server) -> None:
@@ -233,7 +235,8 @@ class Connection(asyncio.Protocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            # A server may ignore the offer of another protocol (RFC 9110, 7.8); Java's client always makes one.
+            # A server may ignore the offer of another protocol (RFC 9110, 7.8); Java's client always makes
+            # one.
             self.parser = httptools.HttpRequestParser(self)
             if rest := data[offer.args[0] :]:
                 self.data_received(rest)
@@ -318,9 +321,12 @@ class Connection(asyncio.Protocol):
             return
         keep = request.keep_alive and not self.server.draining
         reason = REASONS.get(response.status, b"")
-        head = (
-            b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n"
-            % (response.status, reason, response.content_type, len(response.body), request.id)
+        head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n" % (
+            response.status,
+            reason,
+            response.content_type,
+            len(response.body),
+            request.id,
         )
         for name, value in response.headers:
             head += b"%s: %s\r\n" % (name, value)

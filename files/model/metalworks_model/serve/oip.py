@@ -81,7 +81,7 @@ def read_request(body: bytes, header_length: bytes | None) -> tuple[InferRequest
     if header_length is not None:
         if not header_length.isdigit() or int(header_length) > len(body):
             raise BadInput(
-                "Inference-Header-Content-Length has to be the length of the JSON part, at most that of the body"
+                "Inference-Header-Content-Length has to be the length of the JSON part, not above the body's"
             )
         length = int(header_length)
     try:
@@ -108,7 +108,9 @@ def read_inputs(request: InferRequest, rest: memoryview, expected: Sequence[Tens
             if each.data is not None:
                 raise BadInput(f"the input {each.name} has both data and binary_data_size")
             if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(rest):
-                raise BadInput(f"the input {each.name}: binary_data_size is not a size of what the body holds")
+                raise BadInput(
+                    f"the input {each.name}: binary_data_size is not a size of what the body holds"
+                )
             found[each.name], rest = _from_bytes(each, rest[:size]), rest[size:]
     if len(rest):
         raise BadInput(f"{len(rest)} bytes at the end of the body belong to no input")
@@ -205,6 +207,13 @@ def _from_bytes(given: Input, raw: memoryview) -> Array:
     return texts(values).reshape(given.shape)
 
 
+def datatype(array: Array) -> str:
+    """Return the protocol's name of an array's type."""
+    if array.dtype == object:
+        return "BYTES"
+    return next(name for name, kind in TYPES.items() if np.dtype(kind) == array.dtype)
+
+
 def wanted_outputs(request: InferRequest, model: Model) -> dict[str, bool]:
     """Return the outputs that a request asks for, and whether each is to be binary."""
     names = [each.name for each in model.outputs]
@@ -228,7 +237,12 @@ def answer(
     wanted: dict[str, bool],
 ) -> tuple[bytes, int | None]:
     """Return the body of an answer, and the length of its JSON part where binary tensors follow."""
-    types = {each.name: each.datatype for each in model.outputs}
+    # Some models do not say what they give before they gave it.
+    types = {
+        each.name: each.datatype or datatype(arrays[each.name])
+        for each in model.outputs
+        if each.name in arrays
+    }
     outputs, raw = [], []
     for each, binary in wanted.items():
         array = arrays[each]

@@ -28,9 +28,7 @@ class Metrics:
         """Make them in a registry of their own."""
         self.registry = CollectorRegistry()
         labels = ["model", "version", "route", "status"]
-        self.requests = Counter(
-            "metalworks_model_requests", "Answers", labels, registry=self.registry
-        )
+        self.requests = Counter("metalworks_model_requests", "Answers", labels, registry=self.registry)
         self.seconds = Histogram(
             "metalworks_model_request_seconds",
             "From the last byte of a request to its answer",
@@ -97,7 +95,8 @@ class Metrics:
 class AccessLog:
     """One line of JSON for each answer, written by a thread, so that a slow reader of the log delays nobody.
 
-    Lines that would make the buffer larger than its bound are dropped and counted; the next line says how many.
+    Lines that would make the buffer larger than its bound are dropped and counted; the next line says how
+    many.
     """
 
     BOUND = 50_000

@@ -8,13 +8,14 @@ import logging
 import re
 import time
 import uuid
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jinja2
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from pyarrow import csv
 from starlette.applications import Starlette
@@ -32,6 +33,7 @@ PAGES = jinja2.Environment(
 CODE = re.compile(r"[0-9A-Za-z_]{1,32}")
 CUSTOMER = re.compile(r"\d{1,18}")
 SHOWN = 12
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
 PRICE = 1.0
 
 
@@ -48,9 +50,11 @@ class Shop:
         self.events = events
         self.registry = CollectorRegistry()
         self.counted = Counter(
-            "metalworks_shop_events", "What was shown, clicked and bought",
-            ["kind", "model", "version"], registry=self.registry,
-        )  # fmt: skip
+            "metalworks_shop_events",
+            "What was shown, clicked and bought",
+            ["kind", "model", "version"],
+            registry=self.registry,
+        )
 
     async def ask(self, path: str, **query: str | int) -> Any:
         """Ask the model server. ServerProblem if it does not answer with 200."""
@@ -86,9 +90,14 @@ class Shop:
             lists.append({"title": title, "answer": answer})
             self.note(
                 Event(
-                    kind="shown", at=time.time(), customer=name, items=[each["item"] for each in answer["items"]],
-                    request=answer["request_id"], model=answer["model_name"], version=answer["model_version"],
-                )  # fmt: skip
+                    kind="shown",
+                    at=time.time(),
+                    customer=name,
+                    items=[each["item"] for each in answer["items"]],
+                    request=answer["request_id"],
+                    model=answer["model_name"],
+                    version=answer["model_version"],
+                )
             )
         return _page("customer.html", name=name, history=history, lists=lists)
 
@@ -98,19 +107,33 @@ class Shop:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _page("problem.html", 403, problem="This form was sent by another site.")
         name, form = request.path_params["name"], await request.form()
-        given = {key: str(form.get(key, "")) for key in ("kind", "item", "text", "request", "model", "version")}
-        if not CUSTOMER.fullmatch(name) or not CODE.fullmatch(given["item"]) or given["kind"] not in ("clicked", "bought"):
-            return _page("problem.html", 400, problem="A form needs a customer, an item, and clicked or bought.")
+        given = {
+            key: str(form.get(key, "")) for key in ("kind", "item", "text", "request", "model", "version")
+        }
+        if (
+            not CUSTOMER.fullmatch(name)
+            or not CODE.fullmatch(given["item"])
+            or given["kind"] not in ("clicked", "bought")
+        ):
+            return _page(
+                "problem.html", 400, problem="A form needs a customer, an item, and clicked or bought."
+            )
         if any(len(given[key]) > 128 for key in ("text", "request", "model", "version")):
             return _page("problem.html", 400, problem="A field of the form is too long.")
         bought = given["kind"] == "bought"
         self.note(
             Event(
-                kind="bought" if bought else "clicked", at=time.time(), customer=name, items=[given["item"]],
-                names=[given["text"] or given["item"]], request=given["request"], model=given["model"],
-                version=given["version"], invoice=f"S{uuid.uuid4().hex[:12]}" if bought else "",
+                kind="bought" if bought else "clicked",
+                at=time.time(),
+                customer=name,
+                items=[given["item"]],
+                names=[given["text"] or given["item"]],
+                request=given["request"],
+                model=given["model"],
+                version=given["version"],
+                invoice=f"S{uuid.uuid4().hex[:12]}" if bought else "",
                 price=PRICE if bought else 0.0,
-            )  # fmt: skip
+            )
         )
         return RedirectResponse(f"{name}?{'bought' if bought else 'clicked'}={given['item']}", 303)
 
@@ -126,8 +149,6 @@ class Shop:
 
     async def showings(self, request: Request) -> Response:
         """Return all events of a day, one line of JSON each."""
-        import msgspec
-
         if (day := _day(request)) is None:
             return PlainTextResponse("a day is written as 2011-01-31\n", 404)
         content = msgspec.json.Encoder().encode_lines(list(self.events.read(day)))
@@ -149,13 +170,13 @@ def _day(request: Request) -> dt.date | None:
         return None
 
 
-def _page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     headers = {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
+        "Content-Security-Policy": POLICY,
         "Cache-Control": "no-store",
         "Referrer-Policy": "same-origin",
     }
-    return HTMLResponse(PAGES.get_template(name).render(**values), status, headers)
+    return HTMLResponse(PAGES.get_template(template).render(**values), status, headers)
 
 
 async def _unavailable(request: Request, problem: Exception) -> Response:

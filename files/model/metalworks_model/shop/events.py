@@ -1,7 +1,7 @@
 """What the shop showed, and what customers did then: one line of JSON for each, in a file for each day.
 
-Purchases leave the shop in the schema of the invoices, so the ingestion takes them over as a second source. What
-was shown leaves it as lines of JSON, for the hit rates of each model version.
+Purchases leave the shop in the schema of the invoices, so the ingestion takes them over as a second source.
+What was shown leaves it as lines of JSON, for the hit rates of each model version.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class EventLog:
             os.fsync(file.fileno())
 
     def read(self, day: dt.date) -> Iterator[Event]:
-        """Yield the events of a day. A last line that is not complete, because the machine stopped, is left out."""
+        """Yield the events of a day. A line that was not written to its end is left out."""
         try:
             lines = self._path(day).read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -82,6 +82,17 @@ def invoices(events: Iterator[Event]) -> pa.Table:
             continue
         for item, name in zip(each.items, each.names or each.items, strict=True):
             moment = f"{each.moment:%Y-%m-%d %H:%M:%S}"
-            rows.append([each.invoice, item, name, str(each.quantity), moment, repr(each.price), each.customer, "Shop"])
+            rows.append(
+                [
+                    each.invoice,
+                    item,
+                    name,
+                    str(each.quantity),
+                    moment,
+                    repr(each.price),
+                    each.customer,
+                    "Shop",
+                ]
+            )
     columns = [pa.array([row[at] for row in rows], pa.string()) for at in range(len(COLUMNS))]
     return pa.table(columns, names=list(COLUMNS))

@@ -15,18 +15,21 @@ from ..models.tensors import Array
 
 # With this many lines, an item's own spread and that of all items count alike.
 BORROWED = 20.0
-# How far an item's own spread may be from that of all items, as a factor. Without this bound, the few items that
-# were sold in absurd quantities would make them usual.
+# How far an item's own spread may be from that of all items, as a factor. Without this bound, the few items
+# that were sold in absurd quantities would make them usual.
 WIDEST = 1.5
-# Nobody's quantities are so regular that a pack more is a surprise: a factor of 1.4 is one deviation at least.
+# Nobody's quantities are so regular that a pack more is a surprise: a factor of 1.4 is one deviation at
+# least.
 LEAST_DEVIATION = 0.15
-# The share of lines whose quantity (or price) may be called unusual, and the least number of deviations for it
-# (3.5 is Iglewicz and Hoaglin's).
+# The share of lines whose quantity (or price) may be called unusual, and the least number of deviations for
+# it (3.5 is Iglewicz and Hoaglin's).
 ALERT_SHARE = 1 / 5000
 LEAST_BOUND = 3.5
 
 
-def _median_by(group: npt.NDArray[np.int64], values: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.float64]:
+def _median_by(
+    group: npt.NDArray[np.int64], values: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.float64]:
     """Return the median of the values of each group; NaN for an empty one."""
     order = np.lexsort((values, group))
     ordered = values[order]
@@ -75,8 +78,9 @@ def fit(lines: pa.Table) -> tuple[dict[str, Array], dict[str, float]]:
 def bound(scores: npt.NDArray[np.float64]) -> float:
     """Return the bound that `ALERT_SHARE` of good lines would pass.
 
-    The quantile of the data would do if they had no mistakes. Where mistakes are more than that share, it lies
-    among them; so it is at most what a tail that falls off exponentially from the 99th percentile would have.
+    The quantile of the data would do if they had no mistakes. Where mistakes are more than that share, it
+    lies among them; so it is at most what a tail that falls off exponentially from the 99th percentile would
+    have.
     """
     middle, high, quantile = np.quantile(scores, [0.5, 0.99, 1 - ALERT_SHARE]).tolist()
     tail = middle + (high - middle) * np.log(0.5 / ALERT_SHARE) / np.log(0.5 / 0.01)

@@ -24,7 +24,7 @@ def popularity(bought: Purchases) -> Scores:
 
 
 def bm25(rows: sparse.csr_array, k1: float, b: float) -> sparse.csr_array:
-    """Weigh counts by Okapi BM25 (Robertson and Walker, SIGIR 1994): customers are documents, items are terms."""
+    """Weigh counts by Okapi BM25 (Robertson and Walker 1994): customers are documents, items are terms."""
     found = rows.tocsr(copy=True)
     customers = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
     frequency = np.bincount(found.indices, minlength=found.shape[1])

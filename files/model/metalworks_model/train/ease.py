@@ -1,16 +1,16 @@
 """EASE with recency: an item-item model in closed form, and its exact update by one day.
 
-The model is EASE (Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019): with the matrix X of
-customers and items and P = (X'X + lambda I)^-1, the weight from item i to item j is B_ij = -P_ij / P_jj, and 0
-on the diagonal. What is ours: X_ui is not 1 but the square root of 2^(-age / half life), with the age of the
-customer's last purchase of the item. So X'X counts each pair of items by how old it is. And the weights that are
-served are multiplied by the trend of the item that they point to (`trend`), because a shop's demand has seasons
-that are shorter than what a customer's taste needs to show.
+The model is EASE (Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019): with the matrix X
+of customers and items and P = (X'X + lambda I)^-1, the weight from item i to item j is B_ij = -P_ij / P_jj,
+and 0 on the diagonal. What is ours: X_ui is not 1 but the square root of 2^(-age / half life), with the age
+of the customer's last purchase of the item. So X'X counts each pair of items by how old it is. And the
+weights that are served are multiplied by the trend of the item that they point to (`trend`), because a shop's
+demand has seasons that are shorter than what a customer's taste needs to show.
 
 Ages are counted from a reference day, which stands still for `period` days and then moves on. (It is forward
-decay: Cormode et al., "Forward Decay", ICDE 2009. A purchase after the reference day has a negative age.) While
-it stands still, a new day changes only the rows of that day's customers. Their change of X'X has a low rank, and
-the identity of Sherman, Morrison and Woodbury takes it over into P without inverting again.
+decay: Cormode et al., "Forward Decay", ICDE 2009. A purchase after the reference day has a negative age.)
+While it stands still, a new day changes only the rows of that day's customers. Their change of X'X has a low
+rank, and the identity of Sherman, Morrison and Woodbury takes it over into P without inverting again.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
     `half_life` is in days: a purchase of this age counts half. `regularisation` is lambda, in units of one
     purchase on the reference day. `period` is in days: how long the reference day stands still. `neighbours`
-    is how many weights of each item are kept for serving. `trend` is the power of the trend, which compares the
-    demand of the last `trend_short` days with that of `trend_long` days (both half lives). `frequency_share` is
-    the share of the customer's own frequency in the blend, from 0 to 1.
+    is how many weights of each item are kept for serving. `trend` is the power of the trend, which compares
+    the demand of the last `trend_short` days with that of `trend_long` days (both half lives).
+    `frequency_share` is the share of the customer's own frequency in the blend, from 0 to 1.
     """
 
     half_life: float = 80.0
@@ -55,7 +55,7 @@ def reference_day(last_day: int, period: int) -> int:
 
 
 def history(bought: Purchases, parameters: Parameters, reference: int) -> sparse.csr_array:
-    """Return X, customers by items, float64: what each customer bought, weighted by the age of the last time."""
+    """Return X, customers by items, float64: what each bought, weighted by the age of the last time."""
     shape = (len(bought.users), len(bought.items))
     key = bought.user.astype(np.int64) * shape[1] + bought.item
     # Purchases are sorted by day: the last one of a pair is the newest.
@@ -67,7 +67,7 @@ def history(bought: Purchases, parameters: Parameters, reference: int) -> sparse
 
 
 def gram(rows: sparse.csr_array) -> Floats:
-    """Return X'X as a dense matrix, items by items. It is a sum over customers, so parts of X can be added."""
+    """Return X'X, dense, items by items. It is a sum over customers, so parts of X can be added."""
     return np.asarray((rows.T @ rows).toarray(order="F"))
 
 
@@ -92,7 +92,9 @@ def invert(matrix: Floats, regularisation: float) -> Floats:
     if not failed:
         factor, failed = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed:
-        raise ValueError(f"X'X + {regularisation} I is not positive definite: the regularisation has to be > 0")
+        raise ValueError(
+            f"X'X + {regularisation} I is not positive definite: the regularisation has to be > 0"
+        )
     mirror(factor)
     return np.asarray(factor)
 
@@ -112,7 +114,7 @@ class Ease:
     digest: str
 
     def weights(self) -> Weights:
-        """Return B, items by items, float32: the weight from the item of the row to the item of the column."""
+        """Return B, items by items, float32: the weight from the row's item to the column's item."""
         diagonal = np.diagonal(self.inverse).copy()
         found = np.empty(self.inverse.shape, np.float32)
         # P is symmetric and stored by columns, so its transpose has the same values, stored by rows.

@@ -19,15 +19,13 @@ from . import baselines, ease
 
 
 def names_of(items: npt.NDArray[np.str_], lines: pa.Table) -> npt.NDArray[np.str_]:
-    """Return the description of each item: the one that most of its lines have, or its code if none has one."""
+    """Return the description of each item: that of most of its lines, or its code if none has one."""
     table = lines.filter(pc.is_valid(lines["description"])).group_by(["stock_code", "description"])
     counted = table.aggregate([("invoice", "count")]).sort_by(
         [("invoice_count", "ascending"), ("description", "descending")]
     )
     # The last one that is written is the most frequent.
-    known = dict(
-        zip(counted["stock_code"].to_pylist(), counted["description"].to_pylist(), strict=True)
-    )
+    known = dict(zip(counted["stock_code"].to_pylist(), counted["description"].to_pylist(), strict=True))
     return np.array([(known.get(each) or each).strip() for each in items.tolist()], dtype=str)
 
 

@@ -104,12 +104,14 @@ def fit(
         from . import sharded
 
         with Client(scheduler, set_as_default=False) as client:
-            return sharded.fit(client, bought, parameters), f"anew on the workers of {scheduler}, because {reason}"
+            return sharded.fit(
+                client, bought, parameters
+            ), f"anew on the workers of {scheduler}, because {reason}"
     return ease.fit(bought, parameters), f"anew, because {reason}"
 
 
 def champion_of(settings: Settings, registry: Registry) -> tuple[str, ease.Parameters, dt.date] | None:
-    """Return the champion's version, parameters and newest day; None if there is none that can be compared."""
+    """Return the champion's version, parameters and newest day; None if there is no champion."""
     try:
         version = registry.version_of(settings.model, settings.champion)
     except NotThere:
@@ -146,8 +148,8 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, Decision]:
         now = champion_of(settings, registry)
         if (now[0] if now else "") != decision.champion:
             raise RegistryProblem(
-                f"version {version} is not promoted: it was compared with champion {decision.champion or 'none'}, "
-                f"and now the champion is {now[0] if now else 'none'}"
+                f"version {version} is not promoted: it was compared with champion "
+                f"{decision.champion or 'none'}, and now the champion is {now[0] if now else 'none'}"
             )
         registry.point(settings.model, settings.champion, version)
     log.info("version %s:\n%s", version, readable(decision))

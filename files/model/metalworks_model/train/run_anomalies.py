@@ -44,17 +44,23 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, AlarmDecision]
     first = days[-1] - dt.timedelta(settings.judged_days - 1)
 
     def lines(wanted: list[dt.date]) -> pa.Table:
-        return pa.concat_tables([store.lines(day for day in store.days() if day in set(wanted)) for store in stores])
+        return pa.concat_tables(
+            [store.lines(day for day in store.days() if day in set(wanted)) for store in stores]
+        )
 
     before = lines([day for day in days if day < first])
     if not len(before):
-        raise NothingToLearn(f"there is no line before {first}: ingest more days, or choose fewer judged_days")
+        raise NothingToLearn(
+            f"there is no line before {first}: ingest more days, or choose fewer judged_days"
+        )
     whole = lines(days)
     registry = open_registry(settings.registry_url, settings.registry_token_file)
     with tempfile.TemporaryDirectory() as name:
         judged, folder = Path(name) / "judged", Path(name) / "model"
         anomalies.write(judged, before, str(first), digest(before))
-        decision = decide(Anomalies(*load(judged)), lines([day for day in days if day >= first]), str(first), settings.seed)
+        decision = decide(
+            Anomalies(*load(judged)), lines([day for day in days if day >= first]), str(first), settings.seed
+        )
         anomalies.write(folder, whole, str(days[-1]), digest(whole))
         (folder / "decision.json").write_bytes(msgspec.json.format(msgspec.json.encode(decision)))
         tags = {"promoted": str(decision.promoted).lower(), "why": " ".join(decision.reasons)}

@@ -1,10 +1,10 @@
 """X'X on the workers of Dask, equal to what one process computes but for the rounding of sums.
 
-X'X is a sum over customers. Customers are divided among a fixed number of shards by the hash of their names, each
-shard's part is computed on some worker, and the parts are added in the order of the shards. So neither the number
-of workers nor the order in which they finish changes a bit of the result. Parts travel as the lower triangle,
-sparse: moving them costs more than computing them. Below about ten times the data of the reference shop, one
-process is faster (benchmarks/model/sharded.py).
+X'X is a sum over customers. Customers are divided among a fixed number of shards by the hash of their names,
+each shard's part is computed on some worker, and the parts are added in the order of the shards. So neither
+the number of workers nor the order in which they finish changes a bit of the result. Parts travel as the
+lower triangle, sparse: moving them costs more than computing them. Below about ten times the data of the
+reference shop, one process is faster (benchmarks/model/sharded.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def part(rows: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array(sparse.tril(rows.T @ rows))
 
 
-def gram(client: Any, rows: sparse.csr_array, shard: npt.NDArray[np.int64], shards: int = SHARDS) -> ease.Floats:
+def gram(
+    client: Any, rows: sparse.csr_array, shard: npt.NDArray[np.int64], shards: int = SHARDS
+) -> ease.Floats:
     """Return X'X, dense and symmetric, computed by the workers of a `distributed.Client`.
 
     At most two parts for each worker are under way, so this process needs memory for few of them.

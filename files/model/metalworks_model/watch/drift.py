@@ -1,7 +1,7 @@
 """How far the days of late are from those before: population stability index and Jensen-Shannon distance.
 
-The index is sum (p - q) ln(p / q) over bins. Small samples are never equal: with 50 bins and 500 rows the index of
-the same distribution reaches 0.15. So the number of bins is small, and too few rows say nothing.
+The index is sum (p - q) ln(p / q) over bins. Small samples are never equal: with 50 bins and 500 rows the
+index of the same distribution reaches 0.15. So the number of bins is small, and too few rows say nothing.
 """
 
 from __future__ import annotations

@@ -41,15 +41,21 @@ class Series:
         self.new_items = gauge("new_item_ratio", "Share of late lines with an item that was not sold before")
         self.unknown = gauge("unknown_user_ratio", "Share of late lines of customers who did not buy before")
         self.rows = gauge("drift_rows", "Late lines that drift was measured on")
-        self.hit_rate = gauge("online_hit_rate", "Share of answers with an item that was bought", ("model", "version"))
+        self.hit_rate = gauge(
+            "online_hit_rate", "Share of answers with an item that was bought", ("model", "version")
+        )
         self.hit_low = gauge("online_hit_rate_low", "Lower bound of its 95 % interval", ("model", "version"))
-        self.hit_high = gauge("online_hit_rate_high", "Upper bound of its 95 % interval", ("model", "version"))
+        self.hit_high = gauge(
+            "online_hit_rate_high", "Upper bound of its 95 % interval", ("model", "version")
+        )
         self.shown = gauge("online_shown", "Answers that were shown", ("model", "version"))
         self.data_until = gauge("data_until_timestamp_seconds", "The newest day of each source", ("source",))
         self.quarantined = gauge("quarantined_rows", "Bad rows of the newest day", ("source",))
         self.refused = gauge("watch_failures", "Looks that failed since the start")
         self.looked = gauge("watch_looked_timestamp_seconds", "When the last look ended well")
-        self.retraining = gauge("retraining_asked_timestamp_seconds", "When drift asked for a retraining last")
+        self.retraining = gauge(
+            "retraining_asked_timestamp_seconds", "When drift asked for a retraining last"
+        )
         self.train_ndcg = gauge("train_ndcg", "NDCG@20 when it was trained", ("task", "version"))
 
 

@@ -20,7 +20,7 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class State(msgspec.Struct, frozen=True):
-    """What is remembered between two looks: days over the bound in a row, the last day, the last retraining."""
+    """What is remembered: days over the bound in a row, the last day, the last retraining."""
 
     over: int = 0
     day: str = ""
@@ -36,7 +36,9 @@ class Limits(msgspec.Struct, frozen=True):
     cool_down: float
 
 
-def decide(state: State, day: str, largest: float, rows: int, limits: Limits, now: float) -> tuple[State, bool, str]:
+def decide(
+    state: State, day: str, largest: float, rows: int, limits: Limits, now: float
+) -> tuple[State, bool, str]:
     """Return what to remember, whether to retrain, and why, as a sentence.
 
     A day counts once, however often it is looked at. Too few rows change nothing: they say nothing.
@@ -45,17 +47,21 @@ def decide(state: State, day: str, largest: float, rows: int, limits: Limits, no
         return state, False, f"{rows} rows say nothing about drift; {limits.rows} are needed."
     if day == state.day:
         return state, False, f"{day} was judged before."
-    if largest > limits.bound:
-        over = state.over + 1
-    else:
-        over = state.over if largest > CLEAR * limits.bound else 0
+    kept = state.over if largest > CLEAR * limits.bound else 0
+    over = state.over + 1 if largest > limits.bound else kept
     found = State(over, day, state.asked)
-    said = f"The index is {largest:.3f} on {day}, the bound {limits.bound:g}; {over} days in a row were over it."
+    said = (
+        f"The index is {largest:.3f} on {day}, the bound {limits.bound:g}; {over} days in a row were over it."
+    )
     if over < WINDOWS or largest <= limits.bound:
         return found, False, said
     waited = now - state.asked
     if waited < limits.cool_down:
-        return found, False, f"{said} The last retraining was asked for {waited:.0f} s ago; the cool-down goes on."
+        return (
+            found,
+            False,
+            f"{said} The last retraining was asked for {waited:.0f} s ago; the cool-down goes on.",
+        )
     return State(0, day, now), True, f"{said} A retraining is asked for."
 
 
@@ -76,14 +82,21 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
     host, port = address or ("kubernetes.default.svc", 443)
     if address is None:
         context = ssl.create_default_context(cafile=str(account / "ca.crt"))
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, port, context=context, timeout=30
+        )
     else:
         connection = http.client.HTTPConnection(host, port, timeout=30)
     base = f"/apis/batch/v1/namespaces/{namespace}"
     try:
         found = _ask(connection, token, "GET", f"{base}/cronjobs/{cronjob}")
         name = f"{cronjob}-drift-{int(time.time())}"
-        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": cronjob, "uid": found["metadata"]["uid"]}
+        owner = {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "name": cronjob,
+            "uid": found["metadata"]["uid"],
+        }
         template = found["spec"]["jobTemplate"]
         metadata = template.get("metadata", {})
         annotations: Mapping[str, str] = metadata.get("annotations", {})
@@ -107,7 +120,11 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
 
 
 def _ask(connection: http.client.HTTPConnection, token: str, method: str, path: str, body: Any = None) -> Any:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+    }
     connection.request(method, path, json.dumps(body) if body is not None else None, headers)
     answer = connection.getresponse()
     content = answer.read()
