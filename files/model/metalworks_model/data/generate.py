@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.float64]
 COUNTRIES = ("United Kingdom", "Germany", "France", "EIRE", "Spain", "Netherlands")
 COLOURS = ("RED", "BLUE", "GREEN", "PINK", "IVORY", "BLACK", "SILVER", "VINTAGE", "RETRO", "MINI")
 THINGS = ("LANTERN", "MUG", "CUSHION", "BUNTING", "CANDLE", "LUNCH BAG", "CAKE TIN", "CLOCK",
-          "GARLAND", "NAPKINS", "DOORMAT", "TRINKET BOX", "TEA TOWEL", "PHOTO FRAME", "BIRD HOUSE", "PENCILS")  # fmt: skip
+          "GARLAND", "NAPKINS", "DOORMAT", "TRINKET BOX", "TEA TOWEL", "PHOTO FRAME",
+          "BIRD HOUSE", "PENCILS")  # fmt: skip
 # What is in invoices beside goods: postage, discounts, corrections by hand.
 FEES = (("POST", "POSTAGE", 18.0), ("C2", "CARRIAGE", 50.0), ("M", "Manual", 1.25))
 

@@ -192,8 +192,8 @@ class Server:
 class Connection(asyncio.Protocol):
     """One connection: bytes come in, requests go to the server's queue, answers go out."""
 
-    __slots__ = ("ahead", "chunks", "failed", "header_bytes", "last", "parser", "reading", "request", "server",
-                 "size", "transport", "working")  # fmt: skip
+    __slots__ = ("ahead", "chunks", "failed", "header_bytes", "last", "parser", "reading", "request",
+                 "server", "size", "transport", "working")  # fmt: skip
     transport: asyncio.Transport
 
     def __init__(self, server: Server) -> None:

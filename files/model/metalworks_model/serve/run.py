@@ -23,9 +23,11 @@ async def serve(settings: Settings) -> bool:
     metrics = Metrics()
     access = AccessLog() if settings.access_log else None
     registry = open_registry(settings.registry_url, settings.registry_token_file)
-    keeper = Keeper(
-        settings, registry, lambda arms: loop.call_soon_threadsafe(metrics.changed, arms) and None
-    )
+
+    def changed(arms: Arms) -> None:
+        loop.call_soon_threadsafe(metrics.changed, arms)
+
+    keeper = Keeper(settings, registry, changed)
     app = App(keeper, metrics, access, settings.threads)
     limits = Limits(settings.queue, settings.body_bound, settings.idle_timeout, settings.threads)
     server = Server(app, app.refusal, app.observe, limits)
