@@ -10,7 +10,7 @@ import signal
 from ..models.registry import open_registry
 from ..settings import Settings
 from .app import App
-from .arms import Keeper
+from .arms import Arms, Keeper
 from .http import Limits, Server
 from .watching import AccessLog, Metrics
 
