@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare training on two workers of Dask with one process, from once to twenty times the data.
 
-More data are the same customers again, under other names and with other purchases left out: the items stay, as
-they do in a shop. The workers are processes of this computer with one thread of linear algebra each. What is
-timed is X'X, which is what the workers share; the inverse is the same for both. Writes sharded.md beside itself.
+More data are the same customers again, under other names and with other purchases left out: the items stay,
+as they do in a shop. The workers are processes of this computer with one thread of linear algebra each. What
+is timed is X'X, which is what the workers share; the inverse is the same for both. Writes sharded.md.
     benchmarks/model/sharded.py --data FILE_OR_URL [--times 1 5 20] [--rounds 3]
 METALWORKS_RETAIL_DATA may name the data, too.
 """
@@ -36,7 +36,8 @@ from metalworks_model.train import ease, sharded  # noqa: E402
 
 def many(bought: Purchases, copies: int) -> Purchases:
     """Return the purchases of this many times the customers; each copy lacks another tenth of them."""
-    parts = [np.flatnonzero(np.random.default_rng(each).random(len(bought)) < 0.9) for each in range(copies)]
+    draws = (np.random.default_rng(each).random(len(bought)) for each in range(copies))
+    parts = [np.flatnonzero(each < 0.9) for each in draws]
     users = np.concatenate([np.char.add(bought.users, f"-{each}") for each in range(copies)])
     user = np.concatenate([bought.user[part] + each * len(bought.users) for each, part in enumerate(parts)])
     rows = np.concatenate(parts)
