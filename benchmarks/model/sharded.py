@@ -43,9 +43,8 @@ def many(bought: Purchases, copies: int) -> Purchases:
     rows = np.concatenate(parts)
     order = np.argsort(bought.day[rows], kind="stable")
     rows = rows[order]
-    return Purchases(
-        users, bought.items, user[order].astype(np.int32), bought.item[rows], bought.basket[rows], bought.day[rows]
-    )  # fmt: skip
+    columns = (bought.item[rows], bought.basket[rows], bought.day[rows])
+    return Purchases(users, bought.items, user[order].astype(np.int32), *columns)
 
 
 def main() -> int:

@@ -70,7 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Serves this version, whatever the aliases say."""
 
     # Serving
-    host: str = "0.0.0.0"
+    host: str = ""
+    """The address to listen on; empty: every address, of both families."""
     port: Port = 8080
     poll_every: Seconds = 5.0
     queue: Count = 32

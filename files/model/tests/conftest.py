@@ -172,10 +172,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         process.until(ready)
         return process
 
-    yield start
-    for process in started:
-        if process.popen.poll() is None:
-            process.popen.kill()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.popen.poll() is None:
+                process.popen.kill()
             process.popen.wait()
 
 

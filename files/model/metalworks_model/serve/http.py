@@ -28,6 +28,8 @@ import httptools
 HEADERS_BOUND = 32 * 1024
 # How long a client may take to send one request, in seconds.
 READ_TIMEOUT = 15.0
+# At the end, how long a connection that sent nothing yet may take for its first request, in seconds.
+FIRST_REQUEST = 1.0
 # How many answers are computed before the sockets are looked at again. Under overload each look costs a
 # refusal for every client that waits, so few answers a turn would let the queue wait long; more would let
 # refusals wait.
@@ -103,17 +105,17 @@ class Server:
         self.busy = 0
         self.scheduled = False
         self.draining = False
+        self.socket: socket.socket | None = None
         self.listener: asyncio.Server | None = None
         self._ids = itertools.count()
         self._prefix = os.urandom(6).hex()
 
     async def listen(self, host: str, port: int) -> int:
         """Take connections, and return the port (of interest where it was 0)."""
-        self.listener = await self.loop.create_server(
-            lambda: Connection(self), host, port, backlog=4096, reuse_address=True
-        )
+        self.socket = open_socket(host, port)
+        self.listener = await self.loop.create_server(lambda: Connection(self), sock=self.socket)
         self.loop.call_later(1, self._sweep)
-        found: int = self.listener.sockets[0].getsockname()[1]
+        found: int = self.socket.getsockname()[1]
         return found
 
     def submit(self, connection: Connection, request: Request) -> None:
@@ -174,7 +176,12 @@ class Server:
         """
         self.draining = True
         await asyncio.sleep(linger)
-        if self.listener:
+        if self.listener and self.socket:
+            # Connections that the kernel took and this process did not would be reset with the listener. So
+            # the kernel takes hardly any more first, and those that wait are taken in the next turns.
+            self.socket.listen(0)
+            for _ in range(5):
+                await asyncio.sleep(0.02)
             self.listener.close()
         end = self.loop.time() + grace
         while True:
@@ -189,10 +196,17 @@ class Server:
         return finished
 
 
+def open_socket(host: str, port: int) -> socket.socket:
+    """Listen on an address; empty is every one of this machine, of both families where it has both."""
+    both = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=4096, dualstack_ipv6=both)
+
+
 class Connection(asyncio.Protocol):
     """One connection: bytes come in, requests go to the server's queue, answers go out."""
 
-    __slots__ = ("ahead", "chunks", "failed", "header_bytes", "last", "parser", "reading", "request",
+    __slots__ = ("ahead", "asked", "chunks", "failed", "header_bytes", "last", "parser", "reading", "request",
                  "server", "size", "transport", "working")  # fmt: skip
     transport: asyncio.Transport
 
@@ -201,7 +215,7 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.parser = httptools.HttpRequestParser(self)
         self.ahead: deque[Request] = deque()
-        self.working = False
+        self.working = self.asked = False
         self.reading = 0.0  # when the request that is being read began; 0 between requests
         self.failed: tuple[int, str] | None = None
         self.last = server.loop.time()
@@ -229,6 +243,7 @@ class Connection(asyncio.Protocol):
         """Parse. What is not HTTP is answered with 400 and the end of the connection."""
         if self.failed:
             return
+        self.asked = True
         self.last = self.server.loop.time()
         if not self.reading:
             self.reading = self.last
@@ -365,6 +380,8 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def close_if_idle(self) -> None:
-        """Close where nothing is being read or answered."""
+        """Close where nothing is being read or answered, nor will be in a moment."""
+        if not self.asked and self.server.loop.time() - self.last < FIRST_REQUEST:
+            return
         if not self.working and not self.reading and not self.transport.is_closing():
             self.transport.close()

@@ -165,7 +165,7 @@ class Watch:
 def main(settings: Settings) -> int:
     """Look until SIGTERM. A look that fails is logged and counted, and the next one comes."""
     series = Series()
-    start_http_server(settings.watch_port, settings.host, series.registry)
+    start_http_server(settings.watch_port, settings.host or "::", series.registry)
     watch, ended = Watch(settings, series), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
