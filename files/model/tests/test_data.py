@@ -122,14 +122,14 @@ def test_an_empty_day_is_taken(tmp_path: Path) -> None:
 
 def test_a_run_that_ends_in_the_middle_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = DayStore(f"file://{tmp_path}")
-    write = store._write
+    write = ingest.write
 
-    def stop(path: str, content: bytes) -> None:
+    def stop(files: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
         if path.endswith(".json"):
             raise OSError("the machine stops")
-        write(path, content)
+        write(files, path, content)
 
-    monkeypatch.setattr(store, "_write", stop)
+    monkeypatch.setattr(ingest, "write", stop)
     with pytest.raises(OSError, match="the machine stops"):
         store.take(one_day(GOOD))
     monkeypatch.undo()

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .objects import write
 from .sources import RAW, Batch
 
 SCHEMA = pa.schema(
@@ -143,20 +144,10 @@ class DayStore:
         self.files, root = fsspec.core.url_to_fs(url)
         self.root = f"{root.rstrip('/')}/{source}"
 
-    def _write(self, path: str, content: bytes) -> None:
-        """Write a whole object or none of it."""
-        self.files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        # An object store shows an object when it is complete. A folder needs the rename.
-        if "file" in _protocols(self.files):
-            self.files.pipe_file(f"{path}.part", content)
-            self.files.mv(f"{path}.part", path)
-        else:
-            self.files.pipe_file(path, content)
-
     def _table(self, path: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        self._write(path, sink.getvalue().to_pybytes())
+        write(self.files, path, sink.getvalue().to_pybytes())
 
     def receipt(self, day: dt.date) -> Receipt | None:
         """Return the receipt of a day, or None if it was not taken over."""
@@ -225,12 +216,8 @@ class DayStore:
             raise AssertionError(f"{batch.day}: rows were lost: {receipt}")
         self._table(f"{self.root}/quarantine/day={batch.day}/rows.parquet", bad)
         self._table(f"{self.root}/lines/day={batch.day}/lines.parquet", good)
-        self._write(f"{self.root}/receipts/{batch.day}.json", msgspec.json.encode(receipt))
+        write(self.files, f"{self.root}/receipts/{batch.day}.json", msgspec.json.encode(receipt))
         return (Outcome.REPLACED if before else Outcome.NEW), receipt
-
-
-def _protocols(files: fsspec.AbstractFileSystem) -> tuple[str, ...]:
-    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
 
 
 def _list(reasons: dict[str, int]) -> str:

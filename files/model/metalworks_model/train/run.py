@@ -15,6 +15,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from ..data.ingest import DayStore
+from ..data.objects import write as write_object
 from ..data.prepare import Purchases, clean, purchases
 from ..evaluate.gate import Decision, decide, readable
 from ..models.artifact import code_digest, read_card
@@ -77,12 +78,11 @@ class StateStore:
 
     def write(self, model: ease.Ease, code: str) -> None:
         """Keep a fit: the inverse first, then what points to it."""
-        self.files.makedirs(self.root, exist_ok=True)
         sink = io.BytesIO()
         np.save(sink, model.inverse, allow_pickle=False)
-        self.files.pipe_file(f"{self.root}/{model.digest}.npy", sink.getvalue())
+        write_object(self.files, f"{self.root}/{model.digest}.npy", sink.getvalue())
         state = State(model.parameters, model.reference, model.last_day, model.digest, code)
-        self.files.pipe_file(f"{self.root}/state.json", msgspec.json.encode(state))
+        write_object(self.files, f"{self.root}/state.json", msgspec.json.encode(state))
         for path in self.files.ls(self.root, detail=False, refresh=True):
             if str(path).endswith(".npy") and not str(path).endswith(f"/{model.digest}.npy"):
                 self.files.rm_file(path)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from ..data.ingest import DayStore
+from ..data.objects import write
 from ..data.prepare import clean
 from ..data.sources import fetch
 from ..models.registry import NotThere, RegistryProblem, open_registry
@@ -123,8 +124,7 @@ class Watch:
         if retrain and its.retrain_cronjob:
             said += f" Job {self.start(its.retrain_cronjob, said)}."
         if after != before:
-            self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
-            self.files.pipe_file(self.path, msgspec.json.encode(after))
+            write(self.files, self.path, msgspec.json.encode(after))
         series.retraining.set(after.asked)
         return said
 
