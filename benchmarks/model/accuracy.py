@@ -242,7 +242,7 @@ def tune(parts: Split) -> dict[str, dict[str, Any]]:
 
 
 def evaluate(parts: Split, best: dict[str, dict[str, Any]]) -> dict[str, dict[str, Judgement]]:
-    """Judge each tuned model on the days that nobody tuned to, by task and name."""
+    """Judge each tuned model on the days from --test to --end, by task and name."""
     values = {name: each["values"] for name, each in best.items()}
     own = values["recency-EASE"]
     recency = ease.Parameters(half_life=own["half_life"])
