@@ -212,11 +212,42 @@ def test_a_run_goes_on_after_a_refused_day(tmp_path: Path) -> None:
     assert "2010-12-02: 5 of 5 rows are bad" in refused[0]
 
 
+def test_a_run_takes_the_days_until_today_and_looks_again_at_the_last_ones(tmp_path: Path) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    source = tmp_path / "source"
+    source.mkdir()
+    settings = Settings.read({}, data_url=f"file://{tmp_path}/data", source_url=f"{source}/{{day}}.csv")
+    run.ingest(settings, today - dt.timedelta(9), today - dt.timedelta(1))
+    for back in (8, 3, 0):  # too late, late, and in time
+        date = today - dt.timedelta(back)
+        (source / f"{date}.csv").write_bytes(text(GOOD.replace("2010-12-01", str(date))))
+    run.ingest(settings, None, None)
+    store = DayStore(settings.data_url)
+    found = {each: receipt.rows for each in store.days() if (receipt := store.receipt(each))}
+    assert list(found) == [today - dt.timedelta(back) for back in range(9, -1, -1)]
+    assert [each for each, rows in found.items() if rows] == [today - dt.timedelta(3), today]
+
+
+def test_a_generated_shop_goes_on_where_it_was(tmp_path: Path) -> None:
+    def settings(name: str) -> Settings:
+        url = "generated://?customers=60&items=50&baskets_a_day=4"
+        return Settings.read({}, data_url=f"file://{tmp_path}/{name}", source_url=url)
+
+    first = day("2011-01-03")
+    run.ingest(settings("twice"), first, day("2011-01-06"))
+    receipts, _ = run.ingest(settings("twice"), None, day("2011-01-09"))
+    run.ingest(settings("once"), first, day("2011-01-09"))
+    assert [each.day for each in receipts] == ["2011-01-07", "2011-01-08", "2011-01-09"]
+    assert DayStore(f"file://{tmp_path}/twice").lines() == DayStore(f"file://{tmp_path}/once").lines()
+
+
 @pytest.mark.parametrize(
     ("url", "first", "last", "message"),
     [
         ("", None, None, "SOURCE_URL is missing"),
-        ("x/{day}.csv", None, None, "needs the first and the last day"),
+        ("generated://?customer=4", None, None, "describes no shop: .*customer"),
+        ("generated://?customers=many", None, None, "describes no shop: .*int"),
+        ("generated://?customers", None, None, "describes no shop"),
         ("x/{day}.csv", day("2011-01-02"), day("2011-01-01"), "is after the last one"),
     ],
 )

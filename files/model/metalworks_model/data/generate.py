@@ -32,7 +32,7 @@ THINGS = ("LANTERN", "MUG", "CUSHION", "BUNTING", "CANDLE", "LUNCH BAG", "CAKE T
 FEES = (("POST", "POSTAGE", 18.0), ("C2", "CARRIAGE", 50.0), ("M", "Manual", 1.25))
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True):
+class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How large the shop is, and how it behaves. Rates are shares from 0 to 1."""
 
     seed: int = 0

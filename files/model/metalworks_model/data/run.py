@@ -5,39 +5,70 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
+
+import msgspec
 
 from ..settings import Settings, SettingsProblem
+from . import generate
 from .ingest import DayRefused, DayStore, Receipt
-from .sources import Batch, read_day, read_days
+from .sources import Batch, parse, read_day, read_days
 
 log = logging.getLogger(__name__)
 ONE_DAY = dt.timedelta(1)
+# The address of the shop that does not exist; sizes of it may follow, as generated://?customers=400&items=200
+GENERATED = "generated://"
+# How far back it has invoices at the first run.
+HISTORY = dt.timedelta(180)
+# A day that was taken over is looked at again for so long: files come late, and the shop's day goes on.
+LOOK_BACK = dt.timedelta(6)
 
 
-def batches(settings: Settings, first: dt.date | None, last: dt.date | None) -> Iterator[Batch]:
+def batches(
+    settings: Settings, first: dt.date | None, last: dt.date | None, taken: list[dt.date]
+) -> Iterator[Batch]:
     """Yield the days of the source, from `first` to `last`.
 
-    A source of one file for each day needs both; one file has its own first and last day. SettingsProblem if
-    something is missing.
+    One file has its own first and last day. A source with a file for each day goes on after the days that are
+    `taken`, whose last ones it looks at again, until today. SettingsProblem if something is missing.
     """
     url = settings.source_url
     if not url:
         raise SettingsProblem(
-            "METALWORKS_MODEL_SOURCE_URL is missing: a file of invoices, or an address with {day} in it"
+            "METALWORKS_MODEL_SOURCE_URL is missing: a file of invoices, an address with {day} in it, or "
+            f"{GENERATED}"
         )
-    if "{day}" not in url:
+    if "{day}" not in url and not url.startswith(GENERATED):
         yield from read_days(url, first, last)
         return
-    if first is None or last is None:
-        raise SettingsProblem(
-            "a source with {day} in its address needs the first and the last day: --first, --last"
-        )
-    if first > last:
-        raise SettingsProblem(f"the first day, {first}, is after the last one, {last}")
-    day = first
+    last = last or dt.datetime.now(dt.UTC).date()
+    if url.startswith(GENERATED):
+        yield from _generated(url, first, last, taken)
+        return
+    day = first or (taken[-1] - LOOK_BACK if taken else last)
+    if day > last:
+        raise SettingsProblem(f"the first day, {day}, is after the last one, {last}")
     while day <= last:
         yield read_day(url, day)
         day += ONE_DAY
+
+
+def _generated(url: str, first: dt.date | None, last: dt.date, taken: list[dt.date]) -> Iterator[Batch]:
+    """Yield the days of a generated shop that are not taken; it began on the first day that is.
+
+    The same shop gives the same days, so none has to be looked at again.
+    """
+    begin = taken[0] if taken else first or last - HISTORY
+    try:
+        sizes = dict(parse_qsl(url.partition("?")[2], strict_parsing="?" in url))
+        world = msgspec.convert({**sizes, "first": begin}, generate.World, strict=False)
+    except ValueError as problem:
+        raise SettingsProblem(
+            f"METALWORKS_MODEL_SOURCE_URL is {url}, which describes no shop: {problem}"
+        ) from None
+    for each in generate.days(world, (last - begin).days + 1):
+        if each.day not in taken:
+            yield Batch(each.day, *parse(each.csv(), f"{url} of {each.day}"))
 
 
 def ingest(
@@ -46,7 +77,7 @@ def ingest(
     """Take over days, and return their receipts and the refusals. A refused day does not keep others out."""
     store = DayStore(settings.data_url, settings.source)
     receipts, refused = [], []
-    for batch in batches(settings, first, last):
+    for batch in batches(settings, first, last, store.days()):
         try:
             outcome, receipt = store.take(batch, settings.quarantine_bound, settings.volume_bound)
         except DayRefused as problem:
