@@ -47,15 +47,18 @@ down: .venv/.ready ## Remove the machines that were made for the platform and it
 	@PYTHON="$(PYTHON)" tools/environment.sh
 
 ## The proofs
-.PHONY: test test-destructive test-events test-targets lint test-unit test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
+.PHONY: test test-destructive test-events test-targets lint test-unit test-model test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
 test: artifacts ## Run all tests but test-destructive and test-targets, the quick ones first
-	@$(MAKE) --no-print-directory lint test-unit test-stand-in test-servers test-upstream test-refusals test-molecule test-platform
+	@$(MAKE) --no-print-directory lint test-unit test-model test-stand-in test-servers test-upstream test-refusals test-molecule test-platform
 
 lint: .venv/.ready ## Check Ansible, YAML, Python and shell; a warning is an error
 	@tests/lint.sh
 
 test-unit: .venv/.ready ## Modules, plugins, conventions, documentation
 	@pytest tests/unit --numprocesses auto
+
+test-model: artifacts ## The package of the models, in its image: types, and tests that take half a minute
+	@python -m tests.model.run
 
 test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass (its command line): seconds
 	@tests/stand_in.sh
