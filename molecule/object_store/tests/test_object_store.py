@@ -195,8 +195,9 @@ def test_an_upload_is_whole_though_the_gateway_was_killed_while_it_put_the_parts
     # The gateway is at it while the folder has this name. It runs in slices meanwhile: on a busy computer the
     # folder would come and go between two looks.
     at_work = f"{disk.place}/buckets/{ADA}/.sgwtmp/multipart/*/*.inprogress"
+    disk.run("rm -f /run/looks")
     kill = (
-        "pid=$(pgrep -x versitygw); trap 'kill -CONT $pid' EXIT; while kill -STOP $pid; do "
+        "touch /run/looks; pid=$(pgrep -x versitygw); trap 'kill -CONT $pid' EXIT; while kill -STOP $pid; do "
         f"compgen -G '{at_work}' && kill -KILL $pid && exit 0; kill -CONT $pid; sleep 0.002; done"
     )
 
@@ -210,7 +211,7 @@ def test_an_upload_is_whole_though_the_gateway_was_killed_while_it_put_the_parts
 
     with ThreadPoolExecutor(1) as pool:
         killed = pool.submit(disk.run, f"timeout 60 bash -c {shlex.quote(kill)}")
-        time.sleep(2)  # the node is looking
+        wait_for(lambda: disk.run("ls /run/looks || true"), "the node does not look for the folder", 50)
         wait_for(complete, "the upload cannot be completed", 90)
         killed.result()
     # It was told that its object is there.
