@@ -69,6 +69,16 @@ def test_the_api_is_published_at_its_public_port(servers: list[Machine], cluster
     assert len([address for end in found["endpoints"] for address in end["addresses"]]) == len(servers)
 
 
+def test_measurements_name_their_containers(server: Machine) -> None:
+    """Without containerd, cAdvisor names the pods and leaves their containers empty."""
+
+    def named() -> bool:
+        text = server.run(f"k3s kubectl get --raw /api/v1/nodes/{server.node}/proxy/metrics/cadvisor")
+        return 'container_memory_working_set_bytes{container="coredns"' in text
+
+    wait_for(named, "a container of a pod that has a name", seconds=90)
+
+
 def test_only_a_server_has_a_role(server: Machine, agent: Machine, cluster: Cluster) -> None:
     nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in cluster.get("nodes")["items"]}
     assert nodes[server.node]["node-role.kubernetes.io/control-plane"] == "true"

@@ -183,6 +183,8 @@ func StartKubelet(s *config.Settings, cluster config.Cluster, children *process.
 		"--node-ip=" + s.NodeIP,
 		"--root-dir=/var/lib/kubelet",
 		"--cert-dir=" + layout.Agent("kubelet-pki"),
+		// cAdvisor has a setting of its own for the socket. Without it, it names no container in its measurements.
+		"--containerd=" + layout.ContainerdSocket,
 	}
 	if len(s.NodeLabels) > 0 {
 		arguments = append(arguments, "--node-labels="+strings.Join(s.NodeLabels, ","))
