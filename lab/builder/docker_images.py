@@ -15,6 +15,7 @@ IMAGES = {
     "proxy-image": ("proxy", "proxy"),
     "notebook-minimal-image": ("notebook", "notebook-minimal"),
     "object-store-front-image": ("object_store_front", "object-store-front"),
+    "kube-state-metrics-image": ("kube_state_metrics", "kube-state-metrics"),
     "registry-image": ("registry", "registry"),
 }
 

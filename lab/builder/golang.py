@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,23 @@ class Program:
     module: str  # folder below lab/
     package: str
     variables: tuple[str, ...] = ()  # what the linker sets, as NAME=VALUE
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program that is built in the folder of its own module, with the libraries that its makers locked.
+
+    `digest` is that of the module as go.sum has it. It covers the module's own go.sum, and so all libraries.
+    `stubs` are files that the program embeds and its module lacks, because they are made by other tools.
+    """
+
+    module: str
+    version: str
+    digest: str
+    package: str
+    tags: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    stubs: tuple[str, ...] = ()
 
 
 def toolchain(name: str, version: str) -> Recipe:
@@ -59,6 +77,47 @@ def program(name: str, version: str, what: Program) -> Recipe:
         return Result(version, path=name, sha256=sha256_of(output))
 
     return Recipe(name, version, make, inputs, needs=("go",), lane="go")
+
+
+def source_program(name: str, version: str, what: Source) -> Recipe:
+    """Make the recipe of a program in a module of its makers."""
+    linker = " ".join(["-s", "-w", *(f"-X {variable}" for variable in what.variables)])
+
+    def make(job: Job) -> Result:
+        go = job.needs["go"].path
+        env = environment(go, job.cache)
+        job.say("fetching the source")
+        folder = fetched_module(job, what.module, what.version, what.digest)
+        # The cache of modules is read-only, and `go build -overlay` adds no file to it.
+        source, output = job.out / "source", job.out / name
+        shutil.copytree(folder, source, copy_function=shutil.copyfile)
+        for path in (source, *(each for each in source.rglob("*") if each.is_dir())):
+            path.chmod(0o755)
+        for stub in what.stubs:
+            (source / stub).parent.mkdir(parents=True, exist_ok=True)
+            (source / stub).write_text("<!DOCTYPE html><title>The lab has no pages</title>\n")
+        job.say("compiling")
+        tags = ("-tags", ",".join(what.tags)) if what.tags else ()
+        command = [go, "build", *STATIC, *tags, "-ldflags", linker, "-o", output, what.package]
+        job.run(command, env=env, cwd=source)
+        shutil.rmtree(source)
+        return Result(version, path=name, sha256=sha256_of(output))
+
+    return Recipe(name, version, make, lambda f: f.text("what", repr(what)), needs=("go",), lane="go")
+
+
+def fetched_module(job: Job, module: str, version: str, digest: str) -> Path:
+    """Return the folder of a module in the cache, fetched if need be, after its digest was compared.
+
+    Only for modules without capital letters in their names, which the cache spells in another way.
+    """
+    go = job.needs["go"].path
+    job.run([go, "mod", "download", f"{module}@{version}"], env=environment(go, job.cache), cwd=job.out)
+    modules = job.cache / "go" / "mod"
+    found = (modules / "cache" / "download" / module / "@v" / f"{version}.ziphash").read_text().strip()
+    if found != digest:
+        raise ValueError(f"{module} {version} has the digest {found}, and not {digest}")
+    return modules / f"{module}@{version}"
 
 
 def k3s(name: str, wanted: StandIn) -> Recipe:

@@ -30,6 +30,18 @@ IMAGES = {
     "object-store-image": Image(
         "versitygw", "versitygw", "usr/local/bin/versitygw", "1000:1000", busybox=("sh", "mv")
     ),
+    "prometheus-operator-image": Image(
+        "prometheus-operator", "prometheus-operator", "bin/operator", "65534:65534"
+    ),
+    "prometheus-config-reloader-image": Image(
+        "prometheus-config-reloader",
+        "prometheus-config-reloader",
+        "bin/prometheus-config-reloader",
+        "65534:65534",
+    ),
+    "prometheus-image": Image("prometheus", "prometheus", "bin/prometheus", "65534:65534"),
+    "alertmanager-image": Image("alertmanager", "alertmanager", "bin/alertmanager", "65534:65534"),
+    "node-exporter-image": Image("node-exporter", "node-exporter", "bin/node_exporter", "65534:65534"),
 }
 
 

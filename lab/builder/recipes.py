@@ -8,10 +8,11 @@ from dataclasses import replace
 from lab.k3s.build import StandIn
 from module_utils.metalworks.artifacts.catalogue import Artifact, read_catalogue
 
-from . import airgap, debian, docker_images, golang, program_images
+from . import airgap, charts, debian, docker_images, golang, program_images
 from .recipe import ROOT, Recipe
 
 STORAGE = "github.com/rancher/local-path-provisioner"
+OPERATOR = "github.com/prometheus-operator/prometheus-operator/cmd"
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw"
 
 
@@ -47,10 +48,43 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
         "local-path-provisioner": golang.Program("k3s", STORAGE, (f"main.VERSION=v{version}",)),
         "metrics-server": golang.Program("k3s", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
         "pause": golang.Program("go/pause", "."),
+        "prometheus-operator": golang.Program("go/prometheus_operator", f"{OPERATOR}/operator"),
+        "prometheus-config-reloader": golang.Program(
+            "go/prometheus_operator", f"{OPERATOR}/prometheus-config-reloader"
+        ),
         "versitygw": golang.Program("go/object_store", GATEWAY, (f"main.Version={version}",)),
     }
     return golang.program(name, version, programs[name])
 
+
+# Prometheus without the clients of all clouds, which take ten times as long to compile.
+PROMETHEUS = golang.Source(
+    "github.com/prometheus/prometheus",
+    "v0.316.0",
+    "h1:f1GRFerhTMKQma+awCoC9T820ecWeGSdF+xAlMHzZzM=",
+    "./cmd/prometheus",
+    tags=("remove_all_sd", "enable_kubernetes_sd"),
+    variables=("github.com/prometheus/common/version.Version=3.16.0",),
+)
+SOURCES = {
+    "prometheus": PROMETHEUS,
+    "promtool": replace(PROMETHEUS, package="./cmd/promtool"),
+    "alertmanager": golang.Source(
+        "github.com/prometheus/alertmanager",
+        "v0.35.0",
+        "h1:nbXMjr+P2JaoFd7aHNDxKifEwTPN+TWxM0gNPonuH5w=",
+        "./cmd/alertmanager",
+        variables=("github.com/prometheus/common/version.Version=0.35.0",),
+        stubs=("ui/app/dist/elm/index.html", "ui/app/dist/mantine/index.html"),
+    ),
+    "node-exporter": golang.Source(
+        "github.com/prometheus/node_exporter",
+        "v1.12.1",
+        "h1:LzcZ6SqJRH2EULBz3Paa1t1uzQaaoo9domuz8FQDkiY=",
+        ".",
+        variables=("github.com/prometheus/common/version.Version=1.12.1",),
+    ),
+}
 
 RECIPES: dict[str, Callable[[str, str], Recipe]] = {
     "go_toolchain": golang.toolchain,
@@ -59,6 +93,8 @@ RECIPES: dict[str, Callable[[str, str], Recipe]] = {
         name, version, debian.System("node", "node", ("/sbin/init",))
     ),
     "docker_image": docker_images.recipe,
+    "go_source": lambda name, version: golang.source_program(name, version, SOURCES[name]),
+    "monitoring_chart": charts.monitoring,
     "program_image": program_images.recipe,
     "debian_package": lambda name, version: debian.busybox(name, version, "base-image"),
 }

@@ -27,6 +27,24 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "port": 5000,
         }
     ],
+    "monitoring": [
+        {
+            "name": "prometheus",
+            "title": "Prometheus",
+            "description": "Measurements of the cluster and of all parts.",
+            "groups": ["admins"],
+            "service": "monitoring-prometheus",
+            "port": 9090,
+        },
+        {
+            "name": "alertmanager",
+            "title": "Alertmanager",
+            "description": "Alerts that fire, and silences.",
+            "groups": ["admins"],
+            "service": "monitoring-alertmanager",
+            "port": 9093,
+        },
+    ],
 }
 # The hub's admins. The hub marks them by a flag, and they may open every page.
 ADMINS = "admins"

@@ -1,0 +1,76 @@
+"""Rules for what watches the platform: its volume, and who is told of alerts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from ..common.kubernetes_names import label_problem, subdomain_problem
+from ..common.suggestions import did_you_mean
+from ..monitoring.receivers import SEVERITIES
+from ..object_store.fit import budget_problem
+from .platform import Platform
+
+SIZES = ("monitoring_size", "monitoring_memory_limit")
+TIME = re.compile(r"([0-9]+[ywdhms])+")
+# What each kind of receiver cannot do without.
+NEEDED = {"email": ("to", "from", "smarthost"), "slack": ("url",), "webhook": ("url",)}
+
+
+def monitoring_volume(platform: Platform) -> Iterator[str]:
+    """Refuse sizes, times and names that Prometheus or Kubernetes do not take."""
+    for name in SIZES:
+        if problem := budget_problem(platform.values[name]):
+            yield f"{name}: {problem}"
+    retention = str(platform.values["monitoring_retention"])
+    if not TIME.fullmatch(retention):
+        yield f"monitoring_retention is {retention!r}: write a time of Prometheus, like 15d or 12h"
+    if problem := label_problem(platform.values["monitoring_namespace"], "monitoring"):
+        yield f"monitoring_namespace: {problem}"
+    storage_class = platform.values["monitoring_storage_class"]
+    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
+        yield f"monitoring_storage_class: {problem}"
+
+
+def monitoring_receivers(platform: Platform) -> Iterator[str]:
+    """Refuse receivers that Alertmanager would not take, and those that nothing reaches."""
+    for number, receiver in enumerate(platform.values["monitoring_receivers"], 1):
+        kind = receiver.get("type")
+        place = f"monitoring_receivers, entry {number}"
+        for key in NEEDED.get(kind, ()):
+            if not receiver.get(key):
+                yield f"{place} is of type {kind} and has no {key}: write it"
+        if bool(receiver.get("username")) != bool(receiver.get("password")):
+            yield f"{place} has one of username and password: write both, or none for a server without login"
+        if kind in ("slack", "webhook") and not str(receiver.get("url") or "http://").startswith("http"):
+            yield f"{place}: its url is no address: write one that begins with https:// or http://"
+        for severity in receiver.get("severities") or ():
+            if severity not in SEVERITIES:
+                hint = did_you_mean(severity, SEVERITIES)
+                yield f"{place} names the severity {severity!r}{hint}: write some of {', '.join(SEVERITIES)}"
+
+
+def monitoring_addresses(platform: Platform) -> Iterator[str]:
+    """Refuse addresses that cannot be opened."""
+    for name in ("monitoring_url", "monitoring_watchdog_url"):
+        value = str(platform.values[name])
+        if value and not value.startswith(("http://", "https://")):
+            yield f"{name} is no address: write one that begins with https:// or http://"
+
+
+def monitoring_grafana(platform: Platform) -> Iterator[str]:
+    """Refuse Grafana where artifacts are built: it is not among them."""
+    if str(platform.values["monitoring_grafana"]).lower() == "true" and platform.source == "build":
+        yield (
+            "monitoring_grafana is true, and Grafana cannot be built here: write false, or take artifacts "
+            "from their makers (metalworks_artifact_source: upstream)"
+        )
+
+
+PART = "monitoring"
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    monitoring_volume,
+    monitoring_receivers,
+    monitoring_addresses,
+    monitoring_grafana,
+)

@@ -1,0 +1,111 @@
+"""Filters of the role monitoring: what the parts bring to be watched, in the form of the chart's values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+
+# Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.monitoring.boards import grafana
+from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
+from ansible.module_utils.metalworks.monitoring.rooms import (
+    boards_of,
+    collectors,
+    keeping,
+    kept,
+    monitors_of,
+    rules_of,
+)
+from ansible.module_utils.metalworks.object_store.fit import size_bytes
+
+MIB = 1024**2
+# Where Grafana's own chart lets it look for dashboards that are values of the release.
+FOLDER = "/var/lib/grafana/dashboards/metalworks"
+
+
+def image(reference: str) -> dict[str, str]:
+    """Return an image as the chart takes it: registry, repository, tag, and the digest's number."""
+    name, _, digest = reference.partition("@sha256:")
+    registry, _, path = name.partition("/")
+    repository, _, tag = path.rpartition(":")
+    found = {"registry": registry, "repository": repository, "tag": tag}
+    return found | ({"sha": digest} if digest else {})
+
+
+def images(references: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the images of all pods as the chart takes them, by name."""
+    return {name: image(reference) for name, reference in references.items()}
+
+
+def claim(size: str, storage_class: str) -> dict[str, Any]:
+    """Return the template of a volume claim."""
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    if storage_class:
+        spec["storageClassName"] = storage_class
+    return {"volumeClaimTemplate": {"spec": spec}}
+
+
+def share(size: str, percent: int) -> str:
+    """Return a part of a size, in whole mebibytes as Prometheus writes them."""
+    return f"{(size_bytes(size) or 0) * percent // 100 // MIB}MiB"
+
+
+def ingress(peers: Iterable[str | Mapping[str, Any]], port: int) -> list[dict[str, Any]]:
+    """Return the rules of a NetworkPolicy that let pods in to one port.
+
+    A peer is a namespace, or a namespace with the labels of its pods.
+    """
+    found = []
+    for peer in peers:
+        whole: Mapping[str, Any] = {"namespace": peer} if isinstance(peer, str) else peer
+        source: dict[str, Any] = {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": whole["namespace"]}}
+        }
+        if whole.get("pods"):
+            source["podSelector"] = {"matchLabels": dict(whole["pods"])}
+        found.append({"from": [source], "ports": [{"port": port, "protocol": "TCP"}]})
+    return found
+
+
+def grafana_values(parts: Sequence[str]) -> dict[str, Any]:
+    """Return the values with which Grafana has the dashboards of the parts, and none of its chart."""
+    boards = {name: {"json": json.dumps(grafana(name, board))} for name, board in boards_of(parts).items()}
+    provider = {
+        "name": "metalworks",
+        "type": "file",
+        "allowUiUpdates": False,
+        "options": {"path": FOLDER},
+    }
+    return {
+        "enabled": True,
+        "defaultDashboardsEnabled": False,
+        "dashboardProviders": {"dashboardproviders.yaml": {"apiVersion": 1, "providers": [provider]}},
+        "dashboards": {"metalworks": boards},
+    }
+
+
+class FilterModule:
+    """Ansible calls filters() of this class."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
+        return {
+            "monitoring_alertmanager": configuration,
+            "monitoring_claim": claim,
+            "monitoring_collectors": collectors,
+            "monitoring_grafana": grafana_values,
+            "monitoring_images": images,
+            "monitoring_ingress": ingress,
+            "monitoring_keeping": keeping,
+            "monitoring_kept": kept,
+            "monitoring_monitors": monitors_of,
+            "monitoring_rules": rules_of,
+            "monitoring_secrets": secrets,
+            "monitoring_share": share,
+        }
