@@ -1,0 +1,55 @@
+"""What queries to Prometheus ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, boards_of, files_of
+
+PARTS = sorted(path.name for path in ROOMS.iterdir() if path.is_dir())
+# What stands in a query and is no measurement: operators and functions.
+WORDS = {
+    *("by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool"),
+    *("sum", "avg", "min", "max", "count", "topk", "rate", "increase", "histogram_quantile", "absent"),
+    *("vector", "time", "timestamp", "abs", "predict_linear", "max_over_time", "label_replace"),
+}
+NAME = re.compile(r"(?<![\w.$])[a-zA-Z_:][\w:]*")
+# In this order: texts, matchers, ranges, and the labels that operators name.
+NO_NAMES = (
+    r'"[^"]*"',
+    r"\{[^}]*\}",
+    r"\[[^\]]*\]",
+    r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)",
+)
+
+
+def names(query: str) -> set[str]:
+    """Return the measurements that a query asks for."""
+    for pattern in NO_NAMES:
+        query = re.sub(pattern, " ", query)
+    return set(NAME.findall(query)) - WORDS
+
+
+def rules(part: str) -> Iterator[dict[str, Any]]:
+    """Yield the alerts of a part, as their files have them, each with its group's interval."""
+    for path in files_of(part, "rules"):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            yield from ({**rule, "interval": group.get("interval"), "path": path} for rule in group["rules"])
+
+
+def panels(part: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the panels of a part's dashboards, each with the dashboard's name."""
+    for name, board in boards_of([part]).items():
+        yield from ((name, panel) for panel in board["panels"])
+
+
+def asked(part: str) -> dict[str, str]:
+    """Return all measurements that a part's rules and panels ask for, each with one place that does."""
+    found = {name: rule["alert"] for rule in rules(part) for name in names(rule["expr"])}
+    for board, panel in panels(part):
+        place = f"{board}, {panel['title']}"
+        found |= {name: place for query in panel["queries"] for name in names(query["expr"])}
+    return found

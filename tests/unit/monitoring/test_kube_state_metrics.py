@@ -1,0 +1,103 @@
+"""The stand-in for kube-state-metrics serves what the rules ask for, of objects as the API gives them."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import pytest
+from ansible.module_utils.metalworks.monitoring.rooms import collectors, kept
+from tests.support.modules import ROOT
+
+PATH = ROOT / "lab" / "images" / "kube_state_metrics" / "kube_state_metrics.py"
+spec = importlib.util.spec_from_file_location("kube_state_metrics", PATH)
+assert spec and spec.loader
+program = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(program)
+
+META = {"namespace": "web", "name": "a", "uid": "u"}
+CONTAINER = {"name": "c", "resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "1Gi"}}}
+STATUS = {
+    "phase": "Pending",
+    "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}],
+    "containerStatuses": [
+        {
+            "name": "c",
+            "restartCount": 3,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "OOMKilled"}},
+        }
+    ],
+}
+OBJECTS: dict[str, dict[str, Any]] = {
+    "daemonsets": {"metadata": META, "status": {"desiredNumberScheduled": 2, "numberAvailable": 1}},
+    "deployments": {"metadata": META, "spec": {"replicas": 2}, "status": {"availableReplicas": 1}},
+    "horizontalpodautoscalers": {
+        "metadata": META,
+        "spec": {"minReplicas": 3, "maxReplicas": 5},
+        "status": {"currentReplicas": 4},
+    },
+    "jobs": {"metadata": META, "status": {"conditions": [{"type": "Failed", "status": "True"}]}},
+    "nodes": {
+        "metadata": {"name": "one"},
+        "status": {
+            "allocatable": {"cpu": "2", "memory": "1024Ki", "hugepages-2Mi": "0"},
+            "conditions": [{"type": "Ready", "status": "Unknown"}],
+        },
+    },
+    "pods": {
+        "metadata": {**META, "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"nodeName": "one", "containers": [CONTAINER]},
+        "status": STATUS,
+    },
+    "statefulsets": {"metadata": META, "spec": {"replicas": 1}, "status": {}},
+}
+
+
+def samples(kind: str) -> list[tuple[str, dict[str, str], float]]:
+    return list(program.SAMPLES[kind](OBJECTS[kind]))
+
+
+def value(kind: str, name: str, **labels: str) -> float:
+    [found] = [
+        number for called, told, number in samples(kind) if called == name and labels.items() <= told.items()
+    ]
+    return found
+
+
+def test_it_serves_what_is_asked_for_and_nothing_else() -> None:
+    assert sorted({name for kind in OBJECTS for name, _, _ in samples(kind)}) == sorted(kept("kube_state"))
+    assert sorted(program.PATHS) == sorted(program.SAMPLES) == collectors("kube_state")
+
+
+def test_quantities_are_numbers_of_the_unit() -> None:
+    assert value("nodes", "kube_node_status_allocatable", resource="memory", unit="byte") == 1024**2
+    assert value("pods", "kube_pod_container_resource_requests", resource="cpu", unit="core") == 0.05
+    with pytest.raises(ValueError, match="no quantity"):
+        program.quantity("much")
+
+
+def test_a_state_has_one_series_for_each_answer() -> None:
+    told = {status: value("nodes", "kube_node_status_condition", status=status) for status in program.STATES}
+    assert told == {"true": 0, "false": 0, "unknown": 1}
+    assert value("pods", "kube_pod_status_phase", phase="Pending") == 1
+    assert value("pods", "kube_pod_status_phase", phase="Running") == 0
+
+
+def test_a_reason_is_told_while_there_is_one() -> None:
+    assert value("pods", "kube_pod_container_status_waiting_reason", reason="CrashLoopBackOff") == 1
+    assert value("pods", "kube_pod_status_unschedulable") == 1
+    well = {
+        **OBJECTS["pods"],
+        "status": {"phase": "Running", "containerStatuses": [{"name": "c", "restartCount": 0}]},
+    }
+    assert not [name for name, _, _ in program.of_pod(well) if "reason" in name or "unschedulable" in name]
+
+
+def test_samples_are_written_by_name_with_their_labels_escaped() -> None:
+    written = program.written(
+        iter([("a_total", {"x": 'say "\\"'}, 3), ("b", {}, 0.5), ("a_total", {"x": "y"}, 1)])
+    )
+    assert written == (
+        '# TYPE a_total counter\na_total{x="say \\"\\\\\\""} 3.0\na_total{x="y"} 1.0\n# TYPE b gauge\nb{} 0.5\n'
+    )

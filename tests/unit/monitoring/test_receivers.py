@@ -1,0 +1,71 @@
+"""Who is told of alerts: Alertmanager's configuration has no secret, and its Secret all of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
+
+MAIL = {
+    "type": "email",
+    "to": "ops@example.org",
+    "from": "watch@example.org",
+    "smarthost": "mail.example:587",
+    "username": "watch",
+    "password": "mail-secret",
+    "severities": ["critical"],
+}
+CHAT = {"type": "slack", "url": "https://chat.example/secret"}
+HOOK = {"type": "webhook", "url": "https://pager.example/secret"}
+ALL: list[dict[str, Any]] = [MAIL, CHAT, HOOK]
+WATCH = "https://watch.example/secret"
+
+
+def test_nobody_is_told_by_default() -> None:
+    found = configuration([], "")
+    assert found["receivers"] == [{"name": "null"}]
+    assert found["route"]["routes"] == [{"receiver": "null", "matchers": ['alertname = "Watchdog"']}]
+    assert secrets([], "") == {}
+
+
+def test_no_secret_is_in_the_configuration() -> None:
+    said = json.dumps(configuration(ALL, WATCH))
+    assert "secret" not in said.replace("/etc/alertmanager/secrets/", "")
+    assert secrets(ALL, WATCH) == {
+        "receiver-1": "mail-secret",
+        "receiver-2": CHAT["url"],
+        "receiver-3": HOOK["url"],
+        "watchdog": WATCH,
+    }
+
+
+def test_each_file_of_the_secret_is_named_where_it_is_used() -> None:
+    said = json.dumps(configuration(ALL, WATCH))
+    assert all(
+        f"/etc/alertmanager/secrets/monitoring-receivers/{name}" in said for name in secrets(ALL, WATCH)
+    )
+
+
+def test_a_receiver_gets_its_severities_and_leaves_them_to_others() -> None:
+    routes = configuration(ALL, "")["route"]["routes"][1:]
+    assert [route["matchers"] for route in routes] == [
+        ['severity =~ "critical"'],
+        ['severity =~ "critical|warning|info"'],
+        ['severity =~ "critical|warning|info"'],
+    ]
+    assert all(route["continue"] for route in routes)
+
+
+def test_a_mail_server_without_login_gets_none() -> None:
+    open_server = {key: value for key, value in MAIL.items() if key not in ("username", "password")}
+    [_, mail] = configuration([open_server], "")["receivers"]
+    assert mail["email_configs"] == [
+        {
+            "send_resolved": True,
+            "to": "ops@example.org",
+            "from": "watch@example.org",
+            "smarthost": "mail.example:587",
+        }
+    ]
+    assert secrets([open_server], "") == {}
