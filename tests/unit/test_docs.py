@@ -236,11 +236,12 @@ def test_every_page_of_docs_is_in_the_index() -> None:
     listed = {
         (INDEX.parent / target.partition("#")[0]).resolve() for line in lines(INDEX) for target in links(line)
     }
-    decisions = ROOT / "docs" / "decisions"
+    # Pages of one kind have an index of their own, which is in this one.
+    own_index = (ROOT / "docs" / "decisions", ROOT / "docs" / "how-to" / "alerts")
     missing = [
         page for page in pages() if page.is_relative_to(ROOT / "docs") and page not in listed | {INDEX}
     ]
-    assert [str(page) for page in missing if page.parent != decisions] == []
+    assert [str(page) for page in missing if page.parent not in own_index] == []
 
 
 def test_every_decision_is_listed() -> None:

@@ -28,7 +28,7 @@ PAGES = ROOT / "docs" / "how-to" / "alerts"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 # Measurements of parts and of the programs that watch: their own monitors find them, and nothing is dropped.
 OWN = re.compile(
-    r"up|(jupyterhub|door|mlflow|haproxy|object_store|prometheus|alertmanager)_\w+|requests_proxy"
+    r"up|ALERTS|(jupyterhub|door|mlflow|haproxy|object_store|prometheus|alertmanager)_\w+|requests_proxy"
     r"|process_resident_memory_bytes"
 )
 
