@@ -1,0 +1,122 @@
+"""The role hands its chart values that the lab's chart takes, and secrets in no value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from ansible.module_utils.metalworks.monitoring.rooms import kept
+from plugins.filter.monitoring import image, ingress, share
+from tests.support.modules import ROOT
+from tests.support.monitoring_values import secrets, values
+
+SCHEMA = json.loads((ROOT / "lab" / "charts" / "kube-prometheus-stack" / "values.schema.json").read_text())
+jsonschema.validators.validator_for(SCHEMA).check_schema(SCHEMA)
+CHART = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
+RECEIVERS = [{"type": "webhook", "url": "https://pager.example/hidden"}]
+WATCHDOG = "https://watch.example/hidden"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="as_it_is_by_default"),
+        pytest.param(
+            {"monitoring_storage_class": "fast", "monitoring_pull_secrets": ["login"]}, id="said_otherwise"
+        ),
+        pytest.param({"metalworks_parts": ["monitoring"]}, id="nothing_else_is_there"),
+        pytest.param(
+            {"monitoring_receivers": RECEIVERS, "monitoring_watchdog_url": WATCHDOG}, id="people_are_told"
+        ),
+    ],
+)
+def test_the_labs_chart_takes_all_values(given: dict[str, Any]) -> None:
+    assert [error.message for error in CHART.iter_errors(values(**given))] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"prometheus": {"prometheusSpec": {"retentoin": "1d"}}},
+        {"kubelet": {"serviceMonitor": {"metricRelabeling": []}}},
+        {"grafana": {"enabled": True}},
+    ],
+)
+def test_the_labs_chart_takes_no_other_value(wrong: dict[str, Any]) -> None:
+    assert list(CHART.iter_errors(values(monitoring_values=wrong)))
+
+
+def test_secrets_are_in_a_secret_and_in_no_value() -> None:
+    given = {"monitoring_receivers": RECEIVERS, "monitoring_watchdog_url": WATCHDOG}
+    said = json.dumps(values(**given))
+    assert "hidden" not in said
+    assert "t" * 64 not in said
+    token, told = secrets(**given)
+    assert token["data"] == {"token": "t" * 64}
+    assert told["data"] == {"receiver-1": RECEIVERS[0]["url"], "watchdog": WATCHDOG}
+    assert values(**given)["alertmanager"]["alertmanagerSpec"]["secrets"] == [told["name"]]
+
+
+def test_nothing_is_mounted_that_is_not_there() -> None:
+    assert [each["name"] for each in secrets()] == ["hub-measurements"]
+    assert values()["alertmanager"]["alertmanagerSpec"]["secrets"] == []
+
+
+def test_each_source_keeps_what_is_asked_for() -> None:
+    found = values()
+    for source, monitor in (
+        ("apiserver", found["kubeApiServer"]["serviceMonitor"]),
+        ("kubelet", found["kubelet"]["serviceMonitor"]),
+        ("node", found["prometheus-node-exporter"]["prometheus"]["monitor"]),
+    ):
+        [relabelling] = monitor["metricRelabelings"]
+        assert (relabelling["action"], relabelling["regex"].split("|")) == ("keep", kept(source))
+    assert found["kube-state-metrics"]["metricAllowlist"] == kept("kube_state")
+
+
+def test_an_operators_values_win() -> None:
+    found = values(monitoring_values={"prometheus": {"prometheusSpec": {"scrapeInterval": "1m"}}})
+    assert found["prometheus"]["prometheusSpec"]["scrapeInterval"] == "1m"
+    assert found["prometheus"]["prometheusSpec"]["retention"] == "15d"
+
+
+def test_grafana_has_our_dashboards_and_none_of_its_chart() -> None:
+    found = values(monitoring_grafana=True)["grafana"]
+    assert found["defaultDashboardsEnabled"] is False
+    boards = found["dashboards"]["metalworks"]
+    assert {"cluster", "node", "hub", "users", "store"} <= set(boards)
+    assert json.loads(boards["hub"]["json"])["uid"] == "hub"
+
+
+@pytest.mark.parametrize(
+    ("reference", "found"),
+    [
+        (
+            "registry.example/a/b:v3.14.0-distroless",
+            {
+                "registry": "registry.example",
+                "repository": "a/b",
+                "tag": "v3.14.0-distroless",
+            },
+        ),
+        (
+            "registry.example:5000/a/b:1@sha256:0f",
+            {"registry": "registry.example:5000", "repository": "a/b", "tag": "1", "sha": "0f"},
+        ),
+    ],
+)
+def test_an_image_is_taken_apart(reference: str, found: dict[str, str]) -> None:
+    assert image(reference) == found
+
+
+def test_a_share_of_a_size_is_whole() -> None:
+    assert share("5Gi", 80) == "4096MiB"
+
+
+def test_a_namespace_lets_all_of_its_pods_in() -> None:
+    [rule] = ingress(["logging"], 9093)
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "logging"}}}
+    ]

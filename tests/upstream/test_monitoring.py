@@ -1,0 +1,177 @@
+"""Monitoring: the chart through helm, rules through promtool, keep-lists through Prometheus."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, kept, rules_of
+from tests.support.artifacts import built_path
+from tests.support.monitoring_values import values
+from tests.support.queries import PARTS
+from tests.support.waiting import wait_for
+
+# Series that one process counts, as each port of k3s' single process serves them: some kept, most not.
+REGISTRY = "".join(
+    f'# TYPE {name} gauge\n{name}{{code="200"}} 1\n'
+    for name in (
+        *kept("apiserver"),
+        *kept("kubelet"),
+        "apiserver_audit_level_total",
+        "go_threads",
+    )
+)
+# What Prometheus says of the scrapes themselves differs by the job as a matter of course.
+SERIES = '{job=~"apiserver|kubelet",__name__!~"up|scrape_.+"}'
+# The same series from one host under another job, instance or path. Empty means that none is stored twice.
+DUPLICATES = (
+    "count without (job, instance, endpoint, service, metrics_path, pod, container) "
+    f'(label_replace(label_replace({SERIES}, "host", "$1", "instance", "([^:]+):.*"), '
+    '"metric", "$1", "__name__", "(.+)")) > 1'
+)
+OBJECTS = {
+    ("Prometheus", "monitoring"),
+    ("Alertmanager", "monitoring"),
+    ("Service", "monitoring-prometheus"),
+    ("Service", "monitoring-alertmanager"),
+    ("Deployment", "monitoring-operator"),
+    ("Deployment", "monitoring-kube-state-metrics"),
+    ("DaemonSet", "monitoring-prometheus-node-exporter"),
+    ("ServiceMonitor", "monitoring-apiserver"),
+    ("ServiceMonitor", "monitoring-kubelet"),
+    ("ServiceMonitor", "monitoring-kube-state-metrics"),
+    ("ServiceMonitor", "monitoring-prometheus-node-exporter"),
+    ("ServiceMonitor", "hub"),
+    ("PodMonitor", "proxy"),
+    ("NetworkPolicy", "monitoring-prometheus"),
+    ("NetworkPolicy", "monitoring-alertmanager"),
+}
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    return str(built_path("promtool"))
+
+
+def test_the_chart_makes_upstreams_objects(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump(values()))
+    chart = built_path("kube-prometheus-stack-chart")
+    command = [built_path("helm"), "template", "monitoring", chart, "--namespace", "watch", "--values", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {
+        (each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(done.stdout) if each
+    }
+    assert set(found) >= OBJECTS
+    assert found["Prometheus", "monitoring"]["spec"]["retentionSize"] == "4096MiB"
+    assert len(list((chart / "crds").glob("*.yaml"))) == 10
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_rules_fire_and_are_silent_as_their_tests_say(part: str, promtool: str) -> None:
+    tests = sorted((ROOMS / part / "rules").glob("*.test.yml"))
+    assert tests
+    done = subprocess.run([promtool, "test", "rules", *tests], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_rules_with_their_pages(promtool: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules.yml"
+    groups = [group for rule in rules_of(PARTS, "pages").values() for group in rule["groups"]]
+    path.write_text(yaml.safe_dump({"groups": groups}))
+    done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Registry(BaseHTTPRequestHandler):
+    """One port of a process that serves all that it counts at each of its ports."""
+
+    def do_GET(self) -> None:
+        """Serve the registry."""
+        body = REGISTRY.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[dict[str, int]]:
+    """The ports of a process like k3s: the API server's and the kubelet's."""
+    servers = {job: ThreadingHTTPServer(("127.0.0.1", 0), Registry) for job in ("apiserver", "kubelet")}
+    for server in servers.values():
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {job: server.server_address[1] for job, server in servers.items()}
+    for server in servers.values():
+        server.shutdown()
+
+
+def asked(folder: Path, ports: dict[str, int], relabelings: dict[str, Any], query: str) -> int:
+    """Return how many series a query finds, in a Prometheus that asks these ports."""
+    jobs = [
+        {
+            "job_name": job,
+            "scrape_interval": "1s",
+            "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+            "metric_relabel_configs": [
+                {"source_labels": rule["sourceLabels"], "action": rule["action"], "regex": rule["regex"]}
+                for rule in relabelings.get(job, [])
+            ],
+        }
+        for job, port in ports.items()
+    ]
+    config = folder / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    program = str(built_path("prometheus"))
+    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    command += [f"--web.listen-address={address}", "--log.level=error"]
+    with subprocess.Popen(command) as running:
+        try:
+
+            def result(text: str) -> list[Any]:
+                answer = requests.get(f"http://{address}/api/v1/query", params={"query": text}, timeout=5)
+                found: list[Any] = json.loads(answer.text)["data"]["result"]
+                return found
+
+            def scraped() -> bool:
+                try:
+                    return len(result("up == 1")) == len(ports)
+                except (requests.RequestException, ValueError, KeyError):
+                    return False
+
+            wait_for(scraped, "both ports were not asked", seconds=30)
+            return len(result(query))
+        finally:
+            running.terminate()
+
+
+def test_one_registry_at_two_ports_is_stored_once(tmp_path: Path, ports: dict[str, int]) -> None:
+    found = values()
+    relabelings = {
+        "apiserver": found["kubeApiServer"]["serviceMonitor"]["metricRelabelings"],
+        "kubelet": found["kubelet"]["serviceMonitor"]["metricRelabelings"],
+    }
+    for name in ("kept", "count", "plain"):
+        (tmp_path / name).mkdir()
+    every = len(kept("apiserver")) + len(kept("kubelet"))
+    assert asked(tmp_path / "kept", ports, relabelings, DUPLICATES) == 0
+    assert asked(tmp_path / "count", ports, relabelings, SERIES) == every
+    # The query finds duplicates where there are some.
+    assert asked(tmp_path / "plain", ports, {}, DUPLICATES) > 0
