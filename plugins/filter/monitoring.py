@@ -99,7 +99,7 @@ class FilterModule:
             "monitoring_alertmanager": configuration,
             "monitoring_claim": claim,
             "monitoring_collectors": collectors,
-            "monitoring_grafana": grafana_values,
+            "grafana_values": grafana_values,
             "monitoring_images": images,
             "monitoring_ingress": ingress,
             "monitoring_keeping": keeping,
