@@ -12,7 +12,19 @@ from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, boards_of, f
 PARTS = sorted(path.name for path in ROOMS.iterdir() if path.is_dir())
 # What stands in a query and is no measurement: operators and functions.
 WORDS = {
-    *("by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool"),
+    *(
+        "by",
+        "without",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "and",
+        "or",
+        "unless",
+        "bool",
+        "offset",
+    ),
     *("sum", "avg", "min", "max", "count", "topk", "rate", "increase", "histogram_quantile", "absent"),
     *("vector", "time", "timestamp", "abs", "predict_linear", "max_over_time", "label_replace"),
 }
