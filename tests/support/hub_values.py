@@ -25,12 +25,14 @@ INPUTS: dict[str, Any] = {
     "metalworks_pages": [],
     "metalworks_door_key": "k" * 64,
     "jupyterhub_namespace": "jupyterhub",
+    "monitoring_namespace": "monitoring",
+    "monitoring_hub_token": "m" * 64,
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
     "object_store_region": "us-east-1",
 }
 # A platform with every part that gives the hub something to do.
 ALL_PARTS: dict[str, Any] = {
-    "metalworks_parts": ["jupyterhub", "object_store", "mlflow", "door"],
+    "metalworks_parts": ["jupyterhub", "object_store", "mlflow", "monitoring", "door"],
     "metalworks_pages": [
         {"name": "mlflow", "title": "MLflow", "url": "http://mlflow.mlflow.svc.cluster.local:5000"},
         {"name": "logs", "url": "http://192.0.2.30:3100", "groups": ["admins"]},

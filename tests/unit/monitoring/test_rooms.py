@@ -26,7 +26,7 @@ ALERTS = [rule for part in PARTS for rule in rules(part)]
 PANELS = [(board, panel) for part in PARTS for board, panel in panels(part)]
 PAGES = ROOT / "docs" / "how-to" / "alerts"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
-# How the names begin of what belongs to no part. The others come by the monitors of parts, which drop nothing.
+# How names begin of what belongs to no part. The others come by the monitors of parts, which drop nothing.
 SHARED = ("apiserver_", "etcd_", "kubelet_", "container_", "node_", "kube_")
 
 each_alert = pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])

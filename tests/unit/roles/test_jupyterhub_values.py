@@ -82,11 +82,14 @@ def test_without_other_parts_nothing_is_added() -> None:
 
 def test_every_part_gives_the_hub_what_it_needs() -> None:
     hub, servers = VALUES["hub"], VALUES["singleuser"]
-    assert set(hub["services"]) == {"metalworks", "mlflow", "logs", "deploys"}
+    pages = {"mlflow", "logs", "deploys"}
+    assert set(hub["services"]) == {"metalworks", "prometheus-measurements", *pages}
     assert hub["services"]["mlflow"]["url"] == "http://door.jupyterhub.svc.cluster.local:8080"
     tokens = {service["apiToken"] for service in hub["services"].values()}
-    assert len(tokens) == 4
-    assert set(hub["loadRoles"]) == {"metalworks", "user", "server", "door-deploys"}
+    assert len(tokens) == 5
+    roles = {"metalworks", "prometheus-measurements", "user", "server", "door-deploys"}
+    assert set(hub["loadRoles"]) == roles
+    assert hub["loadRoles"]["prometheus-measurements"]["scopes"] == ["read:metrics"]
     assert hub["config"]["HubUsersAuthenticator"] == {
         "secret_name": "hub-users",
         "manage_groups": True,
