@@ -46,6 +46,10 @@ down: .venv/.ready ## Remove the machines that were made for the platform and it
 .venv/.ready: requirements.txt
 	@PYTHON="$(PYTHON)" tools/environment.sh
 
+.PHONY: report
+report: .venv/.ready ## Draw the dashboards of the running platform to one page
+	@$(PLAYBOOK) playbooks/report.yml
+
 ## The proofs
 .PHONY: test test-destructive test-events test-targets lint test-unit test-model test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
 test: artifacts ## Run all tests but test-destructive and test-targets, the quick ones first

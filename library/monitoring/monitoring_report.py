@@ -1,0 +1,139 @@
+#!/usr/bin/python
+"""Draw the dashboards to one page."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: monitoring_report
+short_description: The dashboards of the platform, drawn to one page
+description:
+  - Asks Prometheus in the cluster for what the dashboards of the parts show, and writes one page of HTML with
+    everything in it.
+author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
+options:
+  namespace:
+    description: The namespace of Prometheus.
+    type: str
+    required: true
+  parts:
+    description: The parts whose dashboards are drawn.
+    type: list
+    elements: str
+    required: true
+  title:
+    description: The title of the page.
+    type: str
+    required: true
+  hours:
+    description: How far back it looks.
+    type: int
+    default: 6
+  dest:
+    description: The file that is written.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Asks, and writes nothing.
+    support: full
+  diff_mode:
+    description: A page of measurements differs each time, and is not compared.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Draw the report
+  monitoring_report:
+    namespace: monitoring
+    parts: [monitoring, jupyterhub]
+    title: Our platform
+    dest: report.html
+"""
+
+RETURN = r"""
+panels:
+  description: How many panels were drawn.
+  type: int
+  returned: success
+empty:
+  description: The panels without data that should have some, as board and title.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
+from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.forward import forwarded
+from ansible.module_utils.metalworks.monitoring.boards import plain
+from ansible.module_utils.metalworks.monitoring.report import Line, legend, page
+from ansible.module_utils.metalworks.monitoring.rooms import boards_of
+
+ARGUMENTS: dict[str, Any] = {
+    "namespace": {"type": "str", "required": True},
+    "parts": {"type": "list", "elements": "str", "required": True},
+    "title": {"type": "str", "required": True},
+    "hours": {"type": "int", "default": 6},
+    "dest": {"type": "path", "required": True},
+    **API_ARGUMENTS,
+}
+SELECTOR, PORT = "app.kubernetes.io/name=prometheus", 9090
+POINTS = 180  # of a line
+
+
+def lines(address: str, panel: dict[str, Any], start: float, end: float) -> list[Line]:
+    """Return the lines of a panel between two times."""
+    step = max(15, int((end - start) / POINTS))
+    found: list[Line] = []
+    for query in panel["queries"]:
+        asked = {"query": plain(query["expr"], f"{4 * step}s"), "start": start, "end": end, "step": step}
+        url = f"http://{address}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            result = json.load(answer)["data"]["result"]
+        for series in result:
+            name = legend(query.get("legend", panel["title"]), series["metric"])
+            points = [(float(at), float(value)) for at, value in series["values"] if value != "NaN"]
+            found.append((name, points))
+    return found
+
+
+def main() -> None:
+    """Ask Prometheus, and write the page."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params, now = module.params, time.time()
+    boards, start = boards_of(params["parts"]), now - params["hours"] * 3600
+    try:
+        api = KubernetesApi(params["kubeconfig"], params["context"])
+        with forwarded(api, params["namespace"], SELECTOR, PORT) as address:
+            drawn = [
+                (
+                    board,
+                    [(panel, lines(address, panel, start, now)) for panel in board["panels"]],
+                )
+                for board in boards.values()
+            ]
+    except (ApiError, OSError) as error:
+        module.fail_json(msg=f"Prometheus in the namespace {params['namespace']} cannot be asked: {error}")
+    panels = [(board, panel, found) for board, members in drawn for panel, found in members]
+    if not module.check_mode:
+        Path(params["dest"]).write_text(page(params["title"], now, drawn))
+    empty = [
+        f"{board['title']}: {panel['title']}"
+        for board, panel, found in panels
+        if not any(points for _, points in found) and not panel.get("may_be_empty")
+    ]
+    module.exit_json(changed=True, panels=len(panels), empty=empty)
+
+
+if __name__ == "__main__":
+    main()

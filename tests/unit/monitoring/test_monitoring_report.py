@@ -1,0 +1,65 @@
+"""The report: one page with all panels, that needs nothing else and shows no markup of others."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible.module_utils.metalworks.monitoring.report import MOST_LINES, legend, page, shown
+
+BOARD = {"title": "Nodes", "description": "What they do."}
+
+
+def drawn(panel: dict[str, Any], *lines: tuple[str, list[tuple[float, float]]]) -> str:
+    return page("Ours", 0, [(BOARD, [({"title": "Memory", **panel}, list(lines))])])
+
+
+def test_a_page_needs_nothing_else() -> None:
+    text = drawn({}, ("one", [(0, 1), (15, 2)]))
+    assert not re.findall(r"(?:src|href)=|url\(|@import|<script", text)
+    assert 'points="0.0,75.0 560.0,0.0"' in text
+    assert "1970-01-01 00:00 UTC" in text
+
+
+def test_what_others_named_is_shown_as_text() -> None:
+    text = drawn({}, ("<script>alert(1)</script>", [(0, 1)]))
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_panel_without_data_says_why() -> None:
+    assert "No server runs." in drawn({"may_be_empty": "No server runs."})
+    assert "No data" in drawn({}, ("gone", []))
+
+
+def test_a_number_is_the_newest_one() -> None:
+    text = drawn({"kind": "stat", "unit": "percentunit"}, ("a", [(0, 1), (1, 0.5)]))
+    assert '<div class="stat">50.0%</div>' in text
+
+
+def test_many_lines_are_counted_and_the_highest_drawn() -> None:
+    text = drawn({}, *((f"line {n}", [(0.0, float(n))]) for n in range(MOST_LINES + 3)))
+    assert text.count("<polyline") == MOST_LINES
+    assert "and 3 more" in text
+    assert "line 10:" in text
+    assert "line 0:" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.123, "percentunit", "12.3%"),
+        (3 * 1024**3, "bytes", "3 GiB"),
+        (2048, "Bps", "2 KiB/s"),
+        (0.25, "s", "0.25 s"),
+        (5, "reqps", "5/s"),
+        (12, "short", "12"),
+    ],
+)
+def test_a_number_has_its_unit(value: float, unit: str, text: str) -> None:
+    assert shown(value, unit) == text
+
+
+def test_a_line_is_named_by_its_labels() -> None:
+    assert legend("{{node}} {{ mountpoint }}{{none}}", {"node": "one", "mountpoint": "/"}) == "one /"
