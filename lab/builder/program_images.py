@@ -42,6 +42,10 @@ IMAGES = {
     "prometheus-image": Image("prometheus", "prometheus", "bin/prometheus", "65534:65534"),
     "alertmanager-image": Image("alertmanager", "alertmanager", "bin/alertmanager", "65534:65534"),
     "node-exporter-image": Image("node-exporter", "node-exporter", "bin/node_exporter", "65534:65534"),
+    "victoria-logs-image": Image("victoria-logs", "victoria-logs", "victoria-logs-prod", "1000:1000"),
+    # It reads the files of all pods, which belong to root.
+    "vlagent-image": Image("vlagent", "vlagent", "vlagent-prod", "0:0"),
+    "vmauth-image": Image("vmauth", "vmauth", "vmauth-prod", "1000:1000"),
 }
 
 

@@ -14,6 +14,13 @@ from .recipe import ROOT, Recipe
 STORAGE = "github.com/rancher/local-path-provisioner"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator/cmd"
 GATEWAY = "github.com/versity/versitygw/cmd/versitygw"
+# The programs of the part logging, and where their linker puts the version that they measure and print.
+VICTORIA = {
+    "victoria-logs": "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs",
+    "vlagent": "github.com/VictoriaMetrics/VictoriaLogs/app/vlagent",
+    "vmauth": "github.com/VictoriaMetrics/VictoriaMetrics/app/vmauth",
+}
+VICTORIA_VERSION = "github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version"
 
 
 def helm_variables(version: str, kubernetes: str) -> tuple[str, ...]:
@@ -53,6 +60,10 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
             "go/prometheus_operator", f"{OPERATOR}/prometheus-config-reloader"
         ),
         "versitygw": golang.Program("go/object_store", GATEWAY, (f"main.Version={version}",)),
+        **{
+            each: golang.Program("go/logging", package, (f"{VICTORIA_VERSION}={each}-{version}",))
+            for each, package in VICTORIA.items()
+        },
     }
     return golang.program(name, version, programs[name])
 
