@@ -11,6 +11,8 @@ LAB ?= $(or $(METALWORKS_LAB),lab)
 SOURCE ?= $(or $(METALWORKS_ARTIFACT_SOURCE),build)
 export METALWORKS_LAB := $(LAB)
 export METALWORKS_ARTIFACT_SOURCE := $(SOURCE)
+# Through the environment, because a search may hold quotes of both kinds.
+export METALWORKS_LOGS_SEARCH := $(SEARCH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_FORCE_COLOR ?= $(if $(CI),0,$(shell test -t 1 && echo 1 || echo 0))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -28,7 +30,7 @@ help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## The platform
-.PHONY: setup artifacts up converge down
+.PHONY: setup artifacts up converge down logs
 setup: .venv/.ready ## Make the Python environment; install and start Docker where that is allowed
 	@python tools/setup.py $(INVENTORY)
 
@@ -42,6 +44,9 @@ converge: .venv/.ready ## Run site.yml on machines whose computer is set up alre
 
 down: .venv/.ready ## Remove the machines that were made for the platform and its kubeconfig context; metal and clusters stay
 	@$(PLAYBOOK) playbooks/down.yml
+
+logs: .venv/.ready ## Search the logs: SEARCH="user=ada level=error since=2h follow=yes" (docs/how-to/logs.md)
+	@$(PLAYBOOK) playbooks/logs.yml
 
 .venv/.ready: requirements.txt
 	@PYTHON="$(PYTHON)" tools/environment.sh

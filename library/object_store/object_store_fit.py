@@ -1,11 +1,11 @@
 #!/usr/bin/python
-"""Judge whether a cluster can hold the object store, before anything is changed."""
+"""Judge whether a cluster can hold the object store or the store of logs, before anything is changed."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: object_store_fit
-short_description: Find what keeps the object store from being installed or changed
+short_description: Find what keeps a store on one volume from being installed or changed
 description:
   - Asks whose store is in the namespace, whether there is a storage class, whether a node has room for the
     volume, and whether a volume that is there can become what is wanted.
@@ -40,6 +40,18 @@ options:
     description: The secret of the root key that this inventory has. A store with another one is not its own.
     type: str
     default: ""
+  claim:
+    description: The name of the claim of its volume.
+    type: str
+    default: object-store
+  part:
+    description: How the inputs begin that sentences name.
+    type: str
+    default: object_store
+  what:
+    description: What sentences call it.
+    type: str
+    default: object store
 """
 
 EXAMPLES = r"""
@@ -77,9 +89,12 @@ ARGUMENTS: dict[str, Any] = {
     "access_mode": {"type": "str", "choices": ["ReadWriteOnce", "ReadWriteMany"], "default": "ReadWriteOnce"},
     "reserve_percent": {"type": "int", "default": 10},
     "root_secret": {"type": "str", "default": "", "no_log": True},
+    "claim": {"type": "str", "default": "object-store"},
+    "part": {"type": "str", "default": "object_store"},
+    "what": {"type": "str", "default": "object store"},
     **API_ARGUMENTS,
 }
-WANTED = ("size", "storage_class", "access_mode", "reserve_percent", "root_secret")
+WANTED = ("size", "storage_class", "access_mode", "reserve_percent", "root_secret", "part", "what")
 
 
 def main() -> None:
@@ -88,7 +103,8 @@ def main() -> None:
     params = module.params
     wanted = Wanted(**{name: params[name] for name in WANTED})
     try:
-        found = read(KubernetesApi(params["kubeconfig"], params["context"]), params["namespace"])
+        api = KubernetesApi(params["kubeconfig"], params["context"])
+        found = read(api, params["namespace"], params["claim"])
     except ApiError as error:
         module.exit_json(changed=False, problems=[f"the cluster cannot be asked: {error}"])
     module.exit_json(

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.common.addresses import in_url
-from ansible.module_utils.metalworks.images.names import version_problem
+from ansible.module_utils.metalworks.images.names import split, version_problem
 from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
 from ansible.module_utils.metalworks.jupyterhub.values import has_node_port
 
@@ -21,9 +21,8 @@ def split_reference(reference: str) -> dict[str, str]:
     """Return an image reference as the chart takes it: name and tag. A digest stays at the end of the tag."""
     if problem := version_problem(reference):
         raise AnsibleFilterError(f"image {reference} {problem}")
-    readable, at, digest = reference.partition("@")
-    name, _, tag = readable.rpartition(":")
-    return {"name": name, "tag": tag + at + digest}
+    name, tag = split(reference)
+    return {"name": name, "tag": tag}
 
 
 def jupyterhub_image(reference: str) -> dict[str, str]:

@@ -238,7 +238,7 @@ def test_part_brings_what_the_playbooks_ask_of_it(part: str) -> None:
 
 
 # Playbooks that ask one part for something.
-OF_ONE_PART = {"report"}
+OF_ONE_PART = {"logs", "report"}
 
 
 def test_no_playbook_for_all_parts_names_one() -> None:
@@ -250,7 +250,15 @@ def test_no_playbook_for_all_parts_names_one() -> None:
 
 
 # What they do is to remove, which a wrong value must not prevent, or to ask and to fetch.
-CHANGES_NO_MACHINE = {"down", "check_machines", "check_existing", "check_inventory", "fetch", "verify"}
+CHANGES_NO_MACHINE = {
+    "down",
+    "check_machines",
+    "check_existing",
+    "check_inventory",
+    "fetch",
+    "logs",
+    "verify",
+}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 Page = Mapping[str, Any]
 
+# The hub's admins. The hub marks them by a flag, and they may open every page.
+ADMINS = "admins"
 # The pages of the parts. Each part that has a page has it here, and nowhere else. Instead of its url it names
 # the Service (service, port), because the namespace is the part's input.
 PAGES: dict[str, list[dict[str, Any]]] = {
@@ -32,7 +34,7 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "name": "prometheus",
             "title": "Prometheus",
             "description": "Measurements of the cluster and of all parts.",
-            "groups": ["admins"],
+            "groups": [ADMINS],
             "service": "monitoring-prometheus",
             "port": 9090,
         },
@@ -40,14 +42,22 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "name": "alertmanager",
             "title": "Alertmanager",
             "description": "Alerts that fire, and silences.",
-            "groups": ["admins"],
+            "groups": [ADMINS],
             "service": "monitoring-alertmanager",
             "port": 9093,
         },
     ],
+    "logging": [
+        {
+            "name": "logs",
+            "title": "Logs",
+            "description": "The logs of all pods and nodes.",
+            "service": "logs",
+            "port": 8427,
+            "groups": [ADMINS],
+        }
+    ],
 }
-# The hub's admins. The hub marks them by a flag, and they may open every page.
-ADMINS = "admins"
 PORT = 8080
 # Not everybody may open a page of groups, but everybody's server may ask for it: a token never has more
 # rights than its owner.

@@ -37,3 +37,10 @@ def version_problem(reference: str) -> str | None:
     if colon and "/" not in tag and tag != "latest":
         return None
     return "names no version, so tomorrow's server would be another one; write a tag"
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Return the name and the tag of a reference. A digest stays at the end of the tag, as charts take it."""
+    readable, at, digest = reference.partition("@")
+    name, _, tag = readable.rpartition(":")
+    return name, tag + at + digest

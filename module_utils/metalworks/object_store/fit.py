@@ -1,4 +1,6 @@
-"""Whether a cluster can hold the store: whose store is there, the volume's claim, the room on the disks.
+"""Whether a cluster can hold a store: whose store is there, the volume's claim, the room on the disks.
+
+The object store and the store of logs are judged alike.
 
 `read` asks the cluster; `problems` and `claim_size` decide, and touch nothing.
 """
@@ -61,6 +63,9 @@ class Wanted:
     access_mode: str = "ReadWriteOnce"
     reserve_percent: int = 10
     root_secret: str = ""
+    # How its inputs begin, and what sentences call it.
+    part: str = "object_store"
+    what: str = "object store"
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,9 @@ def problems(wanted: Wanted, found: Found) -> Iterator[str]:
     """Yield what keeps the store from being installed, or changed to what is wanted."""
     if found.root_secret and wanted.root_secret and found.root_secret != wanted.root_secret:
         yield (
-            "the object store in the namespace was made by another inventory, or by this one with another "
+            f"the {wanted.what} in the namespace was made by another inventory, or by this one with another "
             "metalworks_state_dir: take that one's state folder, or name another namespace in "
-            "object_store_namespace"
+            f"{wanted.part}_namespace"
         )
         return
     if found.claim is None:
@@ -125,27 +130,29 @@ def problems(wanted: Wanted, found: Found) -> Iterator[str]:
 def _new_claim(wanted: Wanted, found: Found) -> Iterator[str]:
     name = chosen_class(wanted, found)
     if not name:
-        yield "the cluster has no default storage class: name one in object_store_storage_class"
+        yield f"the cluster has no default storage class: name one in {wanted.part}_storage_class"
         return
     if name not in found.classes:
         known = ", ".join(sorted(found.classes)) or "none"
-        yield f"the cluster has no storage class {name}: object_store_storage_class may be one of {known}"
+        yield f"the cluster has no storage class {name}: {wanted.part}_storage_class may be one of {known}"
         return
     if found.classes[name].provisioner != LOCAL_PATH or not found.disks:
         return
     if wanted.access_mode == "ReadWriteMany":
         yield (
-            f"volumes of the storage class {name} lie on one node, and object_store_replicas needs one that "
-            "all nodes can mount: name such a class in object_store_storage_class"
+            f"volumes of the storage class {name} lie on one node, and {wanted.part}_replicas needs one that "
+            f"all nodes can mount: name such a class in {wanted.part}_storage_class"
         )
     size = size_bytes(wanted.size) or 0
     room = {node: free - total * wanted.reserve_percent // 100 for node, (free, total) in found.disks.items()}
     node = max(room, key=lambda each: room[each])
     if room[node] < size:
+        kept = f"the {wanted.reserve_percent} % that stay free ({wanted.part}_reserve_percent)"
+        beside = f" beside {kept}" if wanted.reserve_percent else ""
         yield (
-            f"no node has room for the object store: it may take {wanted.size} (object_store_size), and the "
-            f"most is on {node}, {max(room[node], 0) // 2**20} MiB beside the {wanted.reserve_percent} % "
-            "that stay free (object_store_reserve_percent): write a smaller size, or add a disk"
+            f"no node has room for the {wanted.what}: it may take {wanted.size} ({wanted.part}_size), and "
+            f"the most is on {node}, {max(room[node], 0) // 2**20} MiB{beside}: write a smaller size, or add "
+            "a disk"
         )
 
 
@@ -153,18 +160,18 @@ def _claim_that_is_there(wanted: Wanted, claim: Claim) -> Iterator[str]:
     if wanted.storage_class and wanted.storage_class != claim.storage_class:
         yield (
             f"the store's volume is of the storage class {claim.storage_class}, and Kubernetes cannot change "
-            f"it to {wanted.storage_class}: write object_store_storage_class: {claim.storage_class}, or copy "
-            "the objects into a new store"
+            f"it to {wanted.storage_class}: write {wanted.part}_storage_class: {claim.storage_class}, or "
+            "copy the data into a new store"
         )
     if wanted.access_mode != claim.access_mode:
         yield (
-            f"the store's volume was made for {claim.access_mode}, and object_store_replicas would need "
-            f"{wanted.access_mode}: Kubernetes cannot change that; copy the objects into a new store"
+            f"the store's volume was made for {claim.access_mode}, and {wanted.part}_replicas would need "
+            f"{wanted.access_mode}: Kubernetes cannot change that; copy the data into a new store"
         )
 
 
-def read(api: KubernetesApi, namespace: str) -> Found:
-    """Ask the cluster. What this user may not see of the disks is left out."""
+def read(api: KubernetesApi, namespace: str, name: str = CLAIM) -> Found:
+    """Ask the cluster for the claim of this name. What this user may not see of the disks is left out."""
     classes = {
         each["metadata"]["name"]: StorageClass(
             each.get("provisioner", ""),
@@ -173,7 +180,7 @@ def read(api: KubernetesApi, namespace: str) -> Found:
         )
         for each in api.get("/apis/storage.k8s.io/v1/storageclasses")["items"]
     }
-    claim = api.find(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{CLAIM}")
+    claim = api.find(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}")
     root = values_of(api.find(f"/api/v1/namespaces/{namespace}/secrets/{CREDENTIALS}")).get(ROOT_SECRET, "")
     return Found(classes, parse_claim(claim), root, read_disks(api))
 

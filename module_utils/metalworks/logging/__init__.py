@@ -1,0 +1,1 @@
+"""The part logging: its sizes, its logins, and searches in its store."""
