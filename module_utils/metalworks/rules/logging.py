@@ -1,0 +1,73 @@
+"""Rules for the logs: sizes and times, names, logins, and where else they are sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from ..common.kubernetes_names import label_problem, subdomain_problem
+from ..logging.sizes import mebibytes
+from ..object_store.fit import budget_problem
+from .platform import Platform
+
+# What each needs at the least, in MiB: the store drops whole days, and Go's programs do not start in less.
+LEAST = {
+    "logging_size": 256,
+    "logging_reserve": 16,
+    "logging_memory_limit": 128,
+    "logging_collector_memory_limit": 64,
+    "logging_collector_buffer": 64,
+}
+SECRETS = {"logging_reader_password": 16, "logging_writer_password": 16, "logging_door_secret": 32}
+
+
+def logging_sizes(platform: Platform) -> Iterator[str]:
+    """Refuse sizes that are none or too small, and a time of less than a day."""
+    for name, least in LEAST.items():
+        size = platform.values[name]
+        if problem := budget_problem(size):
+            yield f"{name}: {problem}"
+        elif mebibytes(size) < least:
+            yield f"{name} is {size}: write {least}Mi or more"
+    if int(platform.values["logging_days"]) < 1:
+        yield f"logging_days is {platform.values['logging_days']}: write 1 or more"
+
+
+def logging_names(platform: Platform) -> Iterator[str]:
+    """Refuse names that Kubernetes does not accept, and logins that can be guessed or break an address."""
+    if problem := label_problem(platform.values["logging_namespace"], "logging"):
+        yield f"logging_namespace: {problem}"
+    storage_class = platform.values["logging_storage_class"]
+    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
+        yield f"logging_storage_class: {problem}"
+    for name, least in SECRETS.items():
+        if platform.gives(name) and not re.fullmatch(rf"[0-9A-Za-z]{{{least},}}", str(platform.values[name])):
+            yield (
+                f"{name} is not {least} or more letters and digits: make one with openssl rand -hex 32, or "
+                "take the line out"
+            )
+
+
+def logging_destinations(platform: Platform) -> Iterator[str]:
+    """Refuse destinations that the collectors cannot send to."""
+    for each in platform.values["logging_also_to"]:
+        url = str(each.get("url", ""))
+        if not re.fullmatch(r"https?://[^\s/?#]+(/\S*)?", url) or not urlsplit(url).hostname:
+            yield (
+                f"logging_also_to, url: {url!r} is no address: write one like "
+                "http://fluent-bit.other.svc.cluster.local:8888/"
+            )
+        elif each.get("format") == "jsonline" and not urlsplit(url).path:
+            yield (
+                f"logging_also_to, url: {url} has no path, and jsonline is sent to exactly this address: "
+                f"write {url}/, or the path of the program there"
+            )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    logging_sizes,
+    logging_names,
+    logging_destinations,
+)
+PART = "logging"
