@@ -120,6 +120,7 @@ def test_a_role_writes_what_is_decided_here(role: str, further: dict[str, Any]) 
         "debug": True,
         "brand-new": 1,
         "server": "https://k3s.example:6443",
+        "kubelet-arg": ["container-log-max-size=50Mi"],
         **further,
     }
 
