@@ -39,7 +39,7 @@ def start(core: client.CoreV1Api, mark: str, **more: Any) -> None:
 
 
 def finish(core: client.CoreV1Api, mark: str, seconds: float = 300) -> tuple[int, int]:
-    """Wait until all pods have written all, and all is found; return what was found, and how much is unique."""
+    """Wait until all is written and found; return how many lines were found, and how many different ones."""
     wait_for(
         lambda: all(phase(core, pod) == "Succeeded" for pod in PODS), "a pod does not write all", 600, every=5
     )
