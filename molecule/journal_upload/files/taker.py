@@ -1,6 +1,7 @@
 """Takes journals in chunks as VictoriaLogs does, and writes requests and entries to /var/tmp/taken."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Taker(BaseHTTPRequestHandler):
@@ -10,7 +11,7 @@ class Taker(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Write down how it was asked, then each chunk as it comes."""
-        with open("/var/tmp/taken", "ab") as taken:
+        with Path("/var/tmp/taken").open("ab") as taken:
             taken.write(f"POST {self.path} {self.headers['Authorization']}\n".encode())
             while size := int(self.rfile.readline().split(b";")[0], 16):
                 taken.write(self.rfile.read(size))
