@@ -16,6 +16,7 @@ from ansible.module_utils.metalworks.door.pages import (
     hidden,
     hub_roles,
     hub_services,
+    page_secrets,
     pages_of,
     service_tokens,
 )
@@ -35,6 +36,7 @@ class FilterModule:
             "hub_inner_url": inner_url,
             "notebook_values": notebook_values,
             "page_roles": hub_roles,
+            "page_secrets": page_secrets,
             "page_services": hub_services,
             "page_tokens": service_tokens,
             "pages_of_parts": pages_of,

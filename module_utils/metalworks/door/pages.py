@@ -69,6 +69,15 @@ def pages_of(parts: Iterable[str], namespaces: Mapping[str, str]) -> list[dict[s
     return [_page(entry, namespaces[part]) for part in parts for entry in PAGES.get(part, [])]
 
 
+def page_secrets(secrets: Mapping[str, str], parts: Iterable[str]) -> dict[str, str]:
+    """Return the secrets, by page, that belong to pages of these parts.
+
+    A page of the operator's may have the name of one whose part is left out.
+    """
+    own = {entry["name"] for part in parts for entry in PAGES.get(part, [])}
+    return {name: secret for name, secret in secrets.items() if name in own}
+
+
 def derived(key: str, purpose: str) -> str:
     """Return a secret for one purpose, 64 hexadecimal digits. It reveals neither the key nor the others."""
     return hmac.new(key.encode(), purpose.encode(), hashlib.sha256).hexdigest()

@@ -100,6 +100,12 @@ def test_every_secret_of_the_settings_is_hidden_in_messages() -> None:
     assert set(pages.service_tokens([MLFLOW, OPS], KEY).values()) <= hidden
 
 
+def test_a_page_of_the_operators_gets_no_secret_of_a_part_that_is_left_out() -> None:
+    secrets = {"mlflow": "m", "logs": "l"}
+    assert pages.page_secrets(secrets, ["jupyterhub", "mlflow", "door"]) == {"mlflow": "m"}
+    assert pages.page_secrets(secrets, ["logging"]) == {"logs": "l"}
+
+
 def test_a_page_of_a_part_is_shown_with_the_part_only() -> None:
     (page,) = pages.pages_of(["jupyterhub", "mlflow"], {"mlflow": "models"})
     assert (page["name"], page["url"]) == ("mlflow", "http://mlflow.models.svc.cluster.local:5000")

@@ -72,7 +72,8 @@ def test_a_line_is_printed_with_where_it_is_from(entry: dict[str, str], printed:
 def test_lines_are_sorted_by_fractions_of_any_length() -> None:
     times = ["T10:00:00Z", "T10:00:00.1Z", "T10:00:00.12Z", "T10:00:01Z"]
     lines = [Line(f"2026-11-26{each}", "", "", "") for each in times]
-    assert sorted(lines[::-1], key=lambda line: line.order) == lines
+    mixed = [lines[2], lines[0], lines[3], lines[1]]
+    assert sorted(mixed, key=lambda line: line.order) == lines
 
 
 def test_a_line_is_new_once_also_if_it_comes_late() -> None:
