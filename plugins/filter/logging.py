@@ -35,9 +35,9 @@ def namespaces(names: Iterable[str]) -> list[dict[str, Any]]:
 def destinations(
     first: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]], buffer: str
 ) -> list[dict[str, Any]]:
-    """Return the collector's destinations, each with its buffer on the node's disk."""
+    """Return the collector's destinations, each with its format and its buffer on the node's disk."""
     return [
-        {**{key: value for key, value in each.items() if value}, "maxDiskUsagePerURL": flag(buffer)}
+        {"url": each["url"], "format": each.get("format") or "native", "maxDiskUsagePerURL": flag(buffer)}
         for each in (*first, *others)
     ]
 

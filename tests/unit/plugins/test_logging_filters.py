@@ -68,9 +68,9 @@ def test_a_journal_is_sent_to_an_address_that_systemd_and_the_store_understand()
 def test_destinations_have_a_buffer_each() -> None:
     others = [{"url": "http://b:1/", "format": "jsonline"}, {"url": "http://c:2", "format": None}]
     assert use("logging_destinations", [{"url": "http://a:9428"}], others, "1Gi") == [
-        {"url": "http://a:9428", "maxDiskUsagePerURL": "1024MiB"},
+        {"url": "http://a:9428", "format": "native", "maxDiskUsagePerURL": "1024MiB"},
         {"url": "http://b:1/", "format": "jsonline", "maxDiskUsagePerURL": "1024MiB"},
-        {"url": "http://c:2", "maxDiskUsagePerURL": "1024MiB"},
+        {"url": "http://c:2", "format": "native", "maxDiskUsagePerURL": "1024MiB"},
     ]
 
 
