@@ -85,7 +85,8 @@ def source_program(name: str, version: str, what: Source) -> Recipe:
 
     def make(job: Job) -> Result:
         go = job.needs["go"].path
-        env = environment(go, job.cache)
+        # A workspace of its makers names modules that are not in theirs.
+        env = {**environment(go, job.cache), "GOWORK": "off"}
         job.say("fetching the source")
         folder = fetched_module(job, what.module, what.version, what.digest)
         # The cache of modules is read-only, and `go build -overlay` adds no file to it.
