@@ -21,7 +21,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON ?= python3
 # Scenarios that are not for each run: one needs an image of its own (the oldest Debian), the others take very long. test-platform installs
 # the parts and uses them as people do, and makes its machines by the roles of the lab; test-targets makes those of multipass.
-RARE_SCENARIOS := k3s_server-debian11 k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door monitoring
+RARE_SCENARIOS := k3s_server-debian11 k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door monitoring logging journal_upload
+# What needs programs that are built only for the parts that are not in the default.
+RARE_TESTS := tests/upstream/test_monitoring.py
 SCENARIOS := $(filter-out default $(RARE_SCENARIOS),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 PLAYBOOK := ansible-playbook --inventory $(INVENTORY)
 
@@ -51,9 +53,12 @@ logs: .venv/.ready ## Search the logs: SEARCH="user=ada level=error since=2h fol
 .venv/.ready: requirements.txt
 	@PYTHON="$(PYTHON)" tools/environment.sh
 
-.PHONY: report
+.PHONY: report try-alert
 report: .venv/.ready ## Draw the dashboards of the running platform to one page
 	@$(PLAYBOOK) playbooks/report.yml
+
+try-alert: .venv/.ready ## Send one alert through to all receivers, and see who has taken it
+	@$(PLAYBOOK) playbooks/try_alert.yml
 
 ## The proofs
 .PHONY: test test-destructive test-events test-targets lint test-unit test-model test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
@@ -78,7 +83,7 @@ test-servers: artifacts ## The servers of MLflow and of the door, real: identity
 	@pytest tests/door --numprocesses auto
 
 test-upstream: artifacts ## The chart by repository, file and folder, through helm, held against upstream's objects
-	@pytest tests/upstream
+	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS))
 
 test-refusals: artifacts ## What must be refused, each with its message
 	@pytest tests/refusals --numprocesses 2 --dist loadfile

@@ -238,7 +238,7 @@ def test_part_brings_what_the_playbooks_ask_of_it(part: str) -> None:
 
 
 # Playbooks that ask one part for something.
-OF_ONE_PART = {"logs", "report"}
+OF_ONE_PART = {"logs", "report", "try_alert"}
 
 
 def test_no_playbook_for_all_parts_names_one() -> None:

@@ -1,0 +1,119 @@
+"""Ask Alertmanager: give it an alert, and see who was told of it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..common.json_api import JsonApi
+from ..kubernetes.api import KubernetesApi
+from ..kubernetes.forward import forwarded
+
+SELECTOR = "app.kubernetes.io/name=alertmanager"
+PORT = 9093
+# What Alertmanager counts of its requests to receivers, by the receiver's name (notify/metrics.go of
+# Alertmanager 0.27 and later, with the feature receiver-name-in-metrics).
+REQUESTS = "alertmanager_notification_requests_total"
+REFUSED = "alertmanager_notification_requests_failed_total"
+SAMPLE = re.compile(r"(?P<name>\w+)\{(?P<labels>[^}]*)\} (?P<value>\S+)")
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many requests one receiver took, and how many failed."""
+
+    taken: int = 0
+    failed: int = 0
+
+
+class Alertmanager(JsonApi):
+    """A client of Alertmanager's API, version 2."""
+
+    whose = "Alertmanager's"
+
+    def __init__(self, address: str) -> None:
+        """Remember where it listens, as host:port."""
+        super().__init__(f"http://{address}", {})
+
+    def give(self, labels: Mapping[str, str], annotations: Mapping[str, str], seconds: float) -> None:
+        """Give it an alert that ends by itself after some seconds."""
+        ends = datetime.now(UTC) + timedelta(seconds=seconds)
+        alert = {"labels": dict(labels), "annotations": dict(annotations), "endsAt": ends.isoformat()}
+        self.request("POST", "/api/v2/alerts", [alert])
+
+    def told_of(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the names of the receivers to which an alert with these labels goes."""
+        found = self.request("GET", "/api/v2/alerts")
+        return sorted(
+            {
+                receiver["name"]
+                for alert in found
+                if labels.items() <= alert["labels"].items()
+                for receiver in alert["receivers"]
+            }
+        )
+
+    def counts(self) -> dict[str, Count]:
+        """Return what was sent to each receiver since Alertmanager started."""
+        return counts(self.request("GET", "/metrics"))
+
+    def _parse(self, text: str, content_type: str) -> Any:
+        return text if content_type.startswith("text/plain") else super()._parse(text, content_type)
+
+
+@contextlib.contextmanager
+def opened(api: KubernetesApi, namespace: str) -> Iterator[Alertmanager]:
+    """Yield the Alertmanager of a cluster, through the cluster's API; ApiError says that it does not run."""
+    with forwarded(api, namespace, SELECTOR, PORT) as address:
+        yield Alertmanager(address)
+
+
+def counts(text: str) -> dict[str, Count]:
+    """Return the requests to each receiver from Alertmanager's measurements."""
+    sums: dict[str, dict[str, int]] = {}
+    for sample in SAMPLE.finditer(text):
+        receiver = dict(LABEL.findall(sample["labels"])).get("receiver_name")
+        if receiver and sample["name"] in (REQUESTS, REFUSED):
+            of = sums.setdefault(receiver, {REQUESTS: 0, REFUSED: 0})
+            of[sample["name"]] += int(float(sample["value"]))
+    return {name: Count(of[REQUESTS] - of[REFUSED], of[REFUSED]) for name, of in sums.items()}
+
+
+def without_success(
+    receivers: Sequence[str], before: Mapping[str, Count], after: Mapping[str, Count]
+) -> list[str]:
+    """Return the receivers that have taken no request in between."""
+    none = Count()
+    return [each for each in receivers if after.get(each, none).taken <= before.get(each, none).taken]
+
+
+def send_through(alertmanager: Alertmanager, labels: Mapping[str, str], seconds: float) -> dict[str, str]:
+    """Give Alertmanager an alert, wait until it has told everybody, and return what became of each receiver.
+
+    `taken`, or why not. Without any receiver the answer is empty.
+    """
+    annotations = {
+        "summary": "This is a test.",
+        "description": "Somebody tries whether alerts reach you. Nothing is wrong.",
+    }
+    before, end = alertmanager.counts(), time.monotonic() + seconds
+    alertmanager.give(labels, annotations, seconds)
+    while True:
+        receivers = [each for each in alertmanager.told_of(labels) if each != "null"]
+        after = alertmanager.counts()
+        missing = without_success(receivers, before, after)
+        if not missing or time.monotonic() > end:
+            break
+        time.sleep(1)
+    none = Count()
+    refused = {each: after.get(each, none).failed - before.get(each, none).failed for each in missing}
+    return {
+        each: "taken" if each not in refused else f"refused or not reached, {refused[each]} times"
+        for each in receivers
+    }
