@@ -21,6 +21,7 @@ PATHS = {
     "horizontalpodautoscalers": "/apis/autoscaling/v2/horizontalpodautoscalers",
     "jobs": "/apis/batch/v1/jobs",
     "nodes": "/api/v1/nodes",
+    "persistentvolumeclaims": "/api/v1/persistentvolumeclaims",
     "pods": "/api/v1/pods",
     "statefulsets": "/apis/apps/v1/statefulsets",
 }
@@ -59,6 +60,13 @@ def of_node(node: Object) -> Iterator[Sample]:
         for state in STATES:
             told = {**labels, "condition": condition["type"], "status": state}
             yield "kube_node_status_condition", told, float(condition["status"].lower() == state)
+
+
+def of_claim(found: Object) -> Iterator[Sample]:
+    """Yield what a claim asks for."""
+    size = quantity(found["spec"]["resources"]["requests"]["storage"])
+    labels = _named(found, "persistentvolumeclaim")
+    yield "kube_persistentvolumeclaim_resource_requests_storage_bytes", labels, size
 
 
 def of_pod(pod: Object) -> Iterator[Sample]:
@@ -137,6 +145,7 @@ SAMPLES: dict[str, Callable[[Object], Iterator[Sample]]] = {
     "horizontalpodautoscalers": of_autoscaler,
     "jobs": of_job,
     "nodes": of_node,
+    "persistentvolumeclaims": of_claim,
     "pods": of_pod,
     "statefulsets": of_statefulset,
 }

@@ -45,6 +45,10 @@ OBJECTS: dict[str, dict[str, Any]] = {
             "conditions": [{"type": "Ready", "status": "Unknown"}],
         },
     },
+    "persistentvolumeclaims": {
+        "metadata": META,
+        "spec": {"resources": {"requests": {"storage": "2Gi"}}},
+    },
     "pods": {
         "metadata": {**META, "deletionTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"nodeName": "one", "containers": [CONTAINER]},
@@ -73,6 +77,8 @@ def test_it_serves_what_is_asked_for_and_nothing_else() -> None:
 def test_quantities_are_numbers_of_the_unit() -> None:
     assert value("nodes", "kube_node_status_allocatable", resource="memory", unit="byte") == 1024**2
     assert value("pods", "kube_pod_container_resource_requests", resource="cpu", unit="core") == 0.05
+    claimed = "kube_persistentvolumeclaim_resource_requests_storage_bytes"
+    assert value("persistentvolumeclaims", claimed, persistentvolumeclaim="a") == 2 * 1024**3
     with pytest.raises(ValueError, match="no quantity"):
         program.quantity("much")
 

@@ -27,7 +27,7 @@ PANELS = [(board, panel) for part in PARTS for board, panel in panels(part)]
 PAGES = ROOT / "docs" / "how-to" / "alerts"
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 # How names begin of what belongs to no part. The others come by the monitors of parts, which drop nothing.
-SHARED = ("apiserver_", "etcd_", "kubelet_", "container_", "node_", "kube_")
+SHARED = ("apiserver_", "etcd_", "kubelet_", "container_", "node_", "kube_", "dirsize_")
 
 each_alert = pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 each_panel = pytest.mark.parametrize(
@@ -122,7 +122,8 @@ def test_no_source_keeps_what_another_one_keeps() -> None:
 
 def test_the_kinds_of_objects_are_those_of_the_measurements() -> None:
     assert collectors("kube_state") == [
-        *("daemonsets", "deployments", "horizontalpodautoscalers", "jobs", "nodes", "pods", "statefulsets"),
+        *("daemonsets", "deployments", "horizontalpodautoscalers", "jobs", "nodes", "persistentvolumeclaims"),
+        *("pods", "statefulsets"),
     ]
 
 

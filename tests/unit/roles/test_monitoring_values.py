@@ -71,7 +71,8 @@ def test_each_source_keeps_what_is_asked_for() -> None:
         ("kubelet", found["kubelet"]["serviceMonitor"]),
         ("node", found["prometheus-node-exporter"]["prometheus"]["monitor"]),
     ):
-        [relabelling] = monitor["metricRelabelings"]
+        relabelling = monitor["metricRelabelings"][0]
+        assert [rule for rule in monitor["metricRelabelings"] if rule["action"] == "keep"] == [relabelling]
         assert (relabelling["action"], relabelling["regex"].split("|")) == ("keep", kept(source))
     assert found["kube-state-metrics"]["metricAllowlist"] == kept("kube_state")
 

@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""Measure what only the machine can see: sizes of volumes, ends of certificates, and the age of snapshots.
+
+The node exporter reads the file (its textfile collector). Python 3.9 and its standard library suffice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+# What the provisioner of k3s calls the folder of a volume: pvc-UID_NAMESPACE_CLAIM.
+VOLUME = re.compile(r"pvc-[0-9a-f-]{36}_([a-z0-9-]+)_([a-z0-9.-]+)")
+PEM = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+# The two times of a certificate as DER has them: UTCTime, or GeneralizedTime from the year 2050 on.
+ENDS = re.compile(rb"\x17\x0d\d{12}Z(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
+# name, labels, value
+Sample = tuple[str, dict[str, str], float]
+BLOCK = 512  # the unit of st_blocks, whatever the file system's own is
+
+HELP = {
+    "dirsize_total_size_bytes": "What the files of a volume take on the disk.",
+    "node_certificate_end_seconds": "When a certificate of k3s ends, in seconds since 1970.",
+    "node_snapshot_newest_seconds": "When the newest snapshot of etcd was written, in seconds since 1970.",
+}
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes that a folder takes on the disk. What goes away meanwhile counts as nothing."""
+    total, waiting = 0, [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    try:
+                        total += entry.stat(follow_symlinks=False).st_blocks * BLOCK
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
+                    except OSError:
+                        continue
+        except OSError:
+            continue
+    return total
+
+
+def end_of(text: str) -> float | None:
+    """Return when the first certificate of a PEM file to end does so, or None if it holds none."""
+    ends = []
+    for found in PEM.findall(text):
+        times = ENDS.search(base64.b64decode(found))
+        if times:
+            written = (times[1] or times[2]).decode()
+            form = "%y%m%d%H%M%S" if times[1] else "%Y%m%d%H%M%S"
+            ends.append(datetime.strptime(written, form).replace(tzinfo=timezone.utc).timestamp())
+    return min(ends) if ends else None
+
+
+def volumes(data: Path) -> Iterator[Sample]:
+    """Yield a sample for each volume of k3s' own provisioner."""
+    for folder in sorted((data / "storage").glob("pvc-*")):
+        named = VOLUME.fullmatch(folder.name)
+        if named:
+            labels = {"namespace": named[1], "persistentvolumeclaim": named[2]}
+            yield "dirsize_total_size_bytes", labels, size_of(folder)
+
+
+def certificates(data: Path) -> Iterator[Sample]:
+    """Yield a sample for each certificate of this node."""
+    for folder in ("server/tls", "agent"):
+        depth = "**/*.crt" if folder == "server/tls" else "*.crt"
+        for path in sorted((data / folder).glob(depth)):
+            try:
+                end = end_of(path.read_text(errors="replace"))
+            except OSError:
+                continue
+            if end is not None:
+                yield "node_certificate_end_seconds", {"file": str(path.relative_to(data))}, end
+
+
+def snapshots(data: Path) -> Iterator[Sample]:
+    """Yield when the newest snapshot was written. A new cluster counts from its first certificate on."""
+    if not (data / "server/db/etcd").is_dir():
+        return
+    files = [*(data / "server/db/snapshots").glob("*"), data / "server/tls/server-ca.crt"]
+    times = [path.stat().st_mtime for path in files if path.exists()]
+    if times:
+        yield "node_snapshot_newest_seconds", {}, max(times)
+
+
+def written(samples: Iterable[Sample]) -> str:
+    """Return samples in the format of Prometheus. No label holds a quote or a backslash."""
+    lines: dict[str, list[str]] = {}
+    for name, labels, value in samples:
+        told = ",".join('{}="{}"'.format(*label) for label in labels.items())
+        lines.setdefault(name, []).append(f"{name}{{{told}}} {value:.0f}")
+    return "".join(
+        f"# HELP {name} {HELP[name]}\n# TYPE {name} gauge\n" + "\n".join(lines[name]) + "\n"
+        for name in sorted(lines)
+    )
+
+
+def main() -> None:
+    """Measure once, and put the file in its place as a whole."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="the data folder of k3s")
+    parser.add_argument("file", type=Path, help="the file that is written")
+    given = parser.parse_args()
+    samples = [each for source in (volumes, certificates, snapshots) for each in source(given.data)]
+    beside = given.file.with_suffix(".new")
+    beside.write_text(written(samples))
+    beside.chmod(0o644)
+    beside.replace(given.file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What the machines measure themselves: sizes, ends of certificates, snapshots, and how it is written."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.support.modules import ROOT
+
+PATH = ROOT / "roles" / "node_measurements" / "files" / "measure.py"
+spec = importlib.util.spec_from_file_location("measure", PATH)
+assert spec and spec.loader
+program = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(program)
+
+UID = "0f9c1b1e-0000-4000-8000-123456789abc"
+
+
+def pem(*ends: bytes) -> str:
+    """Certificates of which only the two times are there."""
+    start = b"\x30\x82serial and issuer\x17\x0d260101000000Z"
+    return "".join(
+        "-----BEGIN CERTIFICATE-----\n"
+        + base64.encodebytes(start + end + b"subject and key").decode()
+        + "-----END CERTIFICATE-----\n"
+        for end in ends
+    )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder of k3s."""
+    for folder in ("storage", "server/tls/etcd", "agent", "server/db"):
+        (tmp_path / folder).mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_volume_is_measured_with_all_that_is_in_it(data: Path) -> None:
+    home = data / "storage" / f"pvc-{UID}_hub_claim-ada.b"
+    (home / "deep" / "er").mkdir(parents=True)
+    (home / "deep" / "er" / "file").write_bytes(b"x" * 100_000)
+    (home / "loop").symlink_to(home)
+    (data / "storage" / "other").mkdir()
+    [(name, labels, size)] = program.volumes(data)
+    assert (name, labels) == (
+        "dirsize_total_size_bytes",
+        {"namespace": "hub", "persistentvolumeclaim": "claim-ada.b"},
+    )
+    assert 100_000 <= size <= 200_000
+
+
+def test_what_goes_away_while_it_is_measured_counts_as_nothing(tmp_path: Path) -> None:
+    assert program.size_of(tmp_path / "gone") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        (pem(b"\x17\x0d270203040506Z"), datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC)),
+        (pem(b"\x18\x0f20510203040506Z"), datetime(2051, 2, 3, 4, 5, 6, tzinfo=UTC)),
+        (
+            pem(b"\x17\x0d350203040506Z", b"\x17\x0d270203040506Z"),
+            datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC),
+        ),
+    ],
+    ids=["until_2049", "from_2050_on", "the_first_of_a_chain_to_end"],
+)
+def test_the_end_of_a_certificate_is_read(text: str, end: datetime) -> None:
+    assert program.end_of(text) == end.timestamp()
+
+
+def test_a_file_without_a_certificate_has_no_end() -> None:
+    assert program.end_of("-----BEGIN PRIVATE KEY-----") is None
+
+
+def test_certificates_of_all_folders_are_named_by_their_place(data: Path) -> None:
+    for name in ("server/tls/a.crt", "server/tls/etcd/b.crt", "agent/c.crt", "agent/key.key"):
+        (data / name).write_text(pem(b"\x17\x0d270203040506Z"))
+    found = [labels["file"] for _, labels, _ in program.certificates(data)]
+    assert found == ["server/tls/a.crt", "server/tls/etcd/b.crt", "agent/c.crt"]
+
+
+def test_the_newest_snapshot_counts(data: Path) -> None:
+    (data / "server/db/etcd").mkdir()
+    (data / "server/db/snapshots").mkdir()
+    for name, at in (("old", 1000), ("new", 2000)):
+        (data / "server/db/snapshots" / name).touch()
+        os.utime(data / "server/db/snapshots" / name, (at, at))
+    assert [value for _, _, value in program.snapshots(data)] == [2000]
+
+
+def test_a_new_cluster_counts_from_its_birth(data: Path) -> None:
+    (data / "server/db/etcd").mkdir()
+    (data / "server/tls/server-ca.crt").touch()
+    os.utime(data / "server/tls/server-ca.crt", (3000, 3000))
+    assert [value for _, _, value in program.snapshots(data)] == [3000]
+
+
+def test_sqlite_and_agents_have_no_snapshots(data: Path) -> None:
+    assert list(program.snapshots(data)) == []
+
+
+def test_the_file_is_written_as_a_whole(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (data / "agent/c.crt").write_text(pem(b"\x17\x0d270203040506Z"))
+    target = data / "metalworks.prom"
+    monkeypatch.setattr(sys, "argv", ["measure.py", str(data), str(target)])
+    program.main()
+    assert target.read_text().splitlines()[1:] == [
+        "# TYPE node_certificate_end_seconds gauge",
+        'node_certificate_end_seconds{file="agent/c.crt"} 1801627506',
+    ]
+    assert [path.name for path in data.glob("metalworks*")] == ["metalworks.prom"]
+    assert target.stat().st_mode & 0o777 == 0o644
