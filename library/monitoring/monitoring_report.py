@@ -33,6 +33,9 @@ options:
     description: The file that is written.
     type: path
     required: true
+  picture:
+    description: A file that is written with a picture (PNG) of the page, if the computer has a Chromium.
+    type: path
 attributes:
   check_mode:
     description: Asks, and writes nothing.
@@ -61,6 +64,10 @@ empty:
   type: list
   elements: str
   returned: success
+picture:
+  description: The file with the picture, or nothing where none was drawn.
+  type: str
+  returned: success
 """
 
 import json
@@ -76,6 +83,7 @@ from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGU
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.monitoring.boards import plain
+from ansible.module_utils.metalworks.monitoring.picture import browser, draw
 from ansible.module_utils.metalworks.monitoring.report import Line, legend, page
 from ansible.module_utils.metalworks.monitoring.rooms import boards_of
 
@@ -85,6 +93,7 @@ ARGUMENTS: dict[str, Any] = {
     "title": {"type": "str", "required": True},
     "hours": {"type": "int", "default": 6},
     "dest": {"type": "path", "required": True},
+    "picture": {"type": "path"},
     **API_ARGUMENTS,
 }
 SELECTOR, PORT = "app.kubernetes.io/name=prometheus", 9090
@@ -107,6 +116,22 @@ def lines(address: str, panel: dict[str, Any], start: float, end: float) -> list
     return found
 
 
+def pictured(module: AnsibleModule, page: Path, picture: str | None) -> str:
+    """Draw the page where a picture is wanted, and return its path; a warning says why there is none."""
+    if not picture:
+        return ""
+    program = browser()
+    if not program:
+        module.warn("No picture is drawn: apt-get install chromium, or set CHROMIUM to the path of one.")
+        return ""
+    try:
+        draw(page, Path(picture), program)
+    except Exception as error:  # Playwright's own, and what its program says
+        module.warn(f"No picture is drawn: {program}: {str(error).splitlines()[0]}")
+        return ""
+    return picture
+
+
 def main() -> None:
     """Ask Prometheus, and write the page."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
@@ -125,14 +150,17 @@ def main() -> None:
     except (ApiError, OSError) as error:
         module.fail_json(msg=f"Prometheus in the namespace {params['namespace']} cannot be asked: {error}")
     panels = [(board, panel, found) for board, members in drawn for panel, found in members]
+    picture = ""
     if not module.check_mode:
-        Path(params["dest"]).write_text(page(params["title"], now, drawn))
+        dest = Path(params["dest"])
+        dest.write_text(page(params["title"], now, drawn))
+        picture = pictured(module, dest, params["picture"])
     empty = [
         f"{board['title']}: {panel['title']}"
         for board, panel, found in panels
         if not any(points for _, points in found) and not panel.get("may_be_empty")
     ]
-    module.exit_json(changed=True, panels=len(panels), empty=empty)
+    module.exit_json(changed=True, panels=len(panels), empty=empty, picture=picture)
 
 
 if __name__ == "__main__":

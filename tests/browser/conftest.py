@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from visitor import Album, User, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
-# Root needs no-sandbox; containers have a small /dev/shm.
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+# What modules share is imported as Ansible imports it.
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+from ansible.module_utils.metalworks.monitoring import picture  # noqa: E402
+
 FAILED = pytest.StashKey[bool]()
 
 
@@ -54,8 +56,7 @@ def users(request: pytest.FixtureRequest) -> list[User]:
 
 def find_chromium() -> str:
     """The browser that the computer has; Playwright would download one of its own."""
-    candidates = [os.environ.get("CHROMIUM", ""), *CHROMIUM]
-    found = next((path for path in candidates if path and Path(path).is_file()), None)
+    found = picture.browser()
     if not found:
         pytest.fail("No Chromium: apt-get install chromium, or set CHROMIUM to the path of one.")
     return found
@@ -64,7 +65,7 @@ def find_chromium() -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(picture.FLAGS))
         yield browser
         browser.close()
 

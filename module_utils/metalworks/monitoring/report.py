@@ -19,7 +19,8 @@ BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 KIB = 1024
 STYLE = """body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1200px;color:#222}
 h2{margin:2em 0 .2em}p{margin:.2em 0 1em;color:#555}.board{display:flex;flex-wrap:wrap;gap:16px}
-figure{margin:0;padding:12px;border:1px solid #ddd;border-radius:6px}figcaption{font-weight:600}
+figure{margin:0;padding:12px;border:1px solid #ddd;border-radius:6px;max-width:100%;box-sizing:border-box}
+svg{max-width:100%;height:auto}figcaption{font-weight:600}
 .stat{font-size:2em;min-width:150px}
 ul{list-style:none;margin:.4em 0 0;padding:0;font-size:12px}.none{color:#888}"""
 
@@ -32,7 +33,8 @@ def page(title: str, now: float, boards: Iterable[tuple[Mapping[str, Any], Seque
         f'<div class="board">{"".join(_figure(panel, lines) for panel, lines in panels)}</div>'
         for board, panels in boards
     )
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
+    about = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head = f"{about}<title>{escape(title)}</title><style>{STYLE}</style>"
     above = f"<h1>{escape(title)}</h1><p>{at}</p>"
     return f"<!DOCTYPE html><html><head>{head}</head><body>{above}{body}</body></html>\n"
 
