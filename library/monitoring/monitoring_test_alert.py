@@ -23,7 +23,7 @@ options:
     choices: [critical, warning, info]
     default: warning
   wait_seconds:
-    description: How long the receivers have, and how long the alert lasts.
+    description: How long the receivers have. The alert ends 30 s later.
     type: int
     default: 60
 attributes:

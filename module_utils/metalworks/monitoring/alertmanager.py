@@ -13,9 +13,11 @@ from typing import Any
 from ..common.json_api import JsonApi
 from ..kubernetes.api import KubernetesApi
 from ..kubernetes.forward import forwarded
+from .receivers import NOBODY
 
 SELECTOR = "app.kubernetes.io/name=alertmanager"
 PORT = 9093
+LONGER = 30  # seconds that a test alert lasts after the wait for its receivers
 # What Alertmanager counts of its requests to receivers, by the receiver's name (notify/metrics.go of
 # Alertmanager 0.27 and later, with the feature receiver-name-in-metrics).
 REQUESTS = "alertmanager_notification_requests_total"
@@ -103,12 +105,14 @@ def send_through(alertmanager: Alertmanager, labels: Mapping[str, str], seconds:
         "description": "Somebody tries whether alerts reach you. Nothing is wrong.",
     }
     before, end = alertmanager.counts(), time.monotonic() + seconds
-    alertmanager.give(labels, annotations, seconds)
+    # It outlasts the wait: Alertmanager lists no alert that is over.
+    alertmanager.give(labels, annotations, seconds + LONGER)
     while True:
-        receivers = [each for each in alertmanager.told_of(labels) if each != "null"]
-        after = alertmanager.counts()
+        # An alert that nobody is told of goes to the receiver `null`, so that there is none only at first.
+        names, after = alertmanager.told_of(labels), alertmanager.counts()
+        receivers = [each for each in names if each != NOBODY]
         missing = without_success(receivers, before, after)
-        if not missing or time.monotonic() > end:
+        if (names and not missing) or time.monotonic() > end:
             break
         time.sleep(1)
     none = Count()

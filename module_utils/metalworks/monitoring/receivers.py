@@ -9,6 +9,7 @@ from typing import Any
 SECRET = "monitoring-receivers"
 FOLDER = f"/etc/alertmanager/secrets/{SECRET}"
 WATCHDOG = "watchdog"
+NOBODY = "null"  # the receiver of alerts that nobody is told of
 # An alert that is told at once, and whose end is told soon. Alertmanager's own 30 s and 5 min tell both late.
 TIMES = {"group_wait": "5s", "group_interval": "30s", "repeat_interval": "12h"}
 SEVERITIES = ("critical", "warning", "info")
@@ -50,12 +51,12 @@ def configuration(receivers: Sequence[Receiver], watchdog: str) -> dict[str, Any
         named.append({"name": WATCHDOG, "webhook_configs": [settings]})
     return {
         "route": {
-            "receiver": "null",
+            "receiver": NOBODY,
             "group_by": ["alertname", "namespace", "node"],
             **TIMES,
             "routes": routes,
         },
-        "receivers": [{"name": "null"}, *named],
+        "receivers": [{"name": NOBODY}, *named],
         "inhibit_rules": [
             # Who is told that a node is down need not be told what has gone with it.
             {
@@ -69,7 +70,7 @@ def configuration(receivers: Sequence[Receiver], watchdog: str) -> dict[str, Any
 
 def _watchdog_route(sent: bool) -> dict[str, Any]:
     times = {"group_interval": "1m", "repeat_interval": "1m"} if sent else {}
-    return {"receiver": WATCHDOG if sent else "null", "matchers": ['alertname = "Watchdog"'], **times}
+    return {"receiver": WATCHDOG if sent else NOBODY, "matchers": ['alertname = "Watchdog"'], **times}
 
 
 def _route(number: int, receiver: Receiver) -> dict[str, Any]:
