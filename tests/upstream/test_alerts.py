@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
-from typing import Any
 
 import pytest
-import requests
-import yaml
 from ansible.module_utils.metalworks.monitoring.alertmanager import Alertmanager, send_through
-from ansible.module_utils.metalworks.monitoring.receivers import FOLDER, configuration, secrets
-from tests.support.artifacts import built_path
-from tests.support.servers import Silent, running
+from tests.support import alerting
+from tests.support.alerting import Receiver
+from tests.support.servers import running
 from tests.support.waiting import wait_for
 
-# From an alert's arrival at Alertmanager until the receiver has it: group_wait is 5 s.
+# From an alert's arrival at Alertmanager until the receiver has it: group_wait is 3 s.
 SOON = 10
-
-
-class Receiver(ThreadingHTTPServer):
-    """Takes messages, and remembers each with its path and time; the path `refused` is answered with 500."""
-
-    def __init__(self) -> None:
-        """Listen at a free port of this computer."""
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.told: list[tuple[str, float, dict[str, Any]]] = []
-
-    def url(self, path: str) -> str:
-        """Return the address of a path."""
-        return f"http://127.0.0.1:{self.server_port}/{path}"
-
-    def of(self, path: str, status: str = "firing") -> list[dict[str, Any]]:
-        """Return the alerts that a path was told of, with the time."""
-        return [
-            {**alert, "at": at}
-            for where, at, message in self.told
-            for alert in message.get("alerts", [])
-            if where == f"/{path}" and alert["status"] == status
-        ]
-
-
-class Answers(Silent):
-    """Answers one request."""
-
-    server: Receiver
-
-    def do_POST(self) -> None:
-        """Take a message, or refuse it."""
-        self.server.told.append((self.path, time.time(), self.sent()))
-        self.reply(500 if self.path == "/refused" else 200, {})
 
 
 @pytest.fixture(scope="module")
@@ -62,50 +23,18 @@ def receiver() -> Iterator[Receiver]:
         yield found
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def alertmanager(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmanager]:
-    """Alertmanager with a receiver of each kind that needs no mail server, as the operator starts it."""
-    folder = tmp_path_factory.mktemp("alertmanager")
+    """Alertmanager with a receiver of each kind that needs no mail server."""
     receivers = [
         {"type": "webhook", "url": receiver.url("all")},
         {"type": "webhook", "url": receiver.url("critical"), "severities": ["critical"]},
         {"type": "slack", "url": receiver.url("slack"), "severities": ["info"], "channel": "#hub"},
         {"type": "webhook", "url": receiver.url("refused"), "severities": ["critical"]},
     ]
-    for name, text in secrets(receivers, receiver.url("watchdog")).items():
-        (folder / name).write_text(text)
-    settings = yaml.safe_dump(configuration(receivers, receiver.url("watchdog")))
-    (folder / "alertmanager.yml").write_text(settings.replace(FOLDER, str(folder)))
-    port = free_port()
-    command = [
-        str(built_path("alertmanager")),
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-        "--enable-feature=receiver-name-in-metrics",
-        "--log.level=error",
-    ]
-    with subprocess.Popen(command) as program:
-        try:
-            url = f"http://127.0.0.1:{port}/-/ready"
-
-            def ready() -> bool:
-                try:
-                    return requests.get(url, timeout=5).ok
-                except requests.RequestException:
-                    return False
-
-            wait_for(ready, "Alertmanager does not start", 30)
-            yield Alertmanager(f"127.0.0.1:{port}")
-        finally:
-            program.terminate()
+    folder = tmp_path_factory.mktemp("alertmanager")
+    with alerting.alertmanager(folder, receivers, receiver.url("watchdog")) as address:
+        yield Alertmanager(address)
 
 
 def labels(severity: str, name: str) -> dict[str, str]:

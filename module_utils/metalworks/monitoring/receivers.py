@@ -11,7 +11,7 @@ FOLDER = f"/etc/alertmanager/secrets/{SECRET}"
 WATCHDOG = "watchdog"
 NOBODY = "null"  # the receiver of alerts that nobody is told of
 # An alert that is told at once, and whose end is told soon. Alertmanager's own 30 s and 5 min tell both late.
-TIMES = {"group_wait": "5s", "group_interval": "30s", "repeat_interval": "12h"}
+TIMES = {"group_wait": "3s", "group_interval": "30s", "repeat_interval": "12h"}
 SEVERITIES = ("critical", "warning", "info")
 # type -> the key of a receiver that is secret, and the option of Alertmanager that names its file
 HIDDEN = {
