@@ -16,6 +16,22 @@ from kubernetes import client
 
 NAMESPACE = "logging"
 WRITERS = "writers"
+# Who asks the login for what, and whether it is answered. The door says who it is by its secret.
+ACCESS = [
+    ("reader", "/select/logsql/query?query=*&limit=1", True),
+    ("reader", "/insert/jsonline", False),
+    ("reader", "/metrics", False),
+    ("writer", "/insert/jsonline", True),
+    ("writer", "/select/logsql/query?query=*&limit=1", False),
+    ("door", "/select/logsql/query?query=*&limit=1", True),
+    ("door", "/select/vmui/", True),
+    ("door", "/insert/jsonline", False),
+    ("door", "/internal/force_flush", False),
+    ("nobody", "/", False),
+    ("nobody", "/select/vmui/", False),
+    ("nobody", "/select/logsql/query?query=*&limit=1", False),
+    ("nobody", "/-/reload", False),
+]
 
 
 @contextlib.contextmanager
