@@ -37,6 +37,15 @@ NO_NAMES = (
     r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)",
 )
 
+# What two ports of a server could both serve, without what Prometheus says of its scrapes.
+SERIES = '{job=~"apiserver|kubelet",__name__!~"up|scrape_.+"}'
+# The same series from one host under another job, instance or path. Empty means that none is stored twice.
+DUPLICATES = (
+    "count without (job, instance, endpoint, service, metrics_path, pod, container) "
+    f'(label_replace(label_replace({SERIES}, "host", "$1", "instance", "([^:]+):.*"), '
+    '"metric", "$1", "__name__", "(.+)")) > 1'
+)
+
 
 def names(query: str) -> set[str]:
     """Return the measurements that a query asks for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,9 +14,10 @@ import pytest
 import requests
 import yaml
 from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, kept, rules_of
+from tests.support.alerting import free_port
 from tests.support.artifacts import built_path
 from tests.support.monitoring_values import values
-from tests.support.queries import PARTS
+from tests.support.queries import DUPLICATES, PARTS, SERIES
 from tests.support.waiting import wait_for
 
 # Series that one process counts, as each port of k3s' single process serves them: some kept, most not.
@@ -29,14 +29,6 @@ REGISTRY = "".join(
         "apiserver_audit_level_total",
         "go_threads",
     )
-)
-# What Prometheus says of the scrapes themselves differs by the job as a matter of course.
-SERIES = '{job=~"apiserver|kubelet",__name__!~"up|scrape_.+"}'
-# The same series from one host under another job, instance or path. Empty means that none is stored twice.
-DUPLICATES = (
-    "count without (job, instance, endpoint, service, metrics_path, pod, container) "
-    f'(label_replace(label_replace({SERIES}, "host", "$1", "instance", "([^:]+):.*"), '
-    '"metric", "$1", "__name__", "(.+)")) > 1'
 )
 OBJECTS = {
     ("Prometheus", "monitoring"),
@@ -75,6 +67,11 @@ def test_the_chart_makes_upstreams_objects(tmp_path: Path) -> None:
     assert set(found) >= OBJECTS
     assert found["Prometheus", "monitoring"]["spec"]["retentionSize"] == "4096MiB"
     assert len(list((chart / "crds").glob("*.yaml"))) == 10
+    # What kube-state-metrics is told to look at, it may look at.
+    rules = found["ClusterRole", "monitoring-kube-state-metrics"]["rules"]
+    allowed = sorted(resource for rule in rules for resource in rule["resources"])
+    [pod] = found["Deployment", "monitoring-kube-state-metrics"]["spec"]["template"]["spec"]["containers"]
+    assert f"--resources={','.join(allowed)}" in pod["args"]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -136,9 +133,7 @@ def asked(folder: Path, ports: dict[str, int], relabelings: dict[str, Any], quer
     ]
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     program = str(built_path("prometheus"))
     command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     command += [f"--web.listen-address={address}", "--log.level=error"]
