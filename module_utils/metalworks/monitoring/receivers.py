@@ -90,11 +90,7 @@ def _settings(number: int, receiver: Receiver) -> dict[str, Any]:
         if receiver.get("username"):
             settings["auth_username"] = receiver["username"]
     if kind == "slack":
-        settings["channel"] = receiver.get("channel", "")
-        settings["title"] = "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}"
-        settings["text"] = (
-            "{{ range .Alerts }}{{ .Annotations.description }} {{ .Annotations.runbook_url }}\n{{ end }}"
-        )
+        settings |= {"channel": receiver.get("channel", ""), **SLACK}
     return {f"{kind}_configs": [settings]}
 
 
