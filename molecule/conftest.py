@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 import pytest
@@ -35,3 +36,13 @@ def api() -> Iterator[client.ApiClient]:
 def core(api: client.ApiClient) -> client.CoreV1Api:
     """The cluster's pods, secrets, claims and nodes."""
     return client.CoreV1Api(api)
+
+
+@pytest.fixture(scope="session")
+def watchers() -> Iterator[Any]:
+    """The cluster's Prometheus, and the receiver of its alerts."""
+    from tests.support.watchers import Watchers  # it needs what modules share
+
+    found = Watchers()
+    yield found
+    found.forget()

@@ -16,6 +16,7 @@ from tests.support.waiting import wait_for
 from kubernetes import client
 
 testinfra_hosts = ["ansible://k3s_server"]
+pytestmark = pytest.mark.long
 
 PODS = [f"writer-{number}" for number in range(4)]
 EACH = 25_000

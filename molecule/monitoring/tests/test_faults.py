@@ -18,6 +18,7 @@ from tests.support.watchers import NAMESPACE, Watchers
 from kubernetes import client
 
 testinfra_hosts = ["ansible://k3s_server"]
+pytestmark = pytest.mark.long
 
 FAULTS = "faults"
 # From the fault until the receiver is told, beyond the time that the rule itself waits.
