@@ -104,7 +104,9 @@ def test_what_is_kept_is_there_and_nothing_else(source: str, watchers: Watchers)
         "node": ("node-exporter", "/metrics"),
     }[source]
     chosen = f'metrics_path="{path}",' if job == "kubelet" else ""
-    names = watchers.result(f'group by (__name__) ({{job="{job}",{chosen}__name__!~"up|scrape_.+|ALERTS.*"}})')
+    names = watchers.result(
+        f'group by (__name__) ({{job="{job}",{chosen}__name__!~"up|scrape_.+|ALERTS.*"}})'
+    )
     found = {each["metric"]["__name__"] for each in names}
     assert found <= set(kept(source))
     # A machine of the lab has no disk of its own, and its containers none either.
