@@ -32,6 +32,7 @@ def admin(platform: dict[str, Any]) -> User:
 def test_an_admin_searches_the_logs_in_the_browser(visitor: Visitor, admin: User) -> None:
     visitor.login.open("/hub/home").log_in(admin.name, admin.password)
     visitor.home.open_page("Logs")
+    visitor.page.locator("a[href*=vmui]").first.click()
     field = visitor.page.locator("textarea").first
     expect(field).to_be_visible(timeout=60_000)
     field.fill("kubernetes.pod_namespace:=logging")

@@ -24,6 +24,7 @@ ACCESS = [
     ("writer", "/insert/jsonline", True),
     ("writer", "/select/logsql/query?query=*&limit=1", False),
     ("door", "/select/logsql/query?query=*&limit=1", True),
+    ("door", "/", True),
     ("door", "/select/vmui/", True),
     ("door", "/insert/jsonline", False),
     ("door", "/internal/force_flush", False),

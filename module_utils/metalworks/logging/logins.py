@@ -9,8 +9,9 @@ from urllib.parse import quote
 STORE = "http://127.0.0.1:9428"
 READER, WRITER = "reader", "writer"
 READS, WRITES = ["/select/.*"], ["/insert/.*"]
-# The page's entry shows links to what can be read, and nothing of the logs.
-PAGE = ["/", *READS]
+# The page's entry shows links to what can be read, and nothing of the logs. Its path is `/`, of which vmauth
+# makes an empty one before it compares (normalizeURL of app/vmauth/target_url.go).
+PAGE = ["/?", *READS]
 DOOR = "X-Metalworks-Door"
 # All lines of one unit on one machine are a stream, which the store keeps together. What repeats in each
 # entry, or may hold secrets (the command lines of programs), is left out.
