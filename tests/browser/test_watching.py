@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,9 +36,11 @@ def test_an_admin_searches_the_logs_in_the_browser(visitor: Visitor, admin: User
     visitor.page.locator("a[href*=vmui]").first.click()
     field = visitor.page.locator("textarea").first
     expect(field).to_be_visible(timeout=60_000)
-    field.fill("kubernetes.pod_namespace:=logging")
+    # Of the machines' journals, which always have a line within five minutes.
+    field.fill("_SYSTEMD_UNIT:*")
     visitor.page.keyboard.press("Enter")
-    expect(visitor.page.locator("body")).to_contain_text("logs-collector", timeout=60_000)
+    some = re.compile(r"Total logs returned:\s*[1-9]")
+    expect(visitor.page.locator("body")).to_contain_text(some, timeout=60_000)
     visitor.album.take(visitor.page, "logs")
 
 
