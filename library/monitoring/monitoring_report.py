@@ -16,10 +16,11 @@ options:
     description: The namespace of Prometheus.
     type: str
     required: true
-  parts:
-    description: The parts whose dashboards are drawn.
-    type: list
-    elements: str
+  boards:
+    description:
+      - The dashboards that are drawn, by name (filter monitoring_boards). Ansible packs a module without
+        other files, so that it cannot read theirs.
+    type: dict
     required: true
   title:
     description: The title of the page.
@@ -49,7 +50,7 @@ EXAMPLES = r"""
 - name: Draw the report
   monitoring_report:
     namespace: monitoring
-    parts: [monitoring, jupyterhub]
+    boards: "{{ ['monitoring', 'jupyterhub'] | monitoring_boards }}"
     title: Our platform
     dest: report.html
 """
@@ -85,11 +86,10 @@ from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.monitoring.boards import plain
 from ansible.module_utils.metalworks.monitoring.picture import browser, draw
 from ansible.module_utils.metalworks.monitoring.report import Line, legend, page
-from ansible.module_utils.metalworks.monitoring.rooms import boards_of
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
-    "parts": {"type": "list", "elements": "str", "required": True},
+    "boards": {"type": "dict", "required": True},
     "title": {"type": "str", "required": True},
     "hours": {"type": "int", "default": 6},
     "dest": {"type": "path", "required": True},
@@ -136,7 +136,7 @@ def main() -> None:
     """Ask Prometheus, and write the page."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params, now = module.params, time.time()
-    boards, start = boards_of(params["parts"]), now - params["hours"] * 3600
+    boards, start = params["boards"], now - params["hours"] * 3600
     try:
         api = KubernetesApi(params["kubeconfig"], params["context"])
         with forwarded(api, params["namespace"], SELECTOR, PORT) as address:

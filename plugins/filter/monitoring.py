@@ -97,6 +97,7 @@ class FilterModule:
         """Return the filters by the names that templates use."""
         return {
             "monitoring_alertmanager": configuration,
+            "monitoring_boards": boards_of,
             "monitoring_claim": claim,
             "monitoring_collectors": collectors,
             "grafana_values": grafana_values,

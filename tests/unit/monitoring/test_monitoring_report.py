@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.metalworks.monitoring.report import MOST_LINES, legend, page, shown
 
+ROOT = Path(__file__).resolve().parents[3]
 BOARD = {"title": "Nodes", "description": "What they do."}
 
 
@@ -63,3 +66,11 @@ def test_a_number_has_its_unit(value: float, unit: str, text: str) -> None:
 
 def test_a_line_is_named_by_its_labels() -> None:
     assert legend("{{node}} {{ mountpoint }}{{none}}", {"node": "one", "mountpoint": "/"}) == "one /"
+
+
+def test_the_playbook_hands_the_dashboards_over() -> None:
+    """Ansible packs a module without the files of the rooms, which would be empty for it."""
+    play = yaml.safe_load((ROOT / "playbooks" / "report.yml").read_text())[1]
+    [task] = [each["monitoring_report"] for each in play["tasks"] if "monitoring_report" in each]
+    assert task["boards"] == "{{ metalworks_parts | monitoring_boards }}"
+    assert "rooms" not in (ROOT / "library" / "monitoring" / "monitoring_report.py").read_text()
