@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 import pytest
 import testinfra
 import testinfra.backend.ssh
@@ -32,6 +33,8 @@ from testinfra.backend.base import CommandResult
 from testinfra.backend.ssh import SshBackend
 
 ROOT = Path(__file__).resolve().parent
+# What modules share is imported as Ansible imports it.
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 DEFAULTS = ROOT / "roles" / "platform_defaults" / "defaults" / "main.yml"
 
 # The commands that a person would run first after a failure. Only a server has a kubeconfig.

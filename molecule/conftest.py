@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 import pytest
 from tests.support.scenario import CONTEXT, KUBECONFIG
 
 from kubernetes import client, config
-
-# What modules share is imported as Ansible imports it.
-ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[1] / "module_utils"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,15 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 import pytest
+from ansible.module_utils.metalworks.monitoring import picture
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from visitor import Album, User, Visitor
 
 ROOT = Path(__file__).resolve().parents[2]
-# What modules share is imported as Ansible imports it.
-ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
-from ansible.module_utils.metalworks.monitoring import picture  # noqa: E402
 
 FAILED = pytest.StashKey[bool]()
 
