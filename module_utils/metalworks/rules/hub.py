@@ -13,6 +13,7 @@ from ..k3s.types import split
 from .k3s import keeps_pods_away
 from .names import unusable_names
 from .platform import Platform
+from .secrets import weak_secret
 
 INPUTS: dict[str, Callable[[Any], str | None]] = {
     "jupyterhub_mem_guarantee": memory_problem,
@@ -124,11 +125,8 @@ def hub_secrets(platform: Platform) -> Iterator[str]:
                 f"jupyterhub_secrets, {name} is not 64 hexadecimal digits: make one with openssl rand -hex 32"
             )
     for name in ("proxy_token", "api_token"):
-        if not re.fullmatch(r"[0-9A-Za-z]{32,}", str(secrets.get(name, ""))):
-            yield (
-                f"jupyterhub_secrets, {name} is not 32 or more letters and digits: make one with openssl "
-                "rand -hex 32"
-            )
+        if problem := weak_secret(secrets.get(name, ""), 32):
+            yield f"jupyterhub_secrets, {name} {problem}"
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..logging.sizes import mebibytes
 from ..object_store.fit import budget_problem
+from .names import unusable_names
 from .platform import Platform
+from .secrets import weak_secret
 
 # What each needs at the least, in MiB: the store drops whole days, and Go's programs do not start in less.
 LEAST = {
@@ -36,17 +37,10 @@ def logging_sizes(platform: Platform) -> Iterator[str]:
 
 def logging_names(platform: Platform) -> Iterator[str]:
     """Refuse names that Kubernetes does not accept, and logins that can be guessed or break an address."""
-    if problem := label_problem(platform.values["logging_namespace"], "logging"):
-        yield f"logging_namespace: {problem}"
-    storage_class = platform.values["logging_storage_class"]
-    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
-        yield f"logging_storage_class: {problem}"
+    yield from unusable_names(platform, {"logging_namespace": "logging"}, "logging_storage_class")
     for name, least in SECRETS.items():
-        if platform.gives(name) and not re.fullmatch(rf"[0-9A-Za-z]{{{least},}}", str(platform.values[name])):
-            yield (
-                f"{name} is not {least} or more letters and digits: make one with openssl rand -hex 32, or "
-                "take the line out"
-            )
+        if platform.gives(name) and (problem := weak_secret(platform.values[name], least)):
+            yield f"{name} {problem}, or take the line out"
 
 
 def logging_destinations(platform: Platform) -> Iterator[str]:

@@ -11,6 +11,7 @@ from ..jupyterhub.sizes import storage_problem
 from ..mlflow.addresses import database_problem
 from .names import unusable_names
 from .platform import Platform
+from .secrets import weak_secret
 
 SIZES = ("mlflow_size", "mlflow_memory_limit", "mlflow_temporary_size")
 # A bucket's name as S3 has it, and a folder in it.
@@ -98,13 +99,9 @@ def mlflow_names(platform: Platform) -> Iterator[str]:
     for name in SIZES:
         if problem := storage_problem(platform.values[name]):
             yield f"{name}: {problem}"
-    if platform.gives("mlflow_door_secret"):
-        secret = str(platform.values["mlflow_door_secret"])
-        if not re.fullmatch(rf"[0-9A-Za-z]{{{SHORTEST_SECRET},}}", secret):
-            yield (
-                f"mlflow_door_secret is not {SHORTEST_SECRET} or more letters and digits: make one with "
-                "openssl rand -hex 32, or take the line out"
-            )
+    name = "mlflow_door_secret"
+    if platform.gives(name) and (problem := weak_secret(platform.values[name], SHORTEST_SECRET)):
+        yield f"{name} {problem}, or take the line out"
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from ..common.kubernetes_names import label_problem, subdomain_problem
 from ..common.suggestions import did_you_mean
 from ..monitoring.receivers import SEVERITIES
 from ..object_store.fit import budget_problem
+from .names import unusable_names
 from .platform import Platform
 
 SIZES = ("monitoring_size", "monitoring_memory_limit")
@@ -25,11 +25,7 @@ def monitoring_volume(platform: Platform) -> Iterator[str]:
     retention = str(platform.values["monitoring_retention"])
     if not TIME.fullmatch(retention):
         yield f"monitoring_retention is {retention!r}: write a time of Prometheus, like 15d or 12h"
-    if problem := label_problem(platform.values["monitoring_namespace"], "monitoring"):
-        yield f"monitoring_namespace: {problem}"
-    storage_class = platform.values["monitoring_storage_class"]
-    if storage_class and (problem := subdomain_problem(storage_class, "local-path")):
-        yield f"monitoring_storage_class: {problem}"
+    yield from unusable_names(platform, {"monitoring_namespace": "monitoring"}, "monitoring_storage_class")
 
 
 def monitoring_receivers(platform: Platform) -> Iterator[str]:
