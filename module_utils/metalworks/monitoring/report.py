@@ -80,10 +80,11 @@ def _drawing(lines: Sequence[Line], unit: str) -> str:
     times = [at for _, points in lines for at, _ in points]
     values = [value for _, points in lines for _, value in points]
     low, high = min(0.0, *values), max(values)
-    width, height = max(times) - min(times) or 1, high - low or 1
+    first = min(times)
+    width, height = max(times) - first or 1, high - low or 1
 
     def place(at: float, value: float) -> str:
-        return f"{(at - min(times)) / width * WIDTH:.1f},{HEIGHT - (value - low) / height * HEIGHT:.1f}"
+        return f"{(at - first) / width * WIDTH:.1f},{HEIGHT - (value - low) / height * HEIGHT:.1f}"
 
     drawn = "".join(
         f'<polyline fill="none" stroke="{colour}" points="{" ".join(place(*point) for point in points)}"/>'
