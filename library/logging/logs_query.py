@@ -73,7 +73,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.logging.search import Search, logsql, parse
-from ansible.module_utils.metalworks.logging.store import ApiError, Line, opened
+from ansible.module_utils.metalworks.logging.store import ApiError, Line, LogStore
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
@@ -91,7 +91,7 @@ class NothingFound(Exception):
 def find(api: KubernetesApi, namespace: str, search: Search, wait_seconds: int) -> list[Line]:
     """Return what is found. NothingFound when none came in time; ApiError says what the store says."""
     end = time.monotonic() + wait_seconds
-    with opened(api, namespace) as store:
+    with LogStore.opened(api, namespace) as store:
         while True:
             lines: list[Line] = store.lines(search, search.seconds)
             if lines or not wait_seconds:

@@ -71,21 +71,16 @@ picture:
   returned: success
 """
 
-import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
-from ansible.module_utils.metalworks.kubernetes.forward import forwarded
-from ansible.module_utils.metalworks.monitoring.boards import plain
 from ansible.module_utils.metalworks.monitoring.picture import browser, draw
-from ansible.module_utils.metalworks.monitoring.report import Line, legend, page
+from ansible.module_utils.metalworks.monitoring.prometheus import Prometheus
+from ansible.module_utils.metalworks.monitoring.report import page
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
@@ -96,24 +91,6 @@ ARGUMENTS: dict[str, Any] = {
     "picture": {"type": "path"},
     **API_ARGUMENTS,
 }
-SELECTOR, PORT = "app.kubernetes.io/name=prometheus", 9090
-POINTS = 180  # of a line
-
-
-def lines(address: str, panel: dict[str, Any], start: float, end: float) -> list[Line]:
-    """Return the lines of a panel between two times."""
-    step = max(15, int((end - start) / POINTS))
-    found: list[Line] = []
-    for query in panel["queries"]:
-        asked = {"query": plain(query["expr"], f"{4 * step}s"), "start": start, "end": end, "step": step}
-        url = f"http://{address}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            result = json.load(answer)["data"]["result"]
-        for series in result:
-            name = legend(query.get("legend", panel["title"]), series["metric"])
-            points = [(float(at), float(value)) for at, value in series["values"] if value != "NaN"]
-            found.append((name, points))
-    return found
 
 
 def pictured(module: AnsibleModule, page: Path, picture: str | None) -> str:
@@ -139,12 +116,9 @@ def main() -> None:
     boards, start = params["boards"], now - params["hours"] * 3600
     try:
         api = KubernetesApi(params["kubeconfig"], params["context"])
-        with forwarded(api, params["namespace"], SELECTOR, PORT) as address:
+        with Prometheus.opened(api, params["namespace"]) as prometheus:
             drawn = [
-                (
-                    board,
-                    [(panel, lines(address, panel, start, now)) for panel in board["panels"]],
-                )
+                (board, [(panel, prometheus.lines(panel, start, now)) for panel in board["panels"]])
                 for board in boards.values()
             ]
     except (ApiError, OSError) as error:

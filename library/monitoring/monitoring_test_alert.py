@@ -56,7 +56,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.json_api import ApiError
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
-from ansible.module_utils.metalworks.monitoring.alertmanager import opened, send_through
+from ansible.module_utils.metalworks.monitoring.alertmanager import Alertmanager, send_through
 from ansible.module_utils.metalworks.monitoring.receivers import SEVERITIES
 
 ARGUMENTS: dict[str, Any] = {
@@ -77,7 +77,7 @@ def main() -> None:
     labels = {"alertname": NAME, "severity": params["severity"]}
     try:
         api = KubernetesApi(params["kubeconfig"], params["context"])
-        with opened(api, params["namespace"]) as alertmanager:
+        with Alertmanager.opened(api, params["namespace"]) as alertmanager:
             receivers = send_through(alertmanager, labels, params["wait_seconds"])
     except ApiError as error:
         module.fail_json(msg=f"Alertmanager in the namespace {params['namespace']} cannot be asked: {error}")

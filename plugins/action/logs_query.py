@@ -21,8 +21,8 @@ from ansible.module_utils.metalworks.logging.store import (
     LATENESS_SECONDS,
     ApiError,
     Line,
+    LogStore,
     new_lines,
-    opened,
 )
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
         newest = printed[-1].order if printed else ("", "")
         try:
             api = KubernetesApi(arguments.get("kubeconfig"), arguments.get("context"))
-            with opened(api, arguments["namespace"]) as store:
+            with LogStore.opened(api, arguments["namespace"]) as store:
                 # Beside the printed ones there may be older ones, which the search's limit left out.
                 seen = {line for line in store.lines(search, LATENESS_SECONDS) if line.order <= newest}
                 while True:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.logging.search import parse
-from ansible.module_utils.metalworks.logging.store import Line, LogStore, opened
+from ansible.module_utils.metalworks.logging.store import Line, LogStore
 from tests.support.scenario import CONTEXT, KUBECONFIG
 from tests.support.waiting import wait_for
 
@@ -38,7 +38,7 @@ ACCESS = [
 @contextlib.contextmanager
 def store() -> Iterator[LogStore]:
     """The store that runs now, on a port of this computer."""
-    with opened(KubernetesApi(str(KUBECONFIG), CONTEXT), NAMESPACE) as found:
+    with LogStore.opened(KubernetesApi(str(KUBECONFIG), CONTEXT), NAMESPACE) as found:
         yield found
 
 

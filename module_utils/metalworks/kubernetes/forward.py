@@ -11,9 +11,10 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
+from ..common.json_api import JsonApi
 from .api import ApiError, KubernetesApi
 
 DATA, ERROR = 0, 1
@@ -43,6 +44,24 @@ def forwarded(api: KubernetesApi, namespace: str, selector: str, port: int) -> I
         # A thread waits in accept(), which close() alone would not end.
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+class PodApi(JsonApi):
+    """A client of a program in the cluster. A class for one program says which pods have it, and its port."""
+
+    selector: ClassVar[str]
+    port: ClassVar[int]
+
+    def __init__(self, address: str) -> None:
+        """Remember where it listens, as host:port."""
+        super().__init__(f"http://{address}", {})
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, api: KubernetesApi, namespace: str) -> Iterator[Self]:
+        """Yield the program of a cluster, through the cluster's API; ApiError says that it does not run."""
+        with forwarded(api, namespace, cls.selector, cls.port) as address:
+            yield cls(address)
 
 
 def _serve(listener: socket.socket, api: KubernetesApi, path: str, port: int) -> None:

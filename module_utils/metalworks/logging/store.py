@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..common.json_api import ApiError as ApiError
-from ..common.json_api import JsonApi
-from ..kubernetes.api import KubernetesApi
-from ..kubernetes.forward import forwarded
+from ..kubernetes.forward import PodApi
 from .search import CONTAINER, NAMESPACE, NODE, POD, UNIT, Search, logsql
 
-SELECTOR = "app.kubernetes.io/name=victoria-logs-single"
-PORT = 9428
 # A collector looks at a silent pod's file every 10 s at the longest, and the store's own delay comes on top.
 LATENESS_SECONDS = 60
 
@@ -40,15 +35,12 @@ class Line:
         return "  ".join(part for part in (self.time, self.source, self.level, self.text) if part)
 
 
-class LogStore(JsonApi):
+class LogStore(PodApi):
     """A client of VictoriaLogs."""
 
+    selector, port = "app.kubernetes.io/name=victoria-logs-single", 9428
     whose = "VictoriaLogs's"
     seconds = 60
-
-    def __init__(self, address: str) -> None:
-        """Remember where it listens, as host:port."""
-        super().__init__(f"http://{address}", {})
 
     def lines(self, search: Search, seconds: int) -> list[Line]:
         """Return the newest lines of the last seconds, as many as the search wants, newest last."""
@@ -60,13 +52,6 @@ class LogStore(JsonApi):
 
     def _parse(self, text: str, content_type: str) -> Any:
         return [json.loads(line) for line in text.splitlines() if line]
-
-
-@contextlib.contextmanager
-def opened(api: KubernetesApi, namespace: str) -> Iterator[LogStore]:
-    """Yield the store of a cluster, through the cluster's API; ApiError says that it does not run."""
-    with forwarded(api, namespace, SELECTOR, PORT) as address:
-        yield LogStore(address)
 
 
 def as_line(entry: Mapping[str, str]) -> Line:

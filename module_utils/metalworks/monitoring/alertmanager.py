@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..common.json_api import JsonApi
-from ..kubernetes.api import KubernetesApi
-from ..kubernetes.forward import forwarded
+from ..kubernetes.forward import PodApi
 from .receivers import NOBODY
 
-SELECTOR = "app.kubernetes.io/name=alertmanager"
-PORT = 9093
 LONGER = 30  # seconds that a test alert lasts after the wait for its receivers
 # What Alertmanager counts of its requests to receivers, by the receiver's name (notify/metrics.go of
 # Alertmanager 0.27 and later, with the feature receiver-name-in-metrics).
@@ -34,14 +29,11 @@ class Count:
     failed: int = 0
 
 
-class Alertmanager(JsonApi):
+class Alertmanager(PodApi):
     """A client of Alertmanager's API, version 2."""
 
+    selector, port = "app.kubernetes.io/name=alertmanager", 9093
     whose = "Alertmanager's"
-
-    def __init__(self, address: str) -> None:
-        """Remember where it listens, as host:port."""
-        super().__init__(f"http://{address}", {})
 
     def give(self, labels: Mapping[str, str], annotations: Mapping[str, str], seconds: float) -> None:
         """Give it an alert that ends by itself after some seconds."""
@@ -67,13 +59,6 @@ class Alertmanager(JsonApi):
 
     def _parse(self, text: str, content_type: str) -> Any:
         return text if content_type.startswith("text/plain") else super()._parse(text, content_type)
-
-
-@contextlib.contextmanager
-def opened(api: KubernetesApi, namespace: str) -> Iterator[Alertmanager]:
-    """Yield the Alertmanager of a cluster, through the cluster's API; ApiError says that it does not run."""
-    with forwarded(api, namespace, SELECTOR, PORT) as address:
-        yield Alertmanager(address)
 
 
 def counts(text: str) -> dict[str, Count]:

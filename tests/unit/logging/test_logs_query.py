@@ -106,7 +106,7 @@ def _store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with running(ThreadingHTTPServer(("127.0.0.1", 0), Store)) as address:
         opened = contextlib.nullcontext(LogStore(address))
         monkeypatch.setattr(module, "KubernetesApi", lambda *_: None)
-        monkeypatch.setattr(module, "opened", lambda *_: opened)
+        monkeypatch.setattr(module.LogStore, "opened", lambda *_: opened)
         yield
 
 

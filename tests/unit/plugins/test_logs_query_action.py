@@ -73,7 +73,7 @@ def test_what_comes_later_is_printed_once_also_if_it_is_late(
         [line(1, "left out by the limit"), line(3, "late"), first, second],
         [first, second, line(7, "last")],
     )
-    monkeypatch.setattr(plugin, "opened", lambda *_: contextlib.nullcontext(store))
+    monkeypatch.setattr(plugin.LogStore, "opened", lambda *_: contextlib.nullcontext(store))
     made = action(monkeypatch, [first], prints=True, search="follow=yes limit=1")
     with pytest.raises(AnsibleActionFail, match="the store is gone"):
         made.run()
