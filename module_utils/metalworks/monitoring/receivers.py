@@ -31,7 +31,7 @@ Receiver = Mapping[str, Any]
 def secrets(receivers: Sequence[Receiver], watchdog: str) -> dict[str, str]:
     """Return the files of the Secret: one for each receiver that has something secret."""
     found = {
-        _file(number): str(each[HIDDEN[each["type"]][0]])
+        _name(number): str(each[HIDDEN[each["type"]][0]])
         for number, each in enumerate(receivers)
         if each.get(HIDDEN[each["type"]][0])
     }
@@ -84,7 +84,7 @@ def _settings(number: int, receiver: Receiver) -> dict[str, Any]:
     key, option = HIDDEN[kind]
     settings: dict[str, Any] = {"send_resolved": True}
     if receiver.get(key):
-        settings[option] = f"{FOLDER}/{_file(number)}"
+        settings[option] = f"{FOLDER}/{_name(number)}"
     if kind == "email":
         settings |= {"to": receiver["to"], "from": receiver["from"], "smarthost": receiver["smarthost"]}
         if receiver.get("username"):
@@ -95,8 +95,5 @@ def _settings(number: int, receiver: Receiver) -> dict[str, Any]:
 
 
 def _name(number: int) -> str:
+    """Return the name of a receiver, and of its file in the Secret."""
     return f"receiver-{number + 1}"
-
-
-def _file(number: int) -> str:
-    return _name(number)
