@@ -12,6 +12,7 @@ import ansible.module_utils
 # Ansible finds a project's module_utils for what it sends to a node; filters run here and share them.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
+from ansible.module_utils.metalworks.common.sizes import share
 from ansible.module_utils.metalworks.monitoring.boards import grafana
 from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
 from ansible.module_utils.metalworks.monitoring.rooms import (
@@ -22,9 +23,7 @@ from ansible.module_utils.metalworks.monitoring.rooms import (
     monitors_of,
     rules_of,
 )
-from ansible.module_utils.metalworks.object_store.fit import size_bytes
 
-MIB = 1024**2
 # Where Grafana's own chart lets it look for dashboards that are values of the release.
 FOLDER = "/var/lib/grafana/dashboards/metalworks"
 
@@ -49,11 +48,6 @@ def claim(size: str, storage_class: str) -> dict[str, Any]:
     if storage_class:
         spec["storageClassName"] = storage_class
     return {"volumeClaimTemplate": {"spec": spec}}
-
-
-def share(size: str, percent: int) -> str:
-    """Return a part of a size, in whole mebibytes as Prometheus writes them."""
-    return f"{(size_bytes(size) or 0) * percent // 100 // MIB}MiB"
 
 
 def ingress(peers: Iterable[str | Mapping[str, Any]], port: int) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ The object store and the store of logs are judged alike.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.sizes import size_bytes
 from ..kubernetes.api import ApiError, KubernetesApi
 from ..kubernetes.cluster import is_default
 from ..kubernetes.secrets import values_of
@@ -21,19 +21,6 @@ CREDENTIALS = "object-store-credentials"
 ROOT_SECRET = "rootSecretAccessKey"
 # Its volumes are folders on a node's own disk, and nothing keeps them to a size.
 LOCAL_PATH = "rancher.io/local-path"
-UNITS = {
-    "": 1,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-}
-SIZE = re.compile(r"([0-9]+)([KMGT]i?)?\Z")
-BUDGET = re.compile(r"[1-9][0-9]*[MGT]i\Z")
 
 
 @dataclass(frozen=True)
@@ -78,19 +65,6 @@ class Found:
     root_secret: str = ""
     # Node -> (bytes free, bytes in all) of the disk on which its volumes lie; without nodes that do not tell.
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-
-
-def size_bytes(text: object) -> int | None:
-    """Return the bytes of a size of Kubernetes, or None."""
-    found = SIZE.match(str(text))
-    return int(found[1]) * UNITS[found[2] or ""] if found else None
-
-
-def budget_problem(text: object) -> str | None:
-    """Return why a text is no size for the store, and what to write instead, or None."""
-    if isinstance(text, str) and BUDGET.match(text):
-        return None
-    return f"{text!r} is no whole number with Mi, Gi or Ti; write one like 20Gi"
 
 
 def chosen_class(wanted: Wanted, found: Found) -> str:

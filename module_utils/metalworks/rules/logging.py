@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from ..logging.sizes import mebibytes
-from ..object_store.fit import budget_problem
+from ..common.sizes import budget_problem, mebibytes
 from .names import unusable_names
 from .platform import Platform
 from .secrets import weak_secret

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ..common.sizes import budget_problem
 from ..common.suggestions import did_you_mean
 from ..monitoring.receivers import SEVERITIES
-from ..object_store.fit import budget_problem
 from .names import unusable_names
 from .platform import Platform
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..common.sizes import budget_problem
 from ..common.suggestions import did_you_mean
-from ..object_store.fit import budget_problem
 from ..object_store.rights import (
     LONGEST_POLICY,
     SHARED,

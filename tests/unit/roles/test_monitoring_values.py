@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ansible.module_utils.metalworks.monitoring.rooms import kept
-from plugins.filter.monitoring import image, ingress, share
+from plugins.filter.monitoring import image, ingress
 from tests.support.modules import ROOT
 from tests.support.monitoring_values import secrets, values
 
@@ -110,10 +110,6 @@ def test_grafana_has_our_dashboards_and_none_of_its_chart() -> None:
 )
 def test_an_image_is_taken_apart(reference: str, found: dict[str, str]) -> None:
     assert image(reference) == found
-
-
-def test_a_share_of_a_size_is_whole() -> None:
-    assert share("5Gi", 80) == "4096MiB"
 
 
 def test_a_namespace_lets_all_of_its_pods_in() -> None:
