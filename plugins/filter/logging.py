@@ -12,6 +12,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.images.names import split
+from ansible.module_utils.metalworks.kubernetes.policies import in_namespace
 from ansible.module_utils.metalworks.logging.logins import journal_url, logins
 from ansible.module_utils.metalworks.logging.sizes import budget, flag, memory
 
@@ -29,7 +30,7 @@ def pull_secrets(names: Iterable[str]) -> list[dict[str, str]]:
 
 def namespaces(names: Iterable[str]) -> list[dict[str, Any]]:
     """Return the peers of a NetworkPolicy that are all pods of these namespaces."""
-    return [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in names]
+    return [in_namespace(name) for name in names]
 
 
 def destinations(

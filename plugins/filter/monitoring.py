@@ -13,6 +13,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.common.sizes import share
+from ansible.module_utils.metalworks.kubernetes.policies import in_namespace
 from ansible.module_utils.metalworks.monitoring.boards import grafana
 from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
 from ansible.module_utils.metalworks.monitoring.rooms import (
@@ -58,9 +59,7 @@ def ingress(peers: Iterable[str | Mapping[str, Any]], port: int) -> list[dict[st
     found = []
     for peer in peers:
         whole: Mapping[str, Any] = {"namespace": peer} if isinstance(peer, str) else peer
-        source: dict[str, Any] = {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": whole["namespace"]}}
-        }
+        source = in_namespace(whole["namespace"])
         if whole.get("pods"):
             source["podSelector"] = {"matchLabels": dict(whole["pods"])}
         found.append({"from": [source], "ports": [{"port": port, "protocol": "TCP"}]})

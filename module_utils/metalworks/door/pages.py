@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..kubernetes.policies import in_namespace
+
 Page = Mapping[str, Any]
 
 # The hub's admins. The hub marks them by a flag, and they may open every page.
@@ -186,8 +188,7 @@ def egress_to(url: str) -> dict[str, Any]:
     host = parts.hostname or ""
     ports = [{"port": parts.port or (443 if parts.scheme == "https" else 80), "protocol": "TCP"}]
     if namespace := namespace_of(host):
-        selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-        return {"to": [{"namespaceSelector": selector}], "ports": ports}
+        return {"to": [in_namespace(namespace)], "ports": ports}
     try:
         address = ip_address(host)
     except ValueError:
