@@ -68,34 +68,41 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
     return golang.program(name, version, programs[name])
 
 
-# Prometheus without the clients of all clouds, which take ten times as long to compile.
-PROMETHEUS = golang.Source(
-    "github.com/prometheus/prometheus",
-    "v0.316.0",
-    "h1:f1GRFerhTMKQma+awCoC9T820ecWeGSdF+xAlMHzZzM=",
-    "./cmd/prometheus",
-    tags=("remove_all_sd", "enable_kubernetes_sd"),
-    variables=("github.com/prometheus/common/version.Version=3.16.0",),
-)
-SOURCES = {
-    "prometheus": PROMETHEUS,
-    "promtool": replace(PROMETHEUS, package="./cmd/promtool"),
-    "alertmanager": golang.Source(
-        "github.com/prometheus/alertmanager",
-        "v0.35.0",
-        "h1:nbXMjr+P2JaoFd7aHNDxKifEwTPN+TWxM0gNPonuH5w=",
-        "./cmd/alertmanager",
-        variables=("github.com/prometheus/common/version.Version=0.35.0",),
-        stubs=("ui/app/dist/elm/index.html", "ui/app/dist/mantine/index.html"),
-    ),
-    "node-exporter": golang.Source(
-        "github.com/prometheus/node_exporter",
-        "v1.12.1",
-        "h1:LzcZ6SqJRH2EULBz3Paa1t1uzQaaoo9domuz8FQDkiY=",
-        ".",
-        variables=("github.com/prometheus/common/version.Version=1.12.1",),
-    ),
-}
+def go_source(name: str, version: str) -> Recipe:
+    """Choose the recipe of a program that is built in its makers' own module."""
+    number = version.removeprefix("v")
+    variables = (f"github.com/prometheus/common/version.Version={number}",)
+    prometheus = golang.Source(
+        "github.com/prometheus/prometheus",
+        # As a library it has another number: that of 3.16.0 is 0.316.0.
+        "v0.316.0",
+        "h1:f1GRFerhTMKQma+awCoC9T820ecWeGSdF+xAlMHzZzM=",
+        "./cmd/prometheus",
+        # Without the clients of all clouds, which take ten times as long to compile.
+        tags=("remove_all_sd", "enable_kubernetes_sd"),
+        variables=variables,
+    )
+    sources = {
+        "prometheus": prometheus,
+        "promtool": replace(prometheus, package="./cmd/promtool"),
+        "alertmanager": golang.Source(
+            "github.com/prometheus/alertmanager",
+            version,
+            "h1:nbXMjr+P2JaoFd7aHNDxKifEwTPN+TWxM0gNPonuH5w=",
+            "./cmd/alertmanager",
+            variables=variables,
+            stubs=("ui/app/dist/elm/index.html", "ui/app/dist/mantine/index.html"),
+        ),
+        "node-exporter": golang.Source(
+            "github.com/prometheus/node_exporter",
+            version,
+            "h1:LzcZ6SqJRH2EULBz3Paa1t1uzQaaoo9domuz8FQDkiY=",
+            ".",
+            variables=variables,
+        ),
+    }
+    return golang.source_program(name, version, sources[name])
+
 
 RECIPES: dict[str, Callable[[str, str], Recipe]] = {
     "go_toolchain": golang.toolchain,
@@ -104,7 +111,7 @@ RECIPES: dict[str, Callable[[str, str], Recipe]] = {
         name, version, debian.System("node", "node", ("/sbin/init",))
     ),
     "docker_image": docker_images.recipe,
-    "go_source": lambda name, version: golang.source_program(name, version, SOURCES[name]),
+    "go_source": go_source,
     "monitoring_chart": charts.monitoring,
     "program_image": program_images.recipe,
     "debian_package": lambda name, version: debian.busybox(name, version, "base-image"),
