@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests.support.scenario import CONTEXT, KUBECONFIG
+from tests.support.watchers import Watchers
 
 from kubernetes import client, config
 
@@ -34,10 +34,8 @@ def core(api: client.ApiClient) -> client.CoreV1Api:
 
 
 @pytest.fixture(scope="session")
-def watchers() -> Iterator[Any]:
+def watchers() -> Iterator[Watchers]:
     """The cluster's Prometheus, and the receiver of its alerts."""
-    from tests.support.watchers import Watchers  # it needs what modules share
-
     found = Watchers()
     yield found
     found.forget()

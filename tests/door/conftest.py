@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 from tests.support.hub import Browser
+from tests.support.servers import free_port
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1] / "files" / "door"
@@ -28,14 +28,6 @@ PAGES = ("mlflow", "whole", "deploys", "admin-page", "gone", "short")
 # More than the door may have in memory, so that it cannot hold a body as a whole.
 MEMORY = 128 * 1024**2
 LARGE = 192 * 1024**2
-
-
-def free_port() -> int:
-    """A port of this computer that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_it_answers(

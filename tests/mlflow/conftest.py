@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ import requests
 from module_utils.metalworks.artifacts.cache import cache_root
 from module_utils.metalworks.images.build import ImageCache, Wanted, run_quietly
 from module_utils.metalworks.images.parts import images_of
+from tests.support.servers import free_port
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,13 +99,6 @@ def python(folder: Path, environment: dict[str, str], *arguments: str, name: str
         *("docker", "run", "--rm", "--network=host", *as_me, *named, *variables),
         *(image(), "python3", *arguments),
     ]
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def image(name: str = "mlflow", version: str = "", context: Path = PACKAGE) -> str:

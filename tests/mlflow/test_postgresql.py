@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.mlflow.conftest import free_port, image
+from tests.mlflow.conftest import image
 from tests.mlflow.test_migrate import OLDER
 from tests.support.modules import run_module
+from tests.support.servers import free_port
 from tests.support.waiting import wait_for
 
 CONTEXT = Path(__file__).parent / "postgresql"

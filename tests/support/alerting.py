@@ -1,11 +1,9 @@
-"""The real Alertmanager with our configuration, and a receiver that remembers what it is told."""
+"""Prometheus and Alertmanager, real, and a receiver that remembers what it is told."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -16,8 +14,7 @@ import yaml
 from ansible.module_utils.metalworks.monitoring.receivers import FOLDER, configuration, secrets
 
 from .artifacts import built_path
-from .servers import Silent
-from .waiting import wait_for
+from .servers import Silent, free_port, started
 
 
 class Receiver(ThreadingHTTPServer):
@@ -53,13 +50,6 @@ class Answers(Silent):
         self.reply(500 if self.path == "/refused" else 200, {})
 
 
-def free_port() -> int:
-    """Return a port of this computer that nobody listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def alertmanager(folder: Path, receivers: Sequence[dict[str, Any]], watchdog: str) -> Iterator[str]:
     """Run Alertmanager as the operator starts it, and yield where it listens, as host:port."""
@@ -78,15 +68,29 @@ def alertmanager(folder: Path, receivers: Sequence[dict[str, Any]], watchdog: st
         "--log.level=error",
     ]
 
-    def ready() -> bool:
-        try:
-            return requests.get(f"http://{address}/-/ready", timeout=5).ok
-        except requests.RequestException:
-            return False
+    with started(command, f"http://{address}/-/ready"):
+        yield address
 
-    with subprocess.Popen(command) as program:
-        try:
-            wait_for(ready, "Alertmanager does not start", 30)
-            yield address
-        finally:
-            program.terminate()
+
+@contextmanager
+def prometheus(folder: Path, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Run Prometheus with these settings, and yield where it listens, as host:port."""
+    config = folder / "prometheus.yml"
+    config.write_text(yaml.safe_dump(settings))
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        str(built_path("prometheus")),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+    ]
+    command += [f"--web.listen-address={address}", "--log.level=error"]
+    with started(command, f"http://{address}/-/ready"):
+        yield address
+
+
+def result(address: str, query: str) -> list[Any]:
+    """Return the series of a query to Prometheus."""
+    answer = requests.get(f"http://{address}/api/v1/query", params={"query": query}, timeout=30)
+    answer.raise_for_status()
+    found: list[Any] = answer.json()["data"]["result"]
+    return found

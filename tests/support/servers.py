@@ -1,13 +1,19 @@
-"""Runs a server of http.server in this process, for as long as a test needs it."""
+"""Runs a server, for as long as a test needs it: one of http.server in this process, or a program."""
 
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import requests
+
+from .waiting import wait_for
 
 
 @contextmanager
@@ -21,6 +27,32 @@ def running(server: ThreadingHTTPServer) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def free_port() -> int:
+    """Return a port of this computer that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server answers there, and does not refuse."""
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+@contextmanager
+def started(command: Sequence[str], url: str, **options: Any) -> Iterator[None]:
+    """Run a program until the block ends, which begins once the address answers."""
+    with subprocess.Popen(command, **options) as program:
+        try:
+            wait_for(lambda: answers(url), f"{command[0]} does not answer at {url}", 30)
+            yield
+        finally:
+            program.terminate()
 
 
 class Silent(BaseHTTPRequestHandler):

@@ -9,18 +9,10 @@ import pytest
 from ansible.module_utils.metalworks.monitoring.alertmanager import Alertmanager, send_through
 from tests.support import alerting
 from tests.support.alerting import Receiver
-from tests.support.servers import running
 from tests.support.waiting import wait_for
 
 # From an alert's arrival at Alertmanager until the receiver has it: group_wait is 3 s.
 SOON = 10
-
-
-@pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    with running(found):
-        yield found
 
 
 @pytest.fixture(scope="module")

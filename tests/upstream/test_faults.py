@@ -6,18 +6,16 @@ The molecule scenario causes faults of a real cluster.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import requests
 import yaml
 from ansible.module_utils.metalworks.monitoring.rooms import rules_of
-from tests.support.alerting import Receiver, alertmanager, free_port
-from tests.support.artifacts import built_path
+from tests.support import alerting
+from tests.support.alerting import Receiver, result
 from tests.support.monitoring_values import values
 from tests.support.queries import PARTS, rules
 from tests.support.servers import Silent, running
@@ -172,13 +170,6 @@ def platform() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    with running(found):
-        yield found
-
-
-@pytest.fixture(scope="module")
 def prometheus(
     platform: Platform, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
@@ -187,7 +178,7 @@ def prometheus(
     spec = values()["prometheus"]["prometheusSpec"]
     groups = [group for rule in rules_of(PARTS, "pages").values() for group in rule["groups"]]
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
-    with alertmanager(folder, [{"type": "webhook", "url": receiver.url("all")}], "") as told:
+    with alerting.alertmanager(folder, [{"type": "webhook", "url": receiver.url("all")}], "") as told:
         settings = {
             "global": {
                 "scrape_interval": spec["scrapeInterval"],
@@ -197,25 +188,8 @@ def prometheus(
             "scrape_configs": list(jobs(f"127.0.0.1:{platform.server_port}")),
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": [told]}]}]},
         }
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-        address = f"127.0.0.1:{free_port()}"
-        command = [str(built_path("prometheus")), f"--config.file={folder / 'prometheus.yml'}"]
-        command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
-        with subprocess.Popen([*command, "--log.level=error"]) as program:
-            try:
-                yield address
-            finally:
-                program.terminate()
-
-
-def result(address: str, query: str) -> list[Any]:
-    """Return the series of a query; none while Prometheus starts."""
-    try:
-        answer = requests.get(f"http://{address}/api/v1/query", params={"query": query}, timeout=10)
-        found: list[Any] = answer.json()["data"]["result"]
-        return found
-    except (requests.RequestException, ValueError, KeyError):
-        return []
+        with alerting.prometheus(folder, settings) as address:
+            yield address
 
 
 def waits(alert: str) -> int:

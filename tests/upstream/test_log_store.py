@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +18,10 @@ import requests
 from ansible.module_utils.metalworks.logging import logins
 from ansible.module_utils.metalworks.logging.search import parse
 from ansible.module_utils.metalworks.logging.store import Line, LogStore
-from tests.support.alerting import free_port
 from tests.support.artifacts import built_path
 from tests.support.logs import ACCESS
 from tests.support.roles import resolved
+from tests.support.servers import free_port, started
 from tests.support.waiting import wait_for
 
 SECRETS = {"reader": "r" * 40, "writer": "w/+:@" * 8, "door": "d" * 64}
@@ -63,17 +62,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     arguments = "\n".join(resolved("logging", "__logging_login", **GIVEN)["args"])
     for place, here in places.items():
         arguments = arguments.replace(place, here)
-    commands = [
-        [str(built_path("victoria-logs")), *(f"-{name}={value}" for name, value in flags.items())],
-        [str(built_path("vmauth")), *arguments.splitlines()],
-    ]
-    with ExitStack() as stack:
-        for command in commands:
-            program = stack.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-            stack.callback(program.terminate)
-        wait_for(
-            lambda: answers(f"http://{store}/health") and answers(f"http://{inner}/health"), "no start", 30
-        )
+    storing = [str(built_path("victoria-logs")), *(f"-{name}={value}" for name, value in flags.items())]
+    letting_in = [str(built_path("vmauth")), *arguments.splitlines()]
+    quiet = {"stderr": subprocess.DEVNULL}
+    with (
+        started(storing, f"http://{store}/health", **quiet),
+        started(letting_in, f"http://{inner}/health", **quiet),
+    ):
         yield found
 
 
@@ -81,13 +76,6 @@ def write(servers: Running, secrets: dict[str, str]) -> None:
     """Write who may do what, with the store's port of this test."""
     text = logins.logins(secrets["reader"], secrets["writer"], secrets["door"])
     servers.file.write_text(text.replace(logins.STORE, f"http://{servers.store}"))
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
 
 
 def asked(servers: Running, who: str, path: str, secrets: dict[str, str] = SECRETS) -> int:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import yaml
 from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, kept, rules_of
-from tests.support.alerting import free_port
+from tests.support.alerting import prometheus, result
 from tests.support.artifacts import built_path
 from tests.support.monitoring_values import values
 from tests.support.queries import DUPLICATES, PARTS, SERIES
+from tests.support.servers import Silent, running
 from tests.support.waiting import wait_for
 
 # Series that one process counts, as each port of k3s' single process serves them: some kept, most not.
@@ -90,31 +89,22 @@ def test_prometheus_takes_the_rules_with_their_pages(promtool: str, tmp_path: Pa
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-class Registry(BaseHTTPRequestHandler):
+class Registry(Silent):
     """One port of a process that serves all that it counts at each of its ports."""
 
     def do_GET(self) -> None:
         """Serve the registry."""
-        body = REGISTRY.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Write nothing."""
+        self.reply(200, REGISTRY, "text/plain; version=0.0.4")
 
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[dict[str, int]]:
     """The ports of a process like k3s: the API server's and the kubelet's."""
     servers = {job: ThreadingHTTPServer(("127.0.0.1", 0), Registry) for job in ("apiserver", "kubelet")}
-    for server in servers.values():
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield {job: server.server_address[1] for job, server in servers.items()}
-    for server in servers.values():
-        server.shutdown()
+    with ExitStack() as stack:
+        for server in servers.values():
+            stack.enter_context(running(server))
+        yield {job: server.server_port for job, server in servers.items()}
 
 
 def asked(folder: Path, ports: dict[str, int], relabelings: dict[str, Any], query: str) -> int:
@@ -131,30 +121,11 @@ def asked(folder: Path, ports: dict[str, int], relabelings: dict[str, Any], quer
         }
         for job, port in ports.items()
     ]
-    config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
-    address = f"127.0.0.1:{free_port()}"
-    program = str(built_path("prometheus"))
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address={address}", "--log.level=error"]
-    with subprocess.Popen(command) as running:
-        try:
-
-            def result(text: str) -> list[Any]:
-                answer = requests.get(f"http://{address}/api/v1/query", params={"query": text}, timeout=5)
-                found: list[Any] = json.loads(answer.text)["data"]["result"]
-                return found
-
-            def scraped() -> bool:
-                try:
-                    return len(result("up == 1")) == len(ports)
-                except (requests.RequestException, ValueError, KeyError):
-                    return False
-
-            wait_for(scraped, "both ports were not asked", seconds=30)
-            return len(result(query))
-        finally:
-            running.terminate()
+    with prometheus(folder, {"scrape_configs": jobs}) as address:
+        wait_for(
+            lambda: len(result(address, "up == 1")) == len(ports), "both ports were not asked", seconds=30
+        )
+        return len(result(address, query))
 
 
 def test_one_registry_at_two_ports_is_stored_once(tmp_path: Path, ports: dict[str, int]) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 from ansible.module_utils.metalworks.monitoring.rooms import kept
-from tests.support.alerting import free_port
 from tests.support.artifacts import built_path
 from tests.support.modules import ROOT
 from tests.support.monitoring_values import values
-from tests.support.waiting import wait_for
+from tests.support.servers import free_port, started
 
 HOST = "/host/root"
 MEASURE = ROOT / "roles" / "node_measurements" / "files" / "measure.py"
@@ -39,18 +38,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     arguments = [each.replace(HOST, str(folder)) for each in given]
     command = [str(built_path("node-exporter")), f"--web.listen-address={address}", *arguments]
     url = f"http://{address}/metrics"
-
-    def text() -> str:
-        try:
-            return requests.get(url, timeout=10).text
-        except requests.RequestException:
-            return ""
-
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as program:
-        try:
-            yield wait_for(text, "the node exporter does not start", 30)
-        finally:
-            program.terminate()
+    with started(command, url, stderr=subprocess.DEVNULL):
+        yield requests.get(url, timeout=10).text
 
 
 def test_all_that_is_kept_is_served(served: str) -> None:
