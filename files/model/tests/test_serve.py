@@ -410,7 +410,7 @@ def test_a_full_queue_is_refused_at_once_and_in_order(
             assert answer.headers["Connection"] is None  # the connection stays, and the next request may fit
         each.close()
     assert set(statuses) == {200, 429}
-    assert statuses.count(200) >= 3
+    assert statuses.count(200) >= 2  # all may arrive before the first one leaves the queue
     assert json.loads(refused)["error"] == "the queue is full: try again later"
     assert server.ask("GET", "/recommend?user=1").status == 200
 
