@@ -21,20 +21,32 @@ DATA, ERROR = 0, 1
 CHUNK = 64 * 1024
 
 
-def ready_pod(api: KubernetesApi, namespace: str, selector: str) -> str:
-    """Return the name of a pod that is Ready; ApiError says that there is none."""
+def ready_pods(api: KubernetesApi, namespace: str, selector: str) -> list[str]:
+    """Return the names of the pods that are Ready; ApiError says that there is none."""
     pods = api.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)["items"]
-    for pod in pods:
-        conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions") or []}
-        if conditions.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp"):
-            return str(pod["metadata"]["name"])
-    raise ApiError(f"no pod with {selector} in the namespace {namespace} is Ready")
+    found = [str(pod["metadata"]["name"]) for pod in pods if is_ready(pod)]
+    if not found:
+        raise ApiError(f"no pod with {selector} in the namespace {namespace} is Ready")
+    return found
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Tell whether a pod takes requests: it is Ready, and is not being deleted."""
+    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions") or []}
+    return conditions.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp")
 
 
 @contextlib.contextmanager
 def forwarded(api: KubernetesApi, namespace: str, selector: str, port: int) -> Iterator[str]:
     """Yield an address (host:port) of this computer that leads to a port of a Ready pod."""
-    path = f"/api/v1/namespaces/{namespace}/pods/{ready_pod(api, namespace, selector)}/portforward"
+    with forwarded_to(api, namespace, ready_pods(api, namespace, selector)[0], port) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def forwarded_to(api: KubernetesApi, namespace: str, pod: str, port: int) -> Iterator[str]:
+    """Yield an address (host:port) of this computer that leads to a port of this pod."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
     listener = socket.create_server(("127.0.0.1", 0))
     # Every connection of the client is one of its own to the pod.
     threading.Thread(target=_serve, args=(listener, api, path, port), daemon=True).start()

@@ -316,5 +316,18 @@ def diagnose(api: KubernetesApi, namespace: str, workloads: list[str]) -> str:
         events = read_events(api, namespace, names)
         lines += [f"  {line}" for line in events]
         told += [*said, *events]
+    return "\n".join(with_cause(lines, told))
+
+
+def with_cause(lines: list[str], told: list[str]) -> list[str]:
+    """Return the lines after one that says what is likely, if what Kubernetes has told means something."""
     cause = likely_cause(told)
-    return "\n".join([f"The likely cause: {cause}.", *lines] if cause else lines)
+    return [f"The likely cause: {cause}.", *lines] if cause else lines
+
+
+def describe_pods(api: KubernetesApi, namespace: str, pods: list[Object], names: set[str]) -> list[str]:
+    """Return all that tells why pods do not end well; `names` are further objects whose events count."""
+    told = [line for pod in pods for line in describe_pod(pod)]
+    told += read_events(api, namespace, names | {pod["metadata"]["name"] for pod in pods})
+    logs = [line for pod in pods for line in read_log(api, namespace, pod)]
+    return with_cause([*told, *logs], told)
