@@ -13,12 +13,16 @@ description:
     was made for another state is not carried out. Between the question and the move somebody else can still
     move it; whoever must exclude that, lets only one program decide.
 author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
 options:
   url:
     description:
       - The server's address, like V(http://192.0.2.11:30080/services/mlflow), which is the hub's door.
     type: str
-    required: true
+  namespace:
+    description:
+      - In place of O(url), the namespace of the server in a cluster. It is reached through the cluster's API.
+    type: str
   token:
     description: A token of the hub, or of a program that the server knows (C(mlflow_programs)).
     type: str
@@ -46,6 +50,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  tags:
+    description:
+      - Tags that the version gets when O(alias) is moved to it, such as who moved it, and why. C({before}) in
+        them is the version at which the alias pointed before; empty if there was none.
+    type: dict
+    default: {}
   wait_seconds:
     description: How long to wait until the version exists and is ready, or until the server answers.
     type: int
@@ -101,13 +111,13 @@ actions:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.json_api import wait_for_answer
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
-from ansible.module_utils.metalworks.mlflow.api import ApiError, MlflowApi
+from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, open_api
 
 ARGUMENTS: dict[str, Any] = {
     **API_ARGUMENTS,
@@ -116,6 +126,7 @@ ARGUMENTS: dict[str, Any] = {
     "alias": {"type": "str"},
     "only_from": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "tags": {"type": "dict", "default": {}},
     "wait_seconds": {"type": "int", "default": 0},
 }
 NONE = "none"
@@ -137,6 +148,7 @@ class Wanted:
     alias: str = ""
     only_from: str = ""
     absent: bool = False
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -257,18 +269,22 @@ def look(api: MlflowApi, wanted: Wanted) -> tuple[Plan, dict[str, Any], str]:
     return planned, known, found.aliases.get(wanted.alias, "") if found else ""
 
 
-def apply(api: MlflowApi, wanted: Wanted, planned: Plan) -> None:
-    """Move the alias, or take it away."""
+def apply(api: MlflowApi, wanted: Wanted, planned: Plan, before: str) -> None:
+    """Move the alias, or take it away. It points at the version `before` now."""
     if planned.step == "set":
-        body = {"name": wanted.model, "alias": wanted.alias, "version": planned.version}
-        api.request("POST", "/registered-models/alias", body)
+        version = {"name": wanted.model, "version": planned.version}
+        # The record comes first: what is in production has one in any case.
+        for key, value in wanted.tags.items():
+            text = str(value).replace("{before}", before)
+            api.request("POST", "/model-versions/set-tag", {**version, "key": key, "value": text})
+        api.request("POST", "/registered-models/alias", {**version, "alias": wanted.alias})
     elif planned.step == "delete":
         api.request("DELETE", "/registered-models/alias", {"name": wanted.model, "alias": wanted.alias})
 
 
 def main() -> None:
     """Wait for the version, move the alias where it points elsewhere, and return what is known."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, **RULES)
     params = module.params
     wanted = Wanted(
         params["model"],
@@ -276,16 +292,17 @@ def main() -> None:
         params["alias"] or "",
         params["only_from"] or "",
         params["state"] == "absent",
+        params["tags"],
     )
     if wrong := problems(wanted):
         module.fail_json(msg="; ".join(wrong))
-    api = MlflowApi(params["url"], params["token"])
     try:
-        planned, known, before = wait_for_answer(lambda: look(api, wanted), params["wait_seconds"])
-        if not module.check_mode:
-            apply(api, wanted, planned)
-            if planned.step == "set":
-                known = details(api, wanted.model, planned.version)
+        with open_api(params) as api:
+            planned, known, before = wait_for_answer(lambda: look(api, wanted), params["wait_seconds"])
+            if not module.check_mode:
+                apply(api, wanted, planned, before)
+                if planned.step == "set":
+                    known = details(api, wanted.model, planned.version)
     except (ApiError, ValueError) as error:
         module.fail_json(msg=str(error))
     after = planned.version if planned.step == "set" else "" if planned.step == "delete" else before

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..common.json_api import ApiError as ApiError
 from ..common.json_api import JsonApi
+from ..kubernetes.api import ARGUMENTS as KUBERNETES_ARGUMENTS
+from ..kubernetes.api import KubernetesApi
+from ..kubernetes.forward import forwarded
 
 ARGUMENTS: dict[str, Any] = {
-    "url": {"type": "str", "required": True},
+    "url": {"type": "str"},
+    "namespace": {"type": "str"},
     "token": {"type": "str", "required": True, "no_log": True},
+    **KUBERNETES_ARGUMENTS,
+}
+# Of the two ways to the server a task names one.
+RULES: dict[str, Any] = {
+    "required_one_of": [("url", "namespace")],
+    "mutually_exclusive": [("url", "namespace")],
 }
 MISSING = "RESOURCE_DOES_NOT_EXIST"
+SELECTOR, PORT = "app.kubernetes.io/name=mlflow", 5000
 
 
 class MlflowApi(JsonApi):
@@ -30,3 +43,14 @@ class MlflowApi(JsonApi):
     def _is_missing(self, error: ApiError) -> bool:
         # The door before the server answers 404 as well.
         return error.code == MISSING
+
+
+@contextmanager
+def open_api(params: Mapping[str, Any]) -> Iterator[MlflowApi]:
+    """Yield a client of the server that a module's parameters name: at its address, or a pod in a cluster."""
+    if params["url"]:
+        yield MlflowApi(params["url"], params["token"])
+        return
+    cluster = KubernetesApi(params["kubeconfig"], params["context"])
+    with forwarded(cluster, params["namespace"], SELECTOR, PORT) as address:
+        yield MlflowApi(f"http://{address}", params["token"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from ansible.module_utils.metalworks.mlflow import api
 from library.mlflow import mlflow_model_version as module
+from tests.support.cluster_api import kubeconfig
 from tests.support.modules import cases, run_module
 from tests.support.servers import Silent, running
 
@@ -50,6 +54,7 @@ class Server(Silent):
     """A registry with one model of two versions. The second becomes ready at the second look."""
 
     aliases: dict[str, str] = {}
+    tags: dict[str, str] = {}
     looks = 0
 
     def do_GET(self) -> None:
@@ -71,7 +76,9 @@ class Server(Silent):
 
     def change(self) -> None:
         body = self.sent()
-        if self.command == "DELETE":
+        if self.path.endswith("set-tag"):
+            self.tags[body["key"]] = body["value"]
+        elif self.command == "DELETE":
             del self.aliases[body["alias"]]
         else:
             self.aliases[body["alias"]] = body["version"]
@@ -82,7 +89,7 @@ class Server(Silent):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    Server.aliases, Server.looks = {}, 0
+    Server.aliases, Server.tags, Server.looks = {}, {}, 0
     with running(ThreadingHTTPServer(("127.0.0.1", 0), Server)) as place:
         yield f"http://{place}"
 
@@ -93,6 +100,7 @@ def run(url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
 
     def answer(check: bool = False, **given: Any) -> Any:
         params = {"url": url, "token": "right", "model": "reco", **given}
+        params = {name: value for name, value in params.items() if value is not None}
         return run_module("mlflow_model_version", params, capsys, check=check)
 
     return answer
@@ -111,6 +119,31 @@ def test_an_alias_is_moved_once_and_taken_away(run: Callable[..., Any]) -> None:
     assert run(alias="champion")["version"] == "2"
     assert run(alias="champion", state="absent")["changed"]
     assert Server.aliases == {}
+
+
+def test_a_move_is_recorded_at_the_version(run: Callable[..., Any]) -> None:
+    tags = {"champion_before": "{before}", "champion_why": "because"}
+    run(version="1", alias="champion", tags=tags)
+    assert Server.tags == {"champion_before": "", "champion_why": "because"}
+    run(version="2", alias="champion", tags=tags, wait_seconds=10)
+    assert Server.tags["champion_before"] == "1"
+    run(version="2", alias="champion", tags={"champion_before": "nothing was moved"})
+    assert Server.tags["champion_before"] == "1"
+
+
+def test_the_server_is_reached_through_a_cluster(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    @contextmanager
+    def forwarded(api: Any, namespace: str, selector: str, port: int) -> Iterator[str]:
+        assert (namespace, port) == ("mlflow", 5000)
+        yield url.removeprefix("http://")
+
+    monkeypatch.setattr(api, "forwarded", forwarded)
+    path = str(kubeconfig(tmp_path, "http://127.0.0.1:9", token="t"))
+    assert run(url=None, namespace="mlflow", kubeconfig=path, context="test", version="1")["version"] == "1"
+    assert "mutually exclusive" in run(namespace="mlflow", version="1")["msg"]
+    assert "one of the following is required: url, namespace" in run(url=None, version="1")["msg"]
 
 
 def test_a_version_that_is_not_ready_is_told(run: Callable[..., Any]) -> None:
