@@ -13,6 +13,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.mlflow.addresses import egress, is_outside
+from ansible.module_utils.metalworks.model.programs import PROGRAMS
 
 CLIENT = {"metalworks.io/mlflow-client": "true"}
 
@@ -20,6 +21,20 @@ CLIENT = {"metalworks.io/mlflow-client": "true"}
 def mlflow_clients(namespaces: Iterable[str]) -> list[dict[str, Any]]:
     """Return what the network policy lets in from these namespaces: pods that say they are clients."""
     return [{"namespace": name, "pods": dict(CLIENT)} for name in namespaces]
+
+
+def mlflow_programs_of_parts(deployers: str, parts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the programs of the parts. Of those of the model only the trainer decides anything."""
+    return [
+        {"name": name, "groups": [deployers] if decides else []}
+        for name, decides in PROGRAMS.items()
+        if "model" in parts
+    ]
+
+
+def mlflow_token_file(program: str, folder: str) -> str:
+    """Return how the lookup `password` makes and finds the token of a program."""
+    return f"{folder}/secrets/mlflow_program_{program} length=40 chars=ascii_letters,digits"
 
 
 def mlflow_programs(programs: Sequence[Mapping[str, Any]], tokens: Sequence[str]) -> str:
@@ -41,4 +56,6 @@ class FilterModule:
             "mlflow_database_is_outside": is_outside,
             "mlflow_egress": egress,
             "mlflow_programs": mlflow_programs,
+            "mlflow_token_file": mlflow_token_file,
+            "mlflow_programs_of_parts": mlflow_programs_of_parts,
         }

@@ -59,6 +59,15 @@ PAGES: dict[str, list[dict[str, Any]]] = {
             "groups": [ADMINS],
         }
     ],
+    "model": [
+        {
+            "name": "shop",
+            "title": "Shop",
+            "description": "A small shop that shows what the model recommends.",
+            "service": "shop",
+            "port": 8081,
+        }
+    ],
 }
 PORT = 8080
 # Not everybody may open a page of groups, but everybody's server may ask for it: a token never has more

@@ -58,15 +58,16 @@ def is_outside(database: str) -> bool:
     return not str(database).startswith("sqlite:") and not service_of(str(database))
 
 
-def egress(database: str, endpoint: str) -> list[dict[str, Any]]:
-    """Return the ports to which the server connects, each with namespace where the address says one.
+def egress(*addresses: str) -> list[dict[str, Any]]:
+    """Return the ports to which a program connects, each with namespace where the address says one.
 
-    An `endpoint` of S3 that is empty is none.
+    Addresses that are empty, and those that lead to no other program, are none.
     """
-    addresses = [address for address in (database, endpoint) if not str(address).startswith("sqlite:")]
     found = []
-    for address in filter(None, addresses):
+    for address in addresses:
         place = urlsplit(str(address))
+        if place.scheme.partition("+")[0] not in PORTS:
+            continue
         service = SERVICE.match(place.hostname or "")
         port = place.port or PORTS[place.scheme.partition("+")[0]]
         found.append({"port": port, **({"namespace": service["namespace"]} if service else {})})

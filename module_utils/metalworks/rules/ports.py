@@ -68,6 +68,10 @@ def _ports(platform: Platform) -> dict[str, int]:
         name = f"{role}{ENDING}"
         if name in options and platform.has_part(role):
             found[name] = platform.values[name]
+    if platform.has_part("model"):
+        for each in platform.values["model_models"]:
+            if each.get("node_port"):
+                found[f"model_models, {each['name']}, node_port"] = int(each["node_port"])
     if not has_node_port(platform.values["jupyterhub_values"]):
         found.pop(f"jupyterhub{ENDING}", None)
     return found

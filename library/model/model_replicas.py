@@ -1,0 +1,153 @@
+#!/usr/bin/python
+"""Ask every replica of a model server which version it serves."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_replicas
+short_description: The version of a model that every replica serves
+description:
+  - Asks each pod of a model server by itself, through the cluster's API, which version of its model answers.
+  - Waits until all replicas are there and serve the same version, or the one that is named.
+  - Changes nothing.
+author: Metalworks
+extends_documentation_fragment: [kubernetes_api]
+options:
+  namespace:
+    description: The namespace of the model server.
+    type: str
+    required: true
+  model:
+    description: The name of the model and of its Deployment.
+    type: str
+    required: true
+  version:
+    description: The version that all have to serve. Empty means any, if all serve the same one.
+    type: str
+    default: ""
+  timeout:
+    description: How many seconds it may take.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Reads only.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Wait until version 3 is served
+  model_replicas:
+    namespace: model
+    model: recommender
+    version: "3"
+"""
+
+RETURN = r"""
+version:
+  description: The version that all replicas serve.
+  type: str
+  returned: success
+replicas:
+  description: The version that each pod serves, by the pod's name.
+  type: dict
+  returned: success
+waited_seconds:
+  description: How long it took.
+  type: float
+  returned: success
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.json_api import JsonApi
+from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
+from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.forward import forwarded_to, is_ready
+from ansible.module_utils.metalworks.kubernetes.rollout import pods_of, workload_path
+
+ARGUMENTS: dict[str, Any] = {
+    "namespace": {"type": "str", "required": True},
+    "model": {"type": "str", "required": True},
+    "version": {"type": "str", "default": ""},
+    "timeout": {"type": "int", "default": 60},
+    **API_ARGUMENTS,
+}
+PORT = 8080
+NOT_READY = "none"
+
+
+def missing(replicas: Mapping[str, str], wanted: int, version: str) -> str:
+    """Return what is not as it has to be, as a sentence; empty if all is well."""
+    ready = {pod: served for pod, served in replicas.items() if served != NOT_READY}
+    if len(ready) < wanted or len(ready) < len(replicas) or not ready:
+        return f"{len(ready)} of {wanted} replicas are ready"
+    others = {pod: served for pod, served in ready.items() if version and served != version}
+    if others:
+        return (
+            f"version {version} is not served by {', '.join(f'{k} ({v})' for k, v in sorted(others.items()))}"
+        )
+    if len(set(ready.values())) > 1:
+        return f"different versions are served: {', '.join(f'{k} ({v})' for k, v in sorted(ready.items()))}"
+    return ""
+
+
+def served(api: KubernetesApi, namespace: str, pod: Mapping[str, Any], model: str) -> str:
+    """Return the version that a pod serves."""
+    if not is_ready(dict(pod)):
+        return NOT_READY
+    try:
+        with forwarded_to(api, namespace, pod["metadata"]["name"], PORT) as address:
+            return str(
+                JsonApi(f"http://{address}", {}).request("GET", f"/v2/models/{model}/ready")["version"]
+            )
+    except ApiError:
+        return NOT_READY  # it may have ended just now; the next look tells
+
+
+def look(api: KubernetesApi, namespace: str, model: str) -> tuple[dict[str, str], int]:
+    """Return the version that each pod serves, and how many pods there have to be."""
+    deployment = api.get(workload_path(namespace, f"deployment/{model}"))
+    pods = [
+        pod for pod in pods_of(api, namespace, deployment) if not pod["metadata"].get("deletionTimestamp")
+    ]
+    found = {str(pod["metadata"]["name"]): served(api, namespace, pod, model) for pod in pods}
+    return found, int(deployment["spec"].get("replicas", 1))
+
+
+def main() -> None:
+    """Wait until all serve the version, or fail with what is missing."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params, start = module.params, time.monotonic()
+    try:
+        api = KubernetesApi(params["kubeconfig"], params["context"])
+        while True:
+            replicas, wanted = look(api, params["namespace"], params["model"])
+            problem = missing(replicas, wanted, params["version"])
+            waited = time.monotonic() - start
+            if not problem:
+                break
+            if waited > params["timeout"]:
+                module.fail_json(msg=f"{params['model']}, after {waited:.0f} s: {problem}")
+            time.sleep(0.5)
+    except ApiError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=False,
+        version=next(iter(replicas.values())),
+        replicas=replicas,
+        waited_seconds=round(waited, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the modules, filters and rules of the model share."""

@@ -1,0 +1,25 @@
+"""An entry of model_models with what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# As roles/model/meta/argument_specs.yml has them: Ansible fills in no default inside of a list.
+DEFAULTS: dict[str, Any] = {
+    "name": "",
+    "kind": "",
+    "version": "",
+    "replicas": 3,
+    "max_replicas": 5,
+    "service_type": "ClusterIP",
+    "node_port": None,
+    "settings": {},
+    "memory": "512Mi",
+    "training_memory": "2Gi",
+}
+
+
+def complete(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with its defaults. A value that is None counts as left out."""
+    return {**DEFAULTS, **{name: value for name, value in entry.items() if value is not None}}

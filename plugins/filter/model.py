@@ -1,0 +1,46 @@
+"""Filters of the role model: the values of the chart, and the Jobs that give each other something to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+
+# Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.metalworks.mlflow.addresses import egress
+from ansible.module_utils.metalworks.model.entries import complete
+
+
+def model_entries(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return model_models in the form of the chart, with what an entry leaves out."""
+    return [
+        {
+            "name": each["name"],
+            "kind": each["kind"],
+            "version": str(each["version"]),
+            "replicas": int(each["replicas"]),
+            "maxReplicas": max(int(each["max_replicas"]), int(each["replicas"])),
+            "service": {"type": each["service_type"], "nodePort": each["node_port"]},
+            "settings": dict(each["settings"]),
+            "memory": {"serve": each["memory"], "train": each["training_memory"]},
+        }
+        for each in map(complete, models)
+    ]
+
+
+def model_jobs(models: Iterable[Mapping[str, Any]], shop: bool = False) -> list[str]:
+    """Return the CronJobs that ingest and then train these models; none where nothing is trained here."""
+    trained = [f"{each['name']}-train" for each in map(complete, models) if each["kind"]]
+    return ["ingest-invoices", *(["ingest-shop"] if shop else []), *trained] if trained else []
+
+
+class FilterModule:
+    """Ansible calls filters() of this class."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by the names that templates use."""
+        return {"address_egress": egress, "model_entries": model_entries, "model_jobs": model_jobs}
