@@ -12,16 +12,16 @@ from pathlib import Path
 
 from module_utils.metalworks.artifacts.cache import cache_root
 from module_utils.metalworks.images.build import ImageCache, Wanted, run_quietly
+from module_utils.metalworks.images.parts import images_of
 from tests.support.artifacts import built
 
-VERSION = "1.0.0"
 PACKAGE = Path(__file__).resolve().parents[2] / "files" / "model"
 
 
 def image() -> str:
     """Build the image of the models, and the one of their tests on it, if need be; return its name."""
     cache, base = ImageCache(cache_root()), built("base-image")["base-image"]["reference"]
-    record, _ = cache.ensure(Wanted("model", VERSION, PACKAGE, base), run_quietly)
+    record, _ = cache.ensure(Wanted("model", images_of("model")[0]["version"], PACKAGE, base), run_quietly)
     tests = Wanted("model-tests", "1", Path(__file__).parent, record.reference)
     return cache.ensure(tests, run_quietly)[0].reference
 
