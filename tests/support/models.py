@@ -1,0 +1,155 @@
+"""The models of the scenario, and a pod of somebody who asks them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.support.pods import run_in_pod
+from tests.support.waiting import wait_for
+
+from kubernetes import client
+
+NAMESPACE, MODEL = "model", "recommender"
+SELECTOR = f"app.kubernetes.io/name={MODEL}"
+ADDRESS = f"{MODEL}.{NAMESPACE}.svc.cluster.local"
+# Asks once, and prints status, headers and body as JSON.
+ASK = """
+import http.client, json, sys
+host, method, path, body = sys.argv[1:]
+connection = http.client.HTTPConnection(*host.split(":"), timeout=20)
+connection.request(method, path, body or None)
+answer = connection.getresponse()
+print(json.dumps([answer.status, answer.read().decode()]))
+"""
+# Asks from many connections, half of which are made anew for each request, until a file appears.
+LOAD = """
+import collections, http.client, json, os, sys, threading, time
+host, stop = sys.argv[1:]
+seen, failures, lock = collections.Counter(), [], threading.Lock()
+def ask(number):
+    connection = None
+    while not os.path.exists(stop):
+        began = time.time()
+        try:
+            if connection is None:
+                connection = http.client.HTTPConnection(host, 8080, timeout=10)
+            connection.request("GET", f"/recommend?user={12000 + number}&count=5")
+            answer = connection.getresponse()
+            body = answer.read()
+            ok, closes = answer.status == 200, answer.getheader("Connection") == "close"
+            said = json.loads(body).get("model_version", "") if ok else f"{answer.status} {body[:200]}"
+        except Exception as problem:
+            ok, closes, said = False, True, f"{type(problem).__name__} {problem}"
+        with lock:
+            if ok: seen[said] += 1
+            else: failures.append(f"{began:.2f} {said}")
+        if closes or not ok or number % 2:
+            connection.close()
+            connection = None
+        time.sleep(0.02)
+threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+print(json.dumps({"seen": seen, "failures": failures}))
+"""
+
+
+@dataclass
+class Asker:
+    """A pod that may ask the models."""
+
+    core: client.CoreV1Api
+    namespace: str
+    name: str
+
+    def ask(
+        self, path: str, body: Any = None, host: str = f"{ADDRESS}:8080", method: str = ""
+    ) -> tuple[int, Any]:
+        """Return the status and the body of an answer."""
+        text = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+        method = method or ("POST" if text else "GET")
+        said = run_in_pod(
+            self.core, self.namespace, self.name, "python3", "-c", ASK, host, method, path, text
+        )
+        try:
+            status, content = json.loads(said)
+        except ValueError:
+            pytest.fail(f"{method} {path}: {said}")
+        try:
+            return status, json.loads(content)
+        except ValueError:
+            return status, content
+
+    @contextlib.contextmanager
+    def load(self) -> Iterator[dict[str, Any]]:
+        """Ask all the time; the dictionary has `seen` and `failures` when the block has ended."""
+        found: dict[str, Any] = {}
+        stop = f"/tmp/stop-{id(found)}"
+
+        def run() -> None:
+            said = run_in_pod(self.core, self.namespace, self.name, "python3", "-c", LOAD, ADDRESS, stop)
+            found["said"] = said
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield found
+        finally:
+            run_in_pod(self.core, self.namespace, self.name, "touch", stop)
+            thread.join(60)
+        found |= json.loads(found.pop("said", "") or "{}")
+
+
+def pods(core: client.CoreV1Api) -> list[Any]:
+    """Return the servers' pods that are not being deleted."""
+    found = core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR).items
+    return [pod for pod in found if pod.metadata.deletion_timestamp is None]
+
+
+def ready(core: client.CoreV1Api) -> list[str]:
+    """Return the names of the servers' pods that take requests."""
+    return [
+        pod.metadata.name
+        for pod in pods(core)
+        if pod.status.container_statuses and all(each.ready for each in pod.status.container_statuses)
+    ]
+
+
+def until_three_are_ready(core: client.CoreV1Api, seconds: float = 240) -> None:
+    """Wait until there are three servers, and all of them are ready."""
+    wait_for(lambda: len(ready(core)) == len(pods(core)) == 3, "three servers are not ready", seconds)
+
+
+def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str]) -> Asker:
+    """Run a pod from which somebody asks."""
+    image = pods(core)[0].spec.containers[0].image
+    name = f"asks-{labels.get('asks', 'nobody')}"
+    for create in (
+        lambda: core.create_namespace({"metadata": {"name": namespace}}),
+        lambda: core.create_namespaced_pod(
+            namespace,
+            {
+                "metadata": {"name": name, "labels": labels},
+                "spec": {
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [
+                        {"name": "asks", "image": image, "command": ["sleep", "infinity"]},
+                    ],
+                },
+            },
+        ),
+    ):
+        with contextlib.suppress(client.ApiException):  # an earlier run of the tests made it
+            create()
+    wait_for(
+        lambda: core.read_namespaced_pod(name, namespace).status.phase == "Running",
+        f"{name} does not run",
+        180,
+    )
+    return Asker(core, namespace, name)
