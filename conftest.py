@@ -185,6 +185,16 @@ def platform(pytestconfig: pytest.Config) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def needs_the_parts(request: pytest.FixtureRequest) -> None:
+    """Skip a test with the mark `parts` where the platform leaves one of them out."""
+    mark = request.node.get_closest_marker("parts")
+    if mark and (
+        missing := [part for part in mark.args if part not in request.getfixturevalue("platform")["parts"]]
+    ):
+        pytest.skip(f"metalworks_parts of this platform leaves {', '.join(missing)} out")
+
+
 @pytest.fixture(scope="session")
 def api(platform: dict[str, Any]) -> Iterator[Any]:
     """Yield a client of the cluster's API, made from the operator's kubeconfig."""

@@ -11,7 +11,8 @@ import pytest
 from test_notebooks import CUSTOM_IMAGE, delete_pod
 from visitor import User, Visitor
 
-PARTS = ("object_store", "mlflow", "door")
+pytestmark = pytest.mark.parts("object_store", "mlflow", "door")
+
 # In milliseconds: Python reads MLflow's and DVC's many modules for the first time.
 WORKING_TIME = 300_000
 # Keeps a table as a data set, and logs a run with a model that has learned from it.
@@ -73,13 +74,6 @@ for what, attempt in tries.items():
     except Exception as error:
         assert any(word in str(error) for word in ("AccessDenied", "PERMISSION_DENIED")), (what, error)
 print("allowed:", allowed)"""
-
-
-@pytest.fixture(autouse=True)
-def needs_the_parts(platform: dict[str, Any]) -> None:
-    missing = [part for part in PARTS if part not in platform["parts"]]
-    if missing:
-        pytest.skip(f"metalworks_parts of this platform leaves {', '.join(missing)} out")
 
 
 def test_a_table_becomes_a_data_set_a_run_and_a_model(
