@@ -53,7 +53,10 @@ logs: .venv/.ready ## Search the logs: SEARCH="user=ada level=error since=2h fol
 .venv/.ready: requirements.txt
 	@PYTHON="$(PYTHON)" tools/environment.sh
 
-.PHONY: report try-alert
+.PHONY: manifests report try-alert
+manifests: .venv/.ready ## Write the objects of an inventory as files, without secrets and without a cluster (docs/how-to/manifests.md)
+	@$(PLAYBOOK) playbooks/manifests.yml
+
 report: .venv/.ready ## Draw the dashboards of the running platform to one page
 	@$(PLAYBOOK) playbooks/report.yml
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import ansible.module_utils
 
@@ -15,6 +12,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.artifacts.cache import Fingerprint, files_below
+from ansible.module_utils.metalworks.common.scrub import scrub
 from ansible.module_utils.metalworks.kubernetes.chart import value_problems
 
 
@@ -41,27 +39,6 @@ def folder_checksum(reference: str) -> str:
     """Return a hash of a chart that is a folder; nothing for another reference."""
     folder = Path(reference)
     return Fingerprint().files(folder, files_below(folder)).hex if folder.is_dir() else ""
-
-
-def scrub(text: str, secrets: Mapping[str, str]) -> str:
-    """Return a program's output with each secret replaced by its name.
-
-    A secret may appear as it is, in base64 (as Kubernetes shows Secrets), quoted for JSON or for a URL.
-    """
-    forms = {form: name for name, secret in secrets.items() if secret for form in spellings(str(secret))}
-    # The longest come first, so that a secret that contains another one is replaced as a whole.
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, f"<{forms[form]}>")
-    return text
-
-
-def spellings(secret: str) -> Iterator[str]:
-    """Yield the forms in which programs print a text: as it is, in base64, and quoted."""
-    yield secret
-    yield base64.b64encode(secret.encode()).decode()
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield quote(secret, safe="")
 
 
 class FilterModule:

@@ -219,7 +219,7 @@ PARTS = [
     if (ROOT / "roles" / part / "tasks").exists()  # a name may be reserved for a part that is being built
 ]
 # What the playbooks ask of every part (docs/explanation/adding-an-application.md).
-ENTRIES = ("main", "fetch", "check_existing", "verify", "explain_removal")
+ENTRIES = ("main", "fetch", "check_existing", "release", "verify", "explain_removal")
 
 
 @pytest.mark.parametrize("part", PARTS)
