@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "README.md"
 REAL_K3S = ROOT / "docs" / "reference" / "real-k3s.md"
+ANSWERS = ROOT / "docs" / "reference" / "answers.md"
+# Where tests are collected from, and what measures.
+PROOFS = ("tests/", "molecule/", "files/model/tests/", "benchmarks/")
 DEFINED_TEST = re.compile(r"^\s*(?:def|async def|func) (test_\w+|Test\w+)\(", re.MULTILINE)
 NAMED_TEST = re.compile(r"(?!test_sequence)test_\w+|Test[A-Z]\w+")  # test_sequence is a key of Molecule's
 FENCE = re.compile(r"^\s*```")
@@ -170,6 +174,42 @@ def unproven_problems(line: Line) -> Iterator[str]:
 
 
 @cache
+def collected(path: Path) -> frozenset[str]:
+    """The tests that pytest finds in a file: functions, and methods of classes."""
+    if not path.is_file() or not re.fullmatch(r"test_\w+\.py", path.name):
+        return frozenset()
+    top = ast.parse(path.read_text()).body
+    classes = [node for node in top if isinstance(node, ast.ClassDef) and node.name.startswith("Test")]
+    found = [*top, *(each for node in classes for each in node.body)]
+    return frozenset(
+        node.name for node in found if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
+
+
+def unanswered_problems(line: Line) -> Iterator[str]:
+    """Each row of the page of answers has a place, and what shows it: a test, a page, or what lacks."""
+    if line.page != ANSWERS or not line.text.startswith("| ") or line.text.startswith("| task or question |"):
+        return
+    cells = [cell.strip() for cell in line.text.strip("| ").split(" | ")]
+    if len(cells) != 3 or not all(cells):
+        yield "a row has a question, its place, and what shows it"
+        return
+    question, place, shown = cells
+    spans = CODE_SPAN.findall(shown)
+    tests = [span for span in spans if span.startswith(PROOFS)]
+    if not LINK.search(place) and not any((ROOT / span).exists() for span in CODE_SPAN.findall(place)):
+        yield f"{question}: there is no place"
+    if not (tests or LINK.search(shown) or re.search(r"not yet: \w", shown) or shown == "the rows below"):
+        yield f"{question}: neither a test nor a page, and no word on what lacks"
+    for span in tests:
+        path, _, name = span.partition("::")
+        if not (ROOT / path).exists():
+            yield f"{question}: {path} does not exist"
+        elif name and name not in collected(ROOT / path):
+            yield f"{question}: pytest finds no {name} in {path}"
+
+
+@cache
 def verbs() -> frozenset[str]:
     """The targets of the Makefile."""
     return frozenset(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -222,6 +262,35 @@ def test_every_test_that_is_named_exists() -> None:
 
 def test_every_row_about_the_real_k3s_names_its_test() -> None:
     assert problems(unproven_problems) == []
+
+
+def test_every_question_has_its_place() -> None:
+    assert problems(unanswered_problems) == []
+    rows = [line for line in lines(ANSWERS) if line.text.startswith("| ")]
+    assert len(rows) > 60, "the page is the list of the questions: none may be lost"
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ("| a | [b](support.md) | `tests/unit/test_docs.py::test_judge` |", 0),
+        ("| a | [b](support.md) | `molecule/default` |", 0),
+        ("| a | `inventories/lab` | [c](timings.md) |", 0),
+        ("| a | [b](support.md) | not yet: c |", 0),
+        ("| a | [b](support.md) | not yet |", 1),
+        ("| a | [b](support.md) | it works |", 1),
+        ("| a | somewhere | `molecule/default` |", 1),
+        ("| a |  | `molecule/default` |", 1),
+        ("| a | [b](support.md) |", 1),
+        ("| a | [b](support.md) | `tests/unit/gone.py` |", 1),
+        # It stands in the file, and is no test: a helper, and a name in a text.
+        (f"| a | [b](support.md) | `tests/unit/test_docs.py::{'anchors'}` |", 1),
+        (f"| a | [b](support.md) | `tests/unit/test_conventions.py::{'test_it'}` |", 1),
+        (f"| a | [b](support.md) | `tests/support/waiting.py::{'wait_for'}` |", 1),
+    ],
+)
+def test_a_question_without_a_place_is_found(row: str, found: int) -> None:
+    assert len(list(unanswered_problems(Line(ANSWERS, 1, row, False)))) == found
 
 
 def test_every_verb_of_make_exists() -> None:
