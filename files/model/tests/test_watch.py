@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from metalworks_model.data import prepare
 from metalworks_model.data.ingest import DayStore
+from metalworks_model.models.registry import open_registry
 from metalworks_model.settings import Settings
 from metalworks_model.shop.events import Event
 from metalworks_model.watch import drift, online, trigger
@@ -229,6 +230,7 @@ def test_a_retraining_is_a_job_of_the_cronjob(kubernetes: tuple[tuple[str, int],
         {"app": "model"},
     )
     assert job["metadata"]["ownerReferences"][0]["uid"] == "u1"
+    assert job["metadata"]["ownerReferences"][0]["controller"] is True
     assert job["metadata"]["annotations"]["metalworks/why"] == "drift"
 
 
@@ -262,6 +264,10 @@ def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_pat
     assert "was judged before" in watch.look(300.0)
     for each in days[45:48]:
         store.take(batch(each), 1.0)
+    (tmp_path / "some-model").mkdir()
+    registry = open_registry(settings.registry_url)
+    version = registry.publish(settings.model, tmp_path / "some-model", {"data_until": "1970-01-02"}, {})
+    registry.point(settings.model, settings.champion, version)
     # The state is in the store: another process goes on with it.
     again = Watch(settings, series, lambda name, why: started.append((name, why)) or "job")
     assert "Job job." in again.look(100_000.0)
@@ -273,5 +279,18 @@ def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_pat
         "metalworks_model_retraining_asked_timestamp_seconds 100000.0",
         'metalworks_model_data_until_timestamp_seconds{source="invoices"}',
         "metalworks_model_unknown_user_ratio",
+        "metalworks_model_drift_bound 1e-06",
+        "metalworks_model_drift_rows_needed 10.0",
+        'metalworks_model_model_data_until_timestamp_seconds{alias="champion",version="1"} 86400.0',
     ):
         assert any(line.startswith(start) for line in text.splitlines()), start
+
+
+def test_a_look_that_fails_is_counted_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    data, series = f"file://{tmp_path}/data", Series()
+    Watch(Settings.read({}, data_url=data, registry_url="http://127.0.0.1:1"), series).try_to_look()
+    assert series.registry.get_sample_value("metalworks_model_watch_failures") == 1
+    assert not series.registry.get_sample_value("metalworks_model_watch_looked_timestamp_seconds")
+    Watch(Settings.read({}, data_url=data, registry_url=f"file://{tmp_path}/models"), series).try_to_look()
+    assert series.registry.get_sample_value("metalworks_model_watch_failures") == 1
+    assert series.registry.get_sample_value("metalworks_model_watch_looked_timestamp_seconds")

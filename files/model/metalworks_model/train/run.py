@@ -161,6 +161,7 @@ def _tags(decision: Decision) -> dict[str, str]:
         "promoted": str(decision.promoted).lower(),
         "champion_before": decision.champion,
         "data": decision.data,
+        "data_until": decision.judged_until,
         "code": decision.code,
         **{f"ndcg.{task}": repr(models["candidate"].ndcg.mean) for task, models in decision.figures.items()},
         "judged": f"{decision.judged_from} to {decision.judged_until}",

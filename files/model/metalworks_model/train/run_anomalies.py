@@ -63,7 +63,11 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, AlarmDecision]
         )
         anomalies.write(folder, whole, str(days[-1]), digest(whole))
         (folder / "decision.json").write_bytes(msgspec.json.format(msgspec.json.encode(decision)))
-        tags = {"promoted": str(decision.promoted).lower(), "why": " ".join(decision.reasons)}
+        tags = {
+            "promoted": str(decision.promoted).lower(),
+            "why": " ".join(decision.reasons),
+            "data_until": str(days[-1]),
+        }
         metrics = {"found": decision.found, "alarms": decision.alarms}
         version = registry.publish(settings.model, folder, tags, metrics)
     if decision.promoted and promote:

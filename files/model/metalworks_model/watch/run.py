@@ -18,7 +18,7 @@ from ..data.ingest import DayStore
 from ..data.objects import write
 from ..data.prepare import clean
 from ..data.sources import fetch
-from ..models.registry import NotThere, RegistryProblem, open_registry
+from ..models.registry import NotThere, open_registry
 from ..settings import Settings
 from ..shop.events import Event
 from . import drift, online, trigger
@@ -42,6 +42,8 @@ class Series:
         self.new_items = gauge("new_item_ratio", "Share of late lines with an item that was not sold before")
         self.unknown = gauge("unknown_user_ratio", "Share of late lines of customers who did not buy before")
         self.rows = gauge("drift_rows", "Late lines that drift was measured on")
+        self.bound = gauge("drift_bound", "The index from which on inputs count as drifted")
+        self.rows_needed = gauge("drift_rows_needed", "With fewer late lines, drift says nothing")
         self.hit_rate = gauge(
             "online_hit_rate", "Share of answers with an item that was bought", ("model", "version")
         )
@@ -57,6 +59,11 @@ class Series:
         self.retraining = gauge(
             "retraining_asked_timestamp_seconds", "When drift asked for a retraining last"
         )
+        self.model_until = gauge(
+            "model_data_until_timestamp_seconds",
+            "The newest day that a version learnt from",
+            ("alias", "version"),
+        )
         self.train_ndcg = gauge("train_ndcg", "NDCG@20 when it was trained", ("task", "version"))
 
 
@@ -68,7 +75,8 @@ class Watch:
         self.settings, self.series, self.start = settings, series, start
         self.files, root = fsspec.core.url_to_fs(settings.data_url)
         self.path = f"{root.rstrip('/')}/watch/{settings.model}.json"
-        self.failures = 0
+        series.bound.set(settings.drift_bound)
+        series.rows_needed.set(settings.drift_rows)
 
     def state(self) -> trigger.State:
         """Return what was remembered; nothing at the first time."""
@@ -76,6 +84,14 @@ class Watch:
             return msgspec.json.decode(self.files.cat_file(self.path), type=trigger.State)
         except (FileNotFoundError, msgspec.DecodeError):
             return trigger.State()
+
+    def try_to_look(self) -> None:
+        """Look once. Whatever goes wrong is logged and counted: stores, shop and registry come back."""
+        try:
+            log.info("%s", self.look())
+        except Exception as problem:  # the libraries of stores and of HTTP have exceptions of their own
+            self.series.refused.inc()
+            log.warning("this look failed: %s: %s", type(problem).__name__, problem)
 
     def look(self, now: float | None = None) -> str:
         """Look once; return why a retraining was asked for or not."""
@@ -99,8 +115,7 @@ class Watch:
         for source in SOURCES:
             store = DayStore(its.data_url, source)
             if days := store.days():
-                moment = dt.datetime.combine(days[-1], dt.time(), dt.UTC).timestamp()
-                series.data_until.labels(source).set(moment)
+                series.data_until.labels(source).set(_begin(days[-1]))
                 receipt = store.receipt(days[-1])
                 series.quarantined.labels(source).set(sum(receipt.quarantined.values()) if receipt else 0)
                 last = max(last, days[-1]) if last else days[-1]
@@ -140,41 +155,48 @@ class Watch:
             except FileNotFoundError:
                 continue
             events += msgspec.json.Decoder(Event).decode_lines(content)
+        series = self.series
+        # A version that was not shown of late has no rate.
+        for each in (series.hit_rate, series.hit_low, series.hit_high, series.shown):
+            each.clear()
         for (model, version), found in online.hit_rates(events).items():
             low, high = found.interval()
-            self.series.hit_rate.labels(model, version).set(found.rate)
-            self.series.hit_low.labels(model, version).set(low)
-            self.series.hit_high.labels(model, version).set(high)
-            self.series.shown.labels(model, version).set(found.shown)
+            series.hit_rate.labels(model, version).set(found.rate)
+            series.hit_low.labels(model, version).set(low)
+            series.hit_high.labels(model, version).set(high)
+            series.shown.labels(model, version).set(found.shown)
 
     def _models(self) -> None:
         its = self.settings
         registry = open_registry(its.registry_url, its.registry_token_file)
         self.series.train_ndcg.clear()
+        self.series.model_until.clear()
         for alias in (its.champion, its.candidate):
             try:
                 version = registry.version_of(its.model, alias)
                 tags = registry.tags(its.model, version)
             except NotThere:
                 continue
+            if until := tags.get("data_until"):
+                self.series.model_until.labels(alias, version).set(_begin(dt.date.fromisoformat(until)))
             for task in ("new", "again"):
                 if value := tags.get(f"ndcg.{task}"):
                     self.series.train_ndcg.labels(task, version).set(float(value))
 
 
+def _begin(day: dt.date) -> float:
+    """Return when a day begins, in seconds since 1970."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC).timestamp()
+
+
 def main(settings: Settings) -> int:
-    """Look until SIGTERM. A look that fails is logged and counted, and the next one comes."""
+    """Look until SIGTERM."""
     series = Series()
     start_http_server(settings.watch_port, settings.host or "::", series.registry)
     watch, ended = Watch(settings, series), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     while not ended.is_set():
-        try:
-            log.info("%s", watch.look())
-        except (OSError, ValueError, RegistryProblem, trigger.JobProblem) as problem:
-            watch.failures += 1
-            series.refused.set(watch.failures)
-            log.warning("this look failed: %s", problem)
+        watch.try_to_look()
         ended.wait(settings.watch_every)
     return 0

@@ -96,6 +96,8 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
             "kind": "CronJob",
             "name": cronjob,
             "uid": found["metadata"]["uid"],
+            # So the CronJob keeps it in its history, and does not run while it does.
+            "controller": True,
         }
         template = found["spec"]["jobTemplate"]
         metadata = template.get("metadata", {})
@@ -106,7 +108,11 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
             "metadata": {
                 "name": name,
                 "labels": metadata.get("labels", {}),
-                "annotations": {**annotations, "metalworks/why": why},
+                "annotations": {
+                    **annotations,
+                    "cronjob.kubernetes.io/instantiate": "manual",
+                    "metalworks/why": why,
+                },
                 "ownerReferences": [owner],
             },
             "spec": template["spec"],
