@@ -38,9 +38,19 @@ def model_jobs(models: Iterable[Mapping[str, Any]], shop: bool = False) -> list[
     return ["ingest-invoices", *(["ingest-shop"] if shop else []), *trained] if trained else []
 
 
+def model_watches(models: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the workloads that watch the models which are trained here."""
+    return [f"deployment/{each['name']}-watch" for each in map(complete, models) if each["kind"]]
+
+
 class FilterModule:
     """Ansible calls filters() of this class."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
-        return {"address_egress": egress, "model_entries": model_entries, "model_jobs": model_jobs}
+        return {
+            "address_egress": egress,
+            "model_entries": model_entries,
+            "model_jobs": model_jobs,
+            "model_watches": model_watches,
+        }

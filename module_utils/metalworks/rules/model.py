@@ -21,7 +21,8 @@ from .platform import Platform
 SETTINGS = Path(__file__).resolve().parents[3] / "files" / "model" / "metalworks_model" / "settings.py"
 # Those that the chart and the inventory's other inputs set.
 TAKEN = {"model", "model_version", "kind", "registry_url", "registry_token_file", "cache_dir", "data_url",
-         "port", "source", "source_url", "linger", "grace"}  # fmt: skip
+         "port", "source", "source_url", "linger", "grace", "showings_url", "watch_port",
+         "retrain_cronjob"}  # fmt: skip
 # Names of what the role itself makes in the namespace, and the longest that leaves room for those of Jobs.
 OWN_NAMES = {"shop", "ingest-invoices", "ingest-shop", "model-train", "model"}
 LONGEST_NAME = 32
@@ -71,13 +72,14 @@ def model_entries(platform: Platform) -> Iterator[str]:
     if not models:
         yield "model_models is empty: write an entry, or take model out of metalworks_parts"
     names = Counter(str(each["name"]) for each in models)
+    taken = OWN_NAMES | {f"{each['name']}-watch" for each in models if each["kind"]}
     for each in models:
         name = str(each["name"])
         where = f"model_models, {name}"
         if not is_label(name) or not name[:1].isalpha():
             problem = label_problem(name, "recommender") or f"{name!r} begins with no letter"
             yield f"model_models, name: {problem}"
-        elif len(name) > LONGEST_NAME or name in OWN_NAMES:
+        elif len(name) > LONGEST_NAME or name in taken:
             yield f"{where}: the name is taken, or longer than {LONGEST_NAME}: write another one"
         elif names[name] > 1:
             yield f"model_models lists {name} {names[name]} times: give each model a name of its own"

@@ -1,4 +1,4 @@
-{{- /* What all pods have in common. Each takes (dict "root" $ "component" NAME). */ -}}
+{{- /* What all pods have in common. Each takes (dict "root" $ "component" NAME). A pod that asks Kubernetes has "token" true. */ -}}
 
 {{- define "labels" -}}
 app.kubernetes.io/name: {{ .component }}
@@ -6,7 +6,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 
 {{- define "pod" -}}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
