@@ -11,6 +11,7 @@ NAMESPACES = {
     "object_store": "store",
     "mlflow": "mlflow",
     "monitoring": "watch",
+    "model": "models",
     "door": "hubs",
 }
 PROGRAMS = (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.metalworks.monitoring.rooms import monitors_of
 from tests.support.artifacts import built_path
 from tests.support.roles import resolved
 
@@ -50,12 +51,12 @@ def pods(objects: Objects) -> Iterator[dict[str, Any]]:
             yield each["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
-def test_all_pods_are_restricted_and_have_no_token_of_kubernetes(render: Render) -> None:
+def test_all_pods_are_restricted_and_only_the_watch_has_a_token_of_kubernetes(render: Render) -> None:
     found = list(pods(render()))
-    assert len(found) == 5
+    assert len(found) == 6
     for spec in found:
         (container,) = spec["containers"]
-        assert spec["automountServiceAccountToken"] is False
+        assert spec["automountServiceAccountToken"] is (container["name"] == "watch")
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -97,6 +98,8 @@ def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
     )
     kinds = [kind for kind, _ in objects]
     assert "CronJob" not in kinds
+    assert "Role" not in kinds
+    assert [name for kind, name in objects if kind == "Deployment"] == ["mine"]
     assert "HorizontalPodAutoscaler" not in kinds
     assert "PersistentVolumeClaim" not in kinds
     assert objects["Service", "mine"]["spec"]["ports"][0]["nodePort"] == 30123
@@ -112,3 +115,98 @@ def test_the_source_is_reached_and_nothing_is_where_none_is_needed(render: Rende
         "containers"
     ]
     assert container["args"] == ["ingest", "--first", "2010-12-01"]
+
+
+# What watches a model.
+
+
+def test_the_watch_may_start_the_training_of_its_model_and_nothing_else(render: Render) -> None:
+    objects = render()
+    assert objects["Role", "recommender-watch"]["rules"] == [
+        {
+            "apiGroups": ["batch"],
+            "resources": ["cronjobs"],
+            "resourceNames": ["recommender-train"],
+            "verbs": ["get"],
+        },
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]},
+    ]
+    assert not [kind for kind, _ in objects if kind.startswith("ClusterRole")]
+    binding = objects["RoleBinding", "recommender-watch"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "recommender-watch", "namespace": "model"}
+    ]
+    watch = objects["Deployment", "recommender-watch"]["spec"]
+    assert watch["strategy"] == {"type": "Recreate"}
+    assert watch["template"]["spec"]["serviceAccountName"] == "recommender-watch"
+    assert "'key': 'server'" in str(watch) and "'key': 'trainer'" not in str(watch)
+    assert environment(watch)["METALWORKS_MODEL_RETRAIN_CRONJOB"] == "recommender-train"
+    assert ("CronJob", "recommender-train") in objects
+
+
+def test_without_retraining_by_drift_the_watch_has_no_rights_and_no_way_to_kubernetes(render: Render) -> None:
+    def ways(objects: Objects) -> set[int]:
+        """The ports of the watch's egress."""
+        rules = objects["NetworkPolicy", "watches"]["spec"]["egress"] or []
+        return {port["port"] for rule in rules for port in rule["ports"]}
+
+    assert ways(render()) == {443, 6443, 8081}
+    objects = render(model_drift_retraining=False)
+    assert ways(objects) == {8081}
+    assert not [kind for kind, _ in objects if kind in ("Role", "RoleBinding")]
+    watch = objects["Deployment", "recommender-watch"]["spec"]
+    assert watch["template"]["spec"]["automountServiceAccountToken"] is False
+    assert "METALWORKS_MODEL_RETRAIN_CRONJOB" not in environment(watch)
+
+
+def test_each_trained_model_is_watched_and_the_one_of_the_shop_by_its_sales(render: Render) -> None:
+    models = [
+        {"name": "recommender", "kind": "recommender"},
+        {"name": "unusual", "kind": "anomalies"},
+        {"name": "mine"},
+    ]
+    objects = render(model_models=models)
+    watches = [name for kind, name in objects if kind == "Deployment" and name.endswith("-watch")]
+    assert sorted(watches) == ["recommender-watch", "unusual-watch"]
+    url = "METALWORKS_MODEL_SHOWINGS_URL"
+    shown = environment(objects["Deployment", "recommender-watch"]["spec"])
+    assert shown[url] == "http://shop:8081/showings/{day}.jsonl"
+    assert url not in environment(objects["Deployment", "unusual-watch"]["spec"])
+
+
+def environment(spec: dict[str, Any]) -> dict[str, Any]:
+    """The variables of a Deployment's container that have a value."""
+    (container,) = spec["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value") for each in container["env"]}
+
+
+def test_what_prometheus_looks_for_is_there_and_lets_it_in(render: Render) -> None:
+    objects = render(model_metrics_namespaces=["monitoring"])
+    found = monitors_of(["model"], "PodMonitor", {"model": "model"}, {})
+    assert {each["name"] for each in found} == {"model-server", "model-watch", "shop"}
+    for monitor in found:
+        labels = monitor["selector"]["matchLabels"].items()
+        chosen = [
+            each["spec"]["template"]
+            for (kind, _), each in objects.items()
+            if kind == "Deployment" and labels <= each["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert len(chosen) == 1, monitor["name"]
+        (container,) = chosen[0]["spec"]["containers"]
+        (endpoint,) = monitor["podMetricsEndpoints"]
+        (port,) = (each["containerPort"] for each in container["ports"] if each["name"] == endpoint["port"])
+        assert "monitoring" in let_in(objects, chosen[0]["metadata"]["labels"], port), monitor["name"]
+
+
+def let_in(objects: Objects, labels: dict[str, str], port: int) -> set[str]:
+    """The namespaces whose pods reach a port of the pods with these labels."""
+    return {
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for (kind, _), policy in objects.items()
+        if kind == "NetworkPolicy"
+        and (policy["spec"]["podSelector"].get("matchLabels") or {}).items() <= labels.items()
+        for rule in policy["spec"].get("ingress") or []
+        if {"port": port} in rule["ports"]
+        for peer in rule["from"]
+        if "namespaceSelector" in peer
+    }
