@@ -275,14 +275,14 @@ def test_what_the_shop_sells_is_ingested(api: client.ApiClient, core: client.Cor
 
 def test_all_pods_have_the_least_rights(core: client.CoreV1Api) -> None:
     found = core.list_namespaced_pod(NAMESPACE).items
-    assert {"shop", MODEL, "ingest-invoices", "model-train"} <= {
+    assert {"shop", MODEL, f"{MODEL}-watch", "ingest-invoices", "model-train"} <= {
         pod.metadata.labels["app.kubernetes.io/name"] for pod in found
     }
     label = core.read_namespace(NAMESPACE).metadata.labels["pod-security.kubernetes.io/enforce"]
     assert label == "restricted"
     for pod in found:
         (container,) = pod.spec.containers
-        assert pod.spec.automount_service_account_token is False
+        assert pod.spec.automount_service_account_token is (container.name == "watch")
         assert container.security_context.read_only_root_filesystem
         assert container.resources.requests["cpu"] and container.resources.limits["memory"]
     (name, *_) = ready(core)
