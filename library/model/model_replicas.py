@@ -9,9 +9,8 @@ short_description: The version of a model that every replica serves
 description:
   - Asks each pod of a model server by itself, through the cluster's API, which version of its model answers.
   - Waits until all replicas are there and serve the same version, or the one that is named.
-  - Changes nothing.
 author: Metalworks
-extends_documentation_fragment: [kubernetes_api]
+extends_documentation_fragment: [kubernetes_api, reads_only]
 options:
   namespace:
     description: The namespace of the model server.
@@ -29,16 +28,6 @@ options:
     description: How many seconds it may take.
     type: int
     default: 60
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 """
 
 EXAMPLES = r"""
@@ -69,10 +58,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.common.json_api import JsonApi
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
-from ansible.module_utils.metalworks.kubernetes.forward import forwarded_to, is_ready
+from ansible.module_utils.metalworks.kubernetes.forward import PodApi, forwarded_to, is_ready
 from ansible.module_utils.metalworks.kubernetes.rollout import pods_of, workload_path
 
 ARGUMENTS: dict[str, Any] = {
@@ -107,9 +95,7 @@ def served(api: KubernetesApi, namespace: str, pod: Mapping[str, Any], model: st
         return NOT_READY
     try:
         with forwarded_to(api, namespace, pod["metadata"]["name"], PORT) as address:
-            return str(
-                JsonApi(f"http://{address}", {}).request("GET", f"/v2/models/{model}/ready")["version"]
-            )
+            return str(PodApi(address).request("GET", f"/v2/models/{model}/ready")["version"])
     except ApiError:
         return NOT_READY  # it may have ended just now; the next look tells
 

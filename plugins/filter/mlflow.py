@@ -25,11 +25,9 @@ def mlflow_clients(namespaces: Iterable[str]) -> list[dict[str, Any]]:
 
 def mlflow_programs_of_parts(deployers: str, parts: Iterable[str]) -> list[dict[str, Any]]:
     """Return the programs of the parts. Of those of the model only the trainer decides anything."""
-    return [
-        {"name": name, "groups": [deployers] if decides else []}
-        for name, decides in PROGRAMS.items()
-        if "model" in parts
-    ]
+    if "model" not in parts:
+        return []
+    return [{"name": name, "groups": [deployers] if decides else []} for name, decides in PROGRAMS.items()]
 
 
 def mlflow_token_file(program: str, folder: str) -> str:

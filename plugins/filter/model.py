@@ -11,7 +11,6 @@ import ansible.module_utils
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.mlflow.addresses import egress
 from ansible.module_utils.metalworks.model.entries import complete
 
 
@@ -32,15 +31,20 @@ def model_entries(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def trained(models: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the models that are trained here."""
+    return [each["name"] for each in map(complete, models) if each["kind"]]
+
+
 def model_jobs(models: Iterable[Mapping[str, Any]], shop: bool = False) -> list[str]:
     """Return the CronJobs that ingest and then train these models; none where nothing is trained here."""
-    trained = [f"{each['name']}-train" for each in map(complete, models) if each["kind"]]
-    return ["ingest-invoices", *(["ingest-shop"] if shop else []), *trained] if trained else []
+    trainings = [f"{name}-train" for name in trained(models)]
+    return ["ingest-invoices", *(["ingest-shop"] if shop else []), *trainings] if trainings else []
 
 
 def model_watches(models: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the workloads that watch the models which are trained here."""
-    return [f"deployment/{each['name']}-watch" for each in map(complete, models) if each["kind"]]
+    return [f"deployment/{name}-watch" for name in trained(models)]
 
 
 class FilterModule:
@@ -49,7 +53,6 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
         return {
-            "address_egress": egress,
             "model_entries": model_entries,
             "model_jobs": model_jobs,
             "model_watches": model_watches,

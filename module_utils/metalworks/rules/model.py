@@ -7,6 +7,7 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ FIELD = r"[0-9A-Za-z*/,?-]+"
 SCHEDULE = re.compile(rf"({FIELD})( +{FIELD}){{4}}|@(yearly|annually|monthly|weekly|daily|midnight|hourly)")
 
 
+def _models(platform: Platform) -> list[dict[str, Any]]:
+    return [complete(each) for each in platform.values["model_models"]]
+
+
 def model_parts(platform: Platform) -> Iterator[str]:
     """Refuse models without a registry, without a place for data, or without a token for either."""
-    models = [complete(each) for each in platform.values["model_models"]]
     if not platform.has_part("mlflow"):
         yield "metalworks_parts has model and not mlflow, whose registry says what is served: add mlflow"
         return
@@ -49,7 +53,7 @@ def model_parts(platform: Platform) -> Iterator[str]:
             "mlflow_client_namespaces lacks model_namespace, whose pods would not reach MLflow: add "
             f"{platform.values['model_namespace']}"
         )
-    if not any(each["kind"] for each in models):
+    if not any(each["kind"] for each in _models(platform)):
         return
     if not platform.has_part("object_store"):
         yield (
@@ -68,7 +72,7 @@ def model_parts(platform: Platform) -> Iterator[str]:
 
 def model_entries(platform: Platform) -> Iterator[str]:
     """Refuse entries that cannot be told apart, or that no server could follow."""
-    models = [complete(each) for each in platform.values["model_models"]]
+    models = _models(platform)
     if not models:
         yield "model_models is empty: write an entry, or take model out of metalworks_parts"
     names = Counter(str(each["name"]) for each in models)
@@ -107,20 +111,21 @@ def _entry_problems(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}, settings: there is no {name}{did_you_mean(name, known)}"
 
 
-def known_settings() -> set[str]:
+@cache
+def known_settings() -> frozenset[str]:
     """Return the names of the settings that the model's image takes, from its source."""
     tree = ast.parse(SETTINGS.read_text(encoding="utf-8"))
     (settings,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
-    return {
+    return frozenset(
         node.target.id
         for node in settings.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
+    )
 
 
 def model_shop(platform: Platform) -> Iterator[str]:
     """Refuse a shop that has nothing to recommend."""
-    kinds = [complete(each)["kind"] for each in platform.values["model_models"]]
+    kinds = [each["kind"] for each in _models(platform)]
     if platform.values["model_shop"] and "recommender" not in kinds:
         yield (
             "model_shop is true, and model_models has no recommender, which the shop asks: write model_shop: "
