@@ -84,7 +84,7 @@ def unknown_inputs(platform: Platform) -> Iterator[str]:
     known = options(platform)
     roles = [role for role in platform.specs if role not in ROLES_WITH_COMMON_NAMES]
     prefixes = ("metalworks_", "k3s_", *(f"{role}_" for role in roles))
-    # Names that begin with two underscores are registered by roles; a play that ran before has left them on its hosts.
+    # Names that begin with two underscores are registered by roles, and plays that ran before have left them.
     names = {name for variables in platform.given.values() for name in variables if not name.startswith("__")}
     for name in sorted(names - set(known)):
         if name.startswith(prefixes) or nearest(name, known, 1, SLIP):
