@@ -44,7 +44,9 @@ def delivered_images(
     built: Iterable[Mapping[str, Any]],
     registry: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the images' names for pods (`references`), and the `records` of those that were built here.
+    """Return the images' names for pods (`references`), and the `records` of those that nodes do not pull.
+
+    `built` has the names of those from folders on this computer.
 
     `fetched` and `built` are the results of the loops over artifacts and over folders with a Dockerfile.
     """
@@ -56,6 +58,7 @@ def delivered_images(
     }
     return {
         "references": {name: pod_name(each["reference"], registry) for name, each in results.items()},
+        "built": {name: each["reference"] for name, each in by_name.items()},
         "records": [each["record"] for each in results.values() if each["record"]],
     }
 

@@ -11,16 +11,27 @@ import ansible.module_utils
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.metalworks.model.entries import complete
+from ansible.module_utils.metalworks.model.entries import CONTEXT, complete, image_name
 
 
-def model_entries(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return model_models in the form of the chart, with what an entry leaves out."""
+def model_entries(
+    models: Iterable[Mapping[str, Any]],
+    logged: Mapping[str, Mapping[str, Any]],
+    images: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """Return model_models in the form of the chart, with what an entry leaves out.
+
+    `logged` is what MLflow has of models that somebody else logged. Those that it does not have are left out.
+    `images` are the names of images for pods.
+    """
     return [
         {
             "name": each["name"],
             "kind": each["kind"],
             "version": str(each["version"]),
+            "alias": each["alias"],
+            "builtFor": logged.get(each["name"], {}).get("version", ""),
+            "image": images.get(image_name(each["name"]), "") if each["name"] in logged else "",
             "replicas": int(each["replicas"]),
             "maxReplicas": max(int(each["max_replicas"]), int(each["replicas"])),
             "service": {"type": each["service_type"], "nodePort": each["node_port"]},
@@ -28,6 +39,30 @@ def model_entries(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "memory": {"serve": each["memory"], "train": each["training_memory"]},
         }
         for each in map(complete, models)
+        if each["kind"] or logged.get(each["name"], {}).get("version")
+    ]
+
+
+def logged_models(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of models that somebody else logs, with what they leave out."""
+    return [each for each in map(complete, models) if not each["kind"]]
+
+
+def logged_images(logged: Mapping[str, Mapping[str, Any]], base: str, python: str) -> list[dict[str, Any]]:
+    """Return the images of models that somebody else logged, in the form of container_images_list."""
+    return [
+        {
+            "name": image_name(name),
+            "context": CONTEXT,
+            "base": base,
+            "arguments": {
+                "PYTHON": python,
+                "RECORDED": "\n".join(its["recorded"]),
+                "REQUIREMENTS": "\n".join(its["requirements"]),
+            },
+        }
+        for name, its in logged.items()
+        if its["recorded"]
     ]
 
 
@@ -53,6 +88,8 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
         return {
+            "logged_images": logged_images,
+            "logged_models": logged_models,
             "model_entries": model_entries,
             "model_jobs": model_jobs,
             "model_watches": model_watches,

@@ -20,6 +20,7 @@ INPUTS: dict[str, Any] = {
     "jupyterhub_namespace": "jupyterhub",
     "mlflow_namespace": "mlflow",
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
+    "model_logged": {},
     "__model_tokens": {"trainer": "token-of-the-trainer", "server": "token-of-the-server"},
 }
 Objects = dict[tuple[str, str], dict[str, Any]]
@@ -95,6 +96,7 @@ def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
             {"name": "mine", "replicas": 2, "max_replicas": 2, "service_type": "NodePort", "node_port": 30123}
         ],
         model_shop=False,
+        model_logged={"mine": {"version": "4", "missing": ""}},
     )
     kinds = [kind for kind, _ in objects]
     assert "CronJob" not in kinds
@@ -104,6 +106,38 @@ def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
     assert "PersistentVolumeClaim" not in kinds
     assert objects["Service", "mine"]["spec"]["ports"][0]["nodePort"] == 30123
     assert objects["NetworkPolicy", "mine-published"]["spec"]["ingress"] == [{"ports": [{"port": 8080}]}]
+
+
+def test_a_model_of_somebody_else_has_an_image_an_alias_and_a_version_to_fall_back_to(render: Render) -> None:
+    its = {"name": "mine", "alias": "production"}
+    references = {"model": "example.test/model:1", "served-mine": "example.test/served-mine:1"}
+    given = {
+        "model_models": [{"name": "recommender", "kind": "recommender"}, its, {"name": "unknown"}],
+        "model_logged": {
+            "mine": {"version": "4", "missing": ""},
+            "unknown": {"version": "", "missing": "none"},
+        },
+        "container_images_references": references,
+    }
+    objects = render(**given)
+    assert ("Deployment", "unknown") not in objects
+    images = {
+        name: objects["Deployment", name]["spec"]["template"]["spec"]["containers"][0]["image"]
+        for name in ("recommender", "mine", "shop")
+    }
+    assert images == {
+        "recommender": references["model"],
+        "mine": references["served-mine"],
+        "shop": references["model"],
+    }
+    settings = objects["ConfigMap", "mine"]["data"]
+    assert settings["METALWORKS_MODEL_CHAMPION"] == "production"
+    assert settings["METALWORKS_MODEL_FALLBACK_VERSION"] == "4"
+    assert "METALWORKS_MODEL_FALLBACK_VERSION" not in objects["ConfigMap", "recommender"]["data"]
+    spec = objects["Deployment", "mine"]["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "model-server" and spec["automountServiceAccountToken"] is False
+    assert "AWS_" not in str(spec)
+    assert {"name": "HOME", "value": "/tmp"} in spec["containers"][0]["env"]
 
 
 def test_the_source_is_reached_and_nothing_is_where_none_is_needed(render: Render) -> None:

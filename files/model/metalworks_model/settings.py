@@ -68,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     candidate: Name = "candidate"
     model_version: Version = ""
     """Serves this version, whatever the aliases say."""
+    requirements: str = ""
+    """The requirements.txt of MLflow that this image was built for. Versions with another one are refused."""
+    fallback_version: Version = ""
+    """The version that the image was built for: a new server has it where it has to refuse the champion."""
 
     # Serving
     host: str = ""

@@ -5,6 +5,7 @@ METALWORKS_MLFLOW_PYTHON names an interpreter that has MLflow's server (files/ml
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -38,9 +39,14 @@ example = pd.DataFrame({{"x": [1.0], "y": [2.0]}})
 signature = mlflow.models.infer_signature(example, np.array([4.0])) if {signed} else None
 with mlflow.start_run():
     mlflow.pyfunc.log_model(name="model", python_model=Doubler(), signature=signature,
-                            registered_model_name="{name}", pip_requirements=[])
-mlflow.MlflowClient().set_registered_model_alias("{name}", "champion", "1")
+                            registered_model_name="{name}", pip_requirements={requirements})
+client = mlflow.MlflowClient()
+newest = max(int(each.version) for each in client.search_model_versions("name='{name}'"))
+client.set_registered_model_alias("{name}", "champion", str(newest))
 """
+
+# MLflow adds itself to what a notebook names.
+ITSELF = f"mlflow=={importlib.metadata.version('mlflow-skinny')}"
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +104,9 @@ def test_versions_aliases_tags_and_files_go_there_and_back(
         registry.point("goods", "champion", "99")
 
 
-def notebook(url: str, name: str, signed: bool) -> None:
-    code = NOTEBOOK.format(url=url, name=name, signed=signed)
+def notebook(url: str, name: str, signed: bool, requirements: tuple[str, ...] = ("numpy==2",)) -> None:
+    """Log a model, as somebody would in a notebook, and make its version the champion."""
+    code = NOTEBOOK.format(url=url, name=name, signed=signed, requirements=list(requirements))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
     )
@@ -110,7 +117,7 @@ def test_a_model_that_a_notebook_logged_is_served(
     mlflow: tuple[str, subprocess.Popen[bytes]], serve: Callable[..., Process]
 ) -> None:
     notebook(mlflow[0], "doubler", signed=True)
-    server = serve(mlflow[0], model="doubler")
+    server = serve(mlflow[0], model="doubler", requirements=f"# recorded\nnumpy==2\n{ITSELF}")
     found = server.ask("GET", "/v2/models/doubler").json
     assert [each["name"] for each in found["inputs"]] == ["x", "y"]
     assert {each["datatype"] for each in found["inputs"]} == {"FP64"}
@@ -121,6 +128,47 @@ def test_a_model_that_a_notebook_logged_is_served(
     refused = server.ask("POST", "/v2/models/doubler/infer", {"inputs": inputs[:1]})
     assert (refused.status, refused.json["error"]) == (400, "the input y is missing")
     assert server.ask("GET", "/recommend?user=1").status == 404
+    shorter = [inputs[0], {**inputs[1], "shape": [1], "data": [1.0]}]
+    refused = server.ask("POST", "/v2/models/doubler/infer", {"inputs": shorter})
+    assert (refused.status, "have different lengths" in refused.json["error"]) == (400, True)
+
+
+def test_a_version_that_needs_other_libraries_is_refused_and_the_one_before_stays(
+    mlflow: tuple[str, subprocess.Popen[bytes]], serve: Callable[..., Process], tmp_path: Path
+) -> None:
+    notebook(mlflow[0], "growing", signed=True)
+    given = {"model": "growing", "requirements": f"numpy==2\n{ITSELF}", "fallback_version": "1"}
+    server = serve(mlflow[0], **given)
+    assert server.metric("metalworks_model_refused") == 0
+    notebook(mlflow[0], "growing", signed=True)
+    server.until(lambda: server.ask("GET", "/v2/models/growing/ready").json["version"] == "2")
+
+    notebook(mlflow[0], "growing", signed=True, requirements=("numpy==2", "humanize==4.17.0"))
+    server.until(lambda: server.metric("metalworks_model_refused") == 1)
+    ready = server.ask("GET", "/v2/models/growing/ready").json
+    assert ready["version"] == "2"
+    assert ready["problem"] == (
+        "version 3 of growing: it needs humanize==4.17.0, which this image does not have: "
+        "run playbooks/model.yml, which builds the image that it needs"
+    )
+    server.until(lambda: server.metric("metalworks_model_registry_failures") >= 3)
+    assert server.log.read_text().count("it needs humanize==4.17.0") == 1
+
+    # A new server, which has nothing in its cache, serves what its image was built for.
+    new = serve(mlflow[0], **given, cache_dir=tmp_path / "empty")
+    assert new.ask("GET", "/v2/models/growing/ready").json["version"] == "1"
+    # And one of the image for the new version serves that.
+    other = serve(
+        mlflow[0],
+        model="growing",
+        requirements=f"humanize==4.17.0\n{ITSELF}\nnumpy==2",
+        cache_dir=tmp_path / "c",
+    )
+    assert other.ask("GET", "/v2/models/growing/ready").json["version"] == "3"
+
+    # The platform's own image says what to do, and runs nothing.
+    own = serve(mlflow[0], wait=False, model="growing", cache_dir=tmp_path / "own")
+    own.until(lambda: "this image has no environment" in own.ask("GET", "/v2/health/ready").json["error"])
 
 
 def test_a_model_without_a_signature_is_refused(
@@ -129,7 +177,7 @@ def test_a_model_without_a_signature_is_refused(
     notebook(mlflow[0], "unsigned", signed=False)
     MlflowRegistry(mlflow[0]).fetch("unsigned", "1", tmp_path / "files")
     with pytest.raises(ArtifactProblem, match="was logged without a signature"):
-        open_model(tmp_path / "files")
+        open_model(tmp_path / "files", f"numpy==2\n{ITSELF}")
 
 
 def test_serving_goes_on_when_mlflow_is_gone(

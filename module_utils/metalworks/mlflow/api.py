@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from ..common.json_api import ApiError as ApiError
 from ..common.json_api import JsonApi
@@ -38,11 +40,41 @@ class MlflowApi(JsonApi):
 
     def __init__(self, url: str, token: str) -> None:
         """Remember where the server is, and the token that is sent with each request."""
-        super().__init__(f"{url.rstrip('/')}/api/2.0/mlflow", {"Authorization": f"Bearer {token}"})
+        address, headers = f"{url.rstrip('/')}/api/2.0", {"Authorization": f"Bearer {token}"}
+        super().__init__(f"{address}/mlflow", headers)
+        self._files = _Files(f"{address}/mlflow-artifacts/artifacts", headers)
+
+    def files(self, uri: str) -> set[str]:
+        """Return the names of the files at a URI. ApiError if the server does not hand them out."""
+        found = json.loads(self._files.request("GET", f"?path={quote(_path_of(uri))}")).get("files", ())
+        return {str(each["path"]).rpartition("/")[2] for each in found if not each.get("is_dir")}
+
+    def read_file(self, uri: str, name: str) -> str:
+        """Return the text of a file at a URI."""
+        return str(self._files.request("GET", f"/{quote(_path_of(uri))}/{quote(name)}"))
 
     def _is_missing(self, error: ApiError) -> bool:
         # The door before the server answers 404 as well.
         return error.code == MISSING
+
+
+class _Files(JsonApi):
+    """The server's artifacts, which are text as it is."""
+
+    whose = "MLflow's"
+    seconds = 60
+
+    def _parse(self, text: str, content_type: str) -> Any:
+        return text
+
+
+def _path_of(uri: str) -> str:
+    """Return the path of a URI in the server's store. ApiError if the server does not hand it out."""
+    scheme, _, path = uri.partition(":/")
+    if scheme != "mlflow-artifacts":
+        raise ApiError(f"the files are at {uri}, which MLflow does not hand out: log the model again")
+    # mlflow-artifacts:/PATH, or with the server's name before the path.
+    return path.partition("/")[2].partition("/")[2] if path.startswith("/") else path
 
 
 @contextmanager

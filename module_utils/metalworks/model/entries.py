@@ -10,6 +10,7 @@ DEFAULTS: dict[str, Any] = {
     "name": "",
     "kind": "",
     "version": "",
+    "alias": "champion",
     "replicas": 3,
     "max_replicas": 5,
     "service_type": "ClusterIP",
@@ -18,6 +19,15 @@ DEFAULTS: dict[str, Any] = {
     "memory": "512Mi",
     "training_memory": "2Gi",
 }
+
+
+# The folder with the Dockerfile of images for models that somebody else logged.
+CONTEXT = "files/logged_model"
+
+
+def image_name(model: str) -> str:
+    """Return the name of the image with the environment of a model that somebody else logged."""
+    return f"served-{model}"
 
 
 def complete(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from ..common.kubernetes_names import is_label, label_problem
 from ..common.suggestions import did_you_mean
 from ..jupyterhub.sizes import storage_problem
-from ..model.entries import complete
+from ..model.entries import DEFAULTS, complete
 from ..model.programs import PROGRAMS
 from .names import unusable_names
 from .platform import Platform
@@ -23,7 +23,7 @@ SETTINGS = Path(__file__).resolve().parents[3] / "files" / "model" / "metalworks
 # Those that the chart and the inventory's other inputs set.
 TAKEN = {"model", "model_version", "kind", "registry_url", "registry_token_file", "cache_dir", "data_url",
          "port", "source", "source_url", "linger", "grace", "showings_url", "watch_port",
-         "retrain_cronjob"}  # fmt: skip
+         "retrain_cronjob", "champion", "requirements", "fallback_version"}  # fmt: skip
 # Names of what the role itself makes in the namespace, and the longest that leaves room for those of Jobs.
 OWN_NAMES = {"shop", "ingest-invoices", "ingest-shop", "model-train", "model"}
 LONGEST_NAME = 32
@@ -95,6 +95,10 @@ def _entry_problems(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"{where}: replicas is {entry['replicas']}: write 1 or more, or take the entry out"
     if not re.fullmatch(r"[0-9]*", str(entry["version"])):
         yield f"{where}: version is {entry['version']!r}: write the number of a version, or take it out"
+    if not is_label(str(entry["alias"])) or not str(entry["alias"])[:1].isalpha():
+        yield f"{where}: alias is {entry['alias']!r}: write small letters, digits and -, like champion"
+    elif entry["kind"] and entry["alias"] != DEFAULTS["alias"]:
+        yield f"{where}: alias is {entry['alias']}, and a model with a kind has champion: take it out"
     if entry["node_port"] is not None and entry["service_type"] == "ClusterIP":
         yield (
             f"{where}: node_port is {entry['node_port']}, and the service is ClusterIP: write service_type: "

@@ -7,9 +7,10 @@ from pathlib import Path
 import yaml
 from ansible.module_utils.metalworks.model.entries import DEFAULTS, complete
 from plugins.filter.mlflow import mlflow_programs_of_parts
-from plugins.filter.model import model_entries, model_jobs
+from plugins.filter.model import logged_images, logged_models, model_entries, model_jobs
 
-SPECS = Path(__file__).resolve().parents[3] / "roles" / "model" / "meta" / "argument_specs.yml"
+ROOT = Path(__file__).resolve().parents[3]
+SPECS = ROOT / "roles" / "model" / "meta" / "argument_specs.yml"
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
@@ -22,10 +23,42 @@ def test_the_defaults_are_those_of_the_specification() -> None:
 
 
 def test_an_entry_of_a_few_lines_is_complete() -> None:
-    (found,) = model_entries([{"name": "mine", "version": 3, "replicas": 7, "kind": None}])
+    entry = {"name": "mine", "version": 3, "replicas": 7, "kind": None}
+    (found,) = model_entries([entry], {"mine": {"version": "3"}}, {"served-mine": "a.example/served-mine:1"})
+    assert (found["image"], found["alias"], found["builtFor"]) == ("a.example/served-mine:1", "champion", "3")
     assert (found["kind"], found["version"], found["replicas"], found["maxReplicas"]) == ("", "3", 7, 7)
     assert found["service"] == {"type": "ClusterIP", "nodePort": None}
     assert complete({"name": "a"})["settings"] == {}
+
+
+def test_what_nobody_has_logged_yet_is_left_out() -> None:
+    models = [{"name": "reco", "kind": "recommender"}, {"name": "mine"}, {"name": "unknown"}]
+    found = model_entries(models, {"mine": {"version": ""}}, {})
+    assert [(each["name"], each["image"], each["builtFor"]) for each in found] == [("reco", "", "")]
+    assert [each["name"] for each in logged_models(models)] == ["mine", "unknown"]
+
+
+def test_each_model_of_others_has_an_image_of_its_own() -> None:
+    logged = {
+        "mine": {"recorded": ["mlflow==3", "a==1"], "requirements": ["mlflow-skinny==3", "a==1", "pandas"]},
+        "of-the-package": {"recorded": [], "requirements": []},
+        "not-there": {"recorded": [], "requirements": []},
+    }
+    (found,) = logged_images(logged, "metalworks.local/model:1", "3.11")
+    assert (found["name"], found["base"]) == ("served-mine", "metalworks.local/model:1")
+    assert (ROOT / found["context"] / "Dockerfile").is_file()
+    assert found["arguments"] == {
+        "PYTHON": "3.11",
+        "RECORDED": "mlflow==3\na==1",
+        "REQUIREMENTS": "mlflow-skinny==3\na==1\npandas",
+    }
+
+
+def test_the_images_python_is_the_one_that_the_role_compares_with() -> None:
+    variables = yaml.safe_load((ROOT / "roles" / "model" / "vars" / "main.yml").read_text())
+    catalogue = yaml.safe_load((ROOT / "artifacts.yml").read_text())["artifacts"]
+    version = catalogue["base-image"]["upstream"]["version"]
+    assert version.startswith(f"{variables['__model_python']}-")
 
 
 def test_only_what_is_trained_here_needs_jobs() -> None:

@@ -30,7 +30,7 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{- define "container" -}}
-image: {{ .root.Values.image }}
+image: {{ .image | default .root.Values.image }}
 imagePullPolicy: IfNotPresent
 terminationMessagePolicy: FallbackToLogsOnError
 securityContext:

@@ -17,15 +17,16 @@ KINDS: dict[str, Callable[[Card, Mapping[str, Array]], Model]] = {
 }
 
 
-def open_model(folder: Path) -> Model:
+def open_model(folder: Path, requirements: str = "") -> Model:
     """Return the model in a folder. ArtifactProblem if its files are damaged, or of a kind nobody knows.
 
-    What is not of this package and has MLflow's file MLmodel is opened with MLflow.
+    What is not of this package and has MLflow's file MLmodel is opened with MLflow, if the image was built
+    with the `requirements` that were recorded with it.
     """
     if not is_ours(folder) and (folder / "MLmodel").is_file():
         from .pyfunc import Pyfunc
 
-        return Pyfunc(folder)
+        return Pyfunc(folder, requirements)
     card, arrays = load(folder)
     if card.kind not in KINDS:
         raise ArtifactProblem(f"{folder} is a model of the kind {card.kind!r}: known are {', '.join(KINDS)}")

@@ -1,11 +1,13 @@
 """A model that somebody logged with MLflow, whatever its kind, served as it is.
 
-It runs in the environment that MLflow recorded with it; so this module is imported only where such a model is
-served, and MLflow with it.
+It runs in an image with the environment that MLflow recorded with it. MLflow and the model's libraries are
+imported only where such a model is served; and its code runs only if the image has what it needs.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,15 +26,55 @@ TYPES = {
     **dict.fromkeys(("double", "float64"), "FP64"),
     **dict.fromkeys(("string", "object", "str"), "BYTES"),
 }
+OUTPUT = "output"
+
+
+class OtherEnvironment(ArtifactProblem):
+    """A version that needs libraries, or a Python, that this image does not have."""
+
+
+def lines(requirements: str) -> set[str]:
+    """Return the lines of a requirements.txt that say something."""
+    found = (line.partition(" #")[0].strip() for line in requirements.splitlines())
+    return {line for line in found if line and not line.startswith("#")}
+
+
+def check_environment(folder: Path, requirements: str) -> None:
+    """Compare what MLflow recorded with a version to what the image was built with.
+
+    OtherEnvironment says what differs. Nothing of the model is imported.
+    """
+    advice = "run playbooks/model.yml, which builds the image that it needs"
+    if not requirements:
+        raise OtherEnvironment(f"this image has no environment of a model of MLflow: {advice}")
+    try:
+        recorded = lines((folder / "requirements.txt").read_text())
+        python = (folder / "python_env.yaml").read_text()
+    except OSError as problem:
+        raise ArtifactProblem(f"MLflow recorded no environment: {problem}") from None
+    have = lines(requirements)
+    if missing := sorted(recorded - have):
+        raise OtherEnvironment(f"it needs {', '.join(missing)}, which this image does not have: {advice}")
+    if extra := sorted(have - recorded):
+        raise OtherEnvironment(f"this image has {', '.join(extra)}, which it does not ask for: {advice}")
+    version = re.search(r"^python:\s*['\"]?(\d+\.\d+)", python, re.MULTILINE)
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if version and version[1] != ours:
+        raise OtherEnvironment(f"it was logged with Python {version[1]}, and this image has {ours}")
 
 
 class Pyfunc:
-    """A model with a signature of named columns, or of one tensor."""
+    """A model with a signature of named columns, of one column without a name, or of tensors."""
 
     slow = True
 
-    def __init__(self, folder: Path) -> None:
-        """Load it. ArtifactProblem if it has no signature: its inputs would be a guess."""
+    def __init__(self, folder: Path, requirements: str) -> None:
+        """Load it in an image that was built with `requirements`.
+
+        ArtifactProblem if it has no signature: its inputs would be a guess. OtherEnvironment if it needs
+        another image.
+        """
+        check_environment(folder, requirements)
         import mlflow.pyfunc
 
         try:
@@ -40,34 +82,76 @@ class Pyfunc:
         except Exception as problem:  # whatever the model's own code raises
             raise ArtifactProblem(f"MLflow cannot load {folder}: {problem}") from problem
         signature = self.model.metadata.signature
-        if signature is None:
+        if signature is None or signature.inputs is None:
             raise ArtifactProblem(
                 f"{folder} was logged without a signature: give log_model an input_example, or a signature"
             )
         self.card = Card(kind="pyfunc")
         self.columns = not signature.inputs.is_tensor_spec()
+        self.named = bool(signature.inputs.has_input_names())
+        self.optional = {each.name for each in signature.inputs.inputs if not getattr(each, "required", True)}
+        self.parameters = {each.name for each in (signature.params.params if signature.params else ())}
         self.inputs = tuple(self._described(each) for each in signature.inputs.inputs)
-        self.outputs: tuple[Tensor, ...] = (Tensor("output", "", (-1,)),)
+        given = signature.outputs
+        known = given.input_names() if given and given.has_input_names() else [OUTPUT]
+        self.outputs = tuple(Tensor(str(name), "", (-1,)) for name in known)
 
     def _described(self, column: Any) -> Tensor:
         name = str(getattr(column.type, "name", column.type)).lower()
         if name not in TYPES:
-            raise ArtifactProblem(f"the input {column.name} has the type {name}, which cannot be served")
+            raise ArtifactProblem(
+                f"the input {column.name or 'input'} has the type {name}, which cannot be served: give "
+                "log_model an input_example with columns of numbers, of text, or of true and false"
+            )
         shape = (-1,) if self.columns else tuple(column.shape)
         return Tensor(column.name or "input", TYPES[name], shape)
 
-    def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
-        """Predict. Columns go to the model as a data frame, a tensor as an array."""
-        missing = [each.name for each in self.inputs if each.name not in inputs]
-        if missing:
-            raise BadInput(f"the input {missing[0]} is missing")
-        if self.columns:
-            import pandas
+    def _given(self, inputs: Mapping[str, Array]) -> Any:
+        """Return what the model takes: a data frame, a list, an array, or arrays by name."""
+        for each in self.inputs:
+            if each.name not in inputs and each.name not in self.optional:
+                raise BadInput(f"the input {each.name} is missing")
+        if not self.columns:
+            return dict(inputs) if self.named else inputs[self.inputs[0].name]
+        columns = {name: array.ravel() for name, array in inputs.items()}
+        if not self.named:
+            return columns[self.inputs[0].name].tolist()
+        if len({len(each) for each in columns.values()}) > 1:
+            raise BadInput("the inputs are columns of one table, and have different lengths")
+        import pandas
 
-            given: Any = pandas.DataFrame({name: array.ravel() for name, array in inputs.items()})
-        else:
-            given = inputs[self.inputs[0].name]
-        found = np.asarray(self.model.predict(given))
-        if found.dtype.kind in "US":
-            found = found.astype(object)
-        return {"output": found}
+        return pandas.DataFrame(columns)
+
+    def infer(self, inputs: Mapping[str, Array], parameters: Mapping[str, Any]) -> dict[str, Array]:
+        """Predict. BadInput if the inputs are not what the signature says."""
+        from mlflow.exceptions import MlflowException
+
+        given = self._given(inputs)
+        chosen = {name: value for name, value in parameters.items() if name in self.parameters}
+        try:
+            found = self.model.predict(given, params=chosen or None)
+        except MlflowException as problem:
+            # MLflow compares inputs with the signature before the model sees them.
+            raise BadInput(problem.message) from None
+        return self._outputs(found)
+
+    def _outputs(self, found: Any) -> dict[str, Array]:
+        """Return a prediction as arrays by the names of the outputs."""
+        names = [each.name for each in self.outputs]
+        if hasattr(found, "columns") or isinstance(found, Mapping):
+            if missing := [name for name in names if name not in found]:
+                raise ValueError(f"it gave no {', '.join(missing)}, which its signature promises")
+            return {name: _array(found[name]) for name in names}
+        if len(names) > 1:
+            raise ValueError(f"it gave one array, and its signature promises {', '.join(names)}")
+        return {names[0]: _array(found)}
+
+
+def _array(values: Any) -> Array:
+    """Return values as an array of a type that the protocol has; text, and what has no type, as text."""
+    found = np.atleast_1d(values)
+    if found.dtype.kind in "biuf" and found.dtype.itemsize <= 8:
+        return found
+    texts = np.empty(found.shape, object)
+    texts.ravel()[:] = [str(each) for each in found.ravel().tolist()]
+    return texts

@@ -166,6 +166,7 @@ class App:
         self.metrics.waiting.set(waiting)
         self.metrics.connections.set(connections)
         self.metrics.registry_failures.set(self.keeper.failures)
+        self.metrics.refused.set(bool(self.keeper.problem))
         self.metrics.registry_asked.set(self.keeper.asked)
         return Response(200, self.metrics.page(), TEXT, route="metrics")
 
@@ -234,6 +235,11 @@ class App:
             200, ENCODER.encode(body), model=loaded.name, version=loaded.version, route="catalogue"
         )
 
+    def _nothing(self) -> str:
+        """Say that nothing is loaded, and why, where that is known."""
+        problem = self.keeper.problem
+        return f"no version is loaded yet: {problem}" if problem else "no version is loaded yet"
+
     def _protocol(self, request: Request, parts: list[str]) -> Response | asyncio.Future[Response]:
         arms = self.keeper.arms
         match parts:
@@ -252,11 +258,11 @@ class App:
                 if wrong := self._get(request, "health"):
                     return wrong
                 if arms is None:
-                    return self.refusal(request, 503, "no version is loaded yet", "health")
+                    return self.refusal(request, 503, self._nothing(), "health")
                 return Response(200, b'{"ready":true}', route="health")
             case ["models", name, *rest]:
                 if arms is None:
-                    return self.refusal(request, 503, "no version is loaded yet", "model")
+                    return self.refusal(request, 503, self._nothing(), "model")
                 if name != arms.champion.name:
                     return self.refusal(
                         request, 404, f"there is no model {name!r}: this is {arms.champion.name}", "model"
@@ -281,6 +287,8 @@ class App:
             case ["ready"]:
                 shown = loaded or arms.champion
                 body = {"ready": True, "name": shown.name, "version": shown.version}
+                if self.keeper.problem:
+                    body["problem"] = self.keeper.problem
                 return self._get(request, "health") or Response(200, ENCODER.encode(body), route="health")
             case ["infer"]:
                 if request.method != b"POST":

@@ -22,6 +22,7 @@ import msgspec
 
 from ..models.artifact import ArtifactProblem
 from ..models.kinds import open_model
+from ..models.pyfunc import OtherEnvironment
 from ..models.registry import NotThere, Registry, RegistryProblem
 from ..models.tensors import Array, Model
 from ..settings import Settings
@@ -91,6 +92,10 @@ class Keeper:
         self.cache = Path(settings.cache_dir) / settings.model
         self.arms: Arms | None = None
         self.failures = 0
+        self.problem = ""
+        """Why the version that the registry wants cannot be served by this image; empty if it is served."""
+        self.refused: dict[str, str] = {}
+        """Versions that need another image, and why. They are not fetched again."""
         self.asked = 0.0
         """When the registry answered last, in seconds since 1970."""
 
@@ -122,6 +127,8 @@ class Keeper:
     def _loaded(self, version: str) -> Loaded:
         if self.arms and (found := self.arms.of(version)):
             return found
+        if version in self.refused:
+            raise OtherEnvironment(self.refused[version])
         folder = self.cache / version
         began = time.perf_counter()
         if not folder.is_dir():
@@ -129,17 +136,24 @@ class Keeper:
             part = Path(tempfile.mkdtemp(prefix=f".{version}.", dir=self.cache))
             try:
                 self.registry.fetch(self.settings.model, version, part / "files")
-                open_model(part / "files")
+                self._open(part / "files", version)
                 (part / "files").rename(folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         try:
-            model = open_model(folder)
+            model = self._open(folder, version)
         except ArtifactProblem:
             # Fetched anew at the next try.
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return Loaded(self.settings.model, version, model, time.perf_counter() - began)
+
+    def _open(self, folder: Path, version: str) -> Model:
+        try:
+            return open_model(folder, self.settings.requirements)
+        except OtherEnvironment as problem:
+            self.refused[version] = f"version {version} of {self.settings.model}: {problem}"
+            raise OtherEnvironment(self.refused[version]) from None
 
     def refresh(self) -> None:
         """Ask once, and load what changed; runs in a thread. Problems are logged and counted."""
@@ -149,10 +163,16 @@ class Keeper:
             arms = self.load(wanted)
         except (RegistryProblem, ArtifactProblem, OSError) as problem:
             self.failures += 1
-            log.warning("what is loaded stays: %s", problem)
+            refused = str(problem) if isinstance(problem, OtherEnvironment) else ""
+            if not refused or refused != self.problem:
+                log.warning("what is loaded stays: %s", problem)
+            self.problem = refused or self.problem
             if self.arms is None:
                 self._from_cache()
+            if self.arms is None and refused and self.settings.fallback_version:
+                self._fall_back()
             return
+        self.problem = ""
         if arms != self.arms:
             self._take(arms)
             (self.cache / POINTERS).write_bytes(msgspec.json.encode(wanted))
@@ -166,6 +186,13 @@ class Keeper:
                 self._take(self.load(wanted))
         except (OSError, msgspec.DecodeError, ArtifactProblem, RegistryProblem) as problem:
             log.warning("nothing can be served from %s: %s", self.cache, problem)
+
+    def _fall_back(self) -> None:
+        """Serve the version for which the image was built, as the servers do that run longer."""
+        try:
+            self._take(self.load(Wanted(self.settings.fallback_version)))
+        except (OSError, ArtifactProblem, RegistryProblem) as problem:
+            log.warning("nothing can be served instead: %s", problem)
 
     def _take(self, arms: Arms) -> None:
         self.arms = arms

@@ -60,6 +60,10 @@ class Metrics:
             "metalworks_model_registry_answered_timestamp_seconds", "When the registry answered last",
             registry=self.registry,
         )  # fmt: skip
+        self.refused = Gauge(
+            "metalworks_model_refused", "1 if the registry wants a version that this server does not serve",
+            registry=self.registry,
+        )  # fmt: skip
         self.users = Counter(
             "metalworks_model_customers", "Customers asked for, by whether the model knows them",
             ["model", "version", "known"], registry=self.registry,

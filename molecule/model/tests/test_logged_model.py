@@ -1,0 +1,193 @@
+"""A model that somebody logged to MLflow, from log_model to the answer of a server with its own libraries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.forward import forwarded
+from ansible.module_utils.metalworks.mlflow.api import PORT, SELECTOR
+from tests.model.run import image
+from tests.support.models import NAMESPACE, Asker
+from tests.support.playbooks import Outcome, play
+from tests.support.pods import run_in_pod
+from tests.support.scenario import CLUSTER_STATE, CONTEXT, INVENTORIES, KUBECONFIG, converge_again
+from tests.support.waiting import wait_for
+
+from kubernetes import client
+
+ROOT = Path(__file__).resolve().parents[3]
+SCENARIO = ROOT / "molecule" / "model"
+NAME = "sizes"
+HOST = f"{NAME}.{NAMESPACE}.svc.cluster.local:8080"
+# What a notebook would run. The platform's image has no humanize.
+NOTEBOOK = """
+import sys
+import mlflow, pandas
+greeting, *requirements = sys.argv[1:]
+class Sizes(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        import humanize
+        return [f"{greeting} {humanize.naturalsize(each)}" for each in model_input["bytes"]]
+example = pandas.DataFrame({"bytes": [1000.0]})
+with mlflow.start_run():
+    version = mlflow.pyfunc.log_model(
+        name="model", python_model=Sizes(), signature=mlflow.models.infer_signature(example, ["1 kB"]),
+        pip_requirements=requirements, registered_model_name="sizes",
+    ).registered_model_version
+mlflow.MlflowClient().set_registered_model_alias("sizes", "champion", str(version))
+"""
+# What the code of a model could try.
+ATTEMPTS = """
+import os, socket, sys
+def closed(host, port):
+    try: socket.create_connection((host, port), timeout=8).close()
+    except OSError: return True
+    return False
+print([
+    closed("object-store.object-store.svc.cluster.local", 7070),
+    closed("kubernetes.default", 443),
+    closed("recommender.model.svc.cluster.local", 8080),
+    not os.path.exists("/var/run/secrets/kubernetes.io"),
+    not [each for each in os.environ if each.startswith("AWS_")],
+    not os.access("/opt/model", os.W_OK),
+])
+"""
+
+
+def log(greeting: str, *requirements: str) -> None:
+    """Log a version and make it the champion, with the rights of a program that may decide."""
+    token = (CLUSTER_STATE / "secrets" / "mlflow_program_model-trainer").read_text().strip()
+    cluster = KubernetesApi(str(KUBECONFIG), CONTEXT)
+    with forwarded(cluster, "mlflow", SELECTOR, PORT) as address:
+        done = subprocess.run(
+            [
+                *(
+                    "docker",
+                    "run",
+                    "--rm",
+                    "--network=host",
+                    "--env=HOME=/tmp",
+                    "--env=MLFLOW_TRACKING_TOKEN",
+                ),
+                *(f"--env=MLFLOW_TRACKING_URI=http://{address}", "--entrypoint=python3", image()),
+                *("-W", "ignore", "-c", NOTEBOOK, greeting, *requirements),
+            ],
+            env={**os.environ, "MLFLOW_TRACKING_TOKEN": token},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def deploy() -> Outcome:
+    """Run playbooks/model.yml as a person would who added the entry to the inventory."""
+    variables = SCENARIO / "vars.yml"
+    entries = yaml.safe_load(variables.read_text())["model_models"]
+    entry = {"name": NAME, "replicas": 1, "max_replicas": 1, "settings": {"poll_every": 1}}
+    return play(
+        ROOT / "playbooks" / "model.yml",
+        INVENTORIES / "cluster.yml",
+        *("--extra-vars", f"@{variables}"),
+        model_models=[*entries, entry],
+    )
+
+
+def said(asker: Asker) -> tuple[str, str]:
+    """Ask for the size of a thousand bytes: the version that answered, and its text."""
+    tensor = {"name": "bytes", "shape": [1], "datatype": "FP64", "data": [1000.0]}
+    status, found = asker.ask(f"/v2/models/{NAME}/infer", {"inputs": [tensor]}, host=HOST)
+    return (found["model_version"], found["outputs"][0]["data"][0]) if status == 200 else ("", str(found))
+
+
+def until(asker: Asker, expected: str) -> str:
+    """Wait until the model answers so, and return the version."""
+    wait_for(lambda: said(asker)[1] == expected, lambda: f"{NAME} says {said(asker)}", 240)
+    return said(asker)[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def removed_afterwards() -> Iterator[None]:
+    yield
+    converge_again(SCENARIO, "cluster.yml")
+
+
+def test_an_entry_whose_model_nobody_has_logged_yet_is_left_out_and_said(api: client.ApiClient) -> None:
+    found = deploy()
+    if "is not served yet" not in found.check().said:
+        pytest.skip("an earlier run of the tests has logged the model")
+    assert f"{NAME} is not served yet: MLflow has no model {NAME}: log one" in found.said
+    names = {each.metadata.name for each in client.AppsV1Api(api).list_namespaced_deployment(NAMESPACE).items}
+    assert "recommender" in names and NAME not in names
+
+
+def test_a_logged_model_answers_in_its_own_environment(core: client.CoreV1Api, asker: Asker) -> None:
+    image()  # its build is no part of what is measured
+    began = time.monotonic()
+    log("first", "humanize==4.17.0")
+    logged = time.monotonic()
+    deploy().check()
+    deployed = time.monotonic()
+    version = until(asker, "first 1.0 kB")
+    print(
+        f"from log_model to the first answer: {time.monotonic() - began:.0f} s, of which log_model "
+        f"{logged - began:.0f} s and playbooks/model.yml {deployed - logged:.0f} s"
+    )
+    (pod,) = core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
+    assert f"/served-{NAME}:" in pod.spec.containers[0].image
+    status, found = asker.ask(f"/v2/models/{NAME}", host=HOST)
+    assert (status, found["platform"], found["versions"]) == (200, "metalworks_pyfunc", [version])
+    status, found = asker.ask(f"/v2/models/{NAME}/infer", {"inputs": []}, host=HOST)
+    assert (status, found["error"]) == (400, "the input bytes is missing")
+    assert deploy().check().changed_nothing
+
+
+def test_a_version_with_the_same_libraries_is_swapped_in_without_a_restart(
+    core: client.CoreV1Api, asker: Asker
+) -> None:
+    def pods() -> list[Any]:
+        return core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
+
+    before = [pod.metadata.uid for pod in pods()]
+    began = time.monotonic()
+    log("second", "humanize==4.17.0")
+    until(asker, "second 1.0 kB")
+    print(
+        f"from log_model to the answer of a version with the same libraries: {time.monotonic() - began:.0f} s"
+    )
+    assert [pod.metadata.uid for pod in pods()] == before
+
+
+def test_a_version_with_other_libraries_waits_for_its_image(asker: Asker) -> None:
+    version = said(asker)[0]
+    log("third", "humanize==4.16.0")
+
+    def problem() -> str:
+        return str(asker.ask(f"/v2/models/{NAME}/ready", host=HOST)[1].get("problem", ""))
+
+    wait_for(lambda: problem() != "", "the server does not refuse the version")
+    assert "it needs humanize==4.16.0, which this image does not have: run playbooks/model.yml" in problem()
+    assert said(asker) == (version, "second 1.0 kB")
+    assert "metalworks_model_refused 1.0" in asker.ask("/metrics", host=HOST)[1]
+    deploy().check()
+    assert until(asker, "third 1.0 kB") == str(int(version) + 1)
+    assert problem() == ""
+
+
+def test_the_code_of_a_model_reaches_nothing_but_mlflow(core: client.CoreV1Api) -> None:
+    (pod,) = [
+        pod
+        for pod in core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
+        if pod.metadata.deletion_timestamp is None
+    ]
+    assert run_in_pod(core, NAMESPACE, pod.metadata.name, "python3", "-c", ATTEMPTS).strip() == str(
+        [True] * 6
+    )
