@@ -16,6 +16,8 @@ description:
   - An uninstallation that was killed is undone, by a rollback to the revision that it was taking away. Its
     record describes every object, so that nothing is lost or left behind without an owner.
   - A release that is well, that was uninstalled to the end, or that does not exist is left alone.
+  - O(revision) names a revision to go back to although the release is well. Its rollout may have failed,
+    which Helm does not know.
   - A state that this module does not know leads to a warning and to no step; Helm then decides.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api]
@@ -32,6 +34,10 @@ options:
     description: The Helm executable.
     type: path
     default: helm
+  revision:
+    description: The revision that was good. With a later one the release is rolled back to it. 0 means none.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: Says what would be done.
@@ -52,6 +58,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+revision:
+  description: The newest revision that was deployed before this module did anything; 0 if there was none.
+  type: int
+  returned: success
+  sample: 3
 actions:
   description: What was done, or would be, as sentences.
   type: list
@@ -71,6 +82,7 @@ ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "binary": {"type": "path", "default": "helm"},
+    "revision": {"type": "int", "default": 0},
     **API_ARGUMENTS,
 }
 # The states of a release, as Helm defines them: pkg/release/status.go of Helm 3, which Helm 4 took over
@@ -102,13 +114,18 @@ class Step:
     forget: str = ""
 
 
-def plan(revisions: list[Revision]) -> list[Step]:
-    """Return the steps after which Helm upgrades the release; none where it does so already."""
+def plan(revisions: list[Revision], good_one: int = 0) -> list[Step]:
+    """Return the steps after which Helm upgrades the release; none where it does so already.
+
+    `good_one` is a revision that the release has to go back to, unless it is the newest one.
+    """
     ordered = sorted(revisions, key=lambda revision: revision.number)
     if not ordered:
         return []
     last = ordered[-1]
     why = f"revision {last.number} is {last.status}"
+    if good_one and last.number > good_one and any(each.number == good_one for each in ordered):
+        return [Step(f"Roll back to revision {good_one} - {why}, and was not good", rollback_to=good_one)]
     if last.status in HALF_REMOVED:
         return [Step(f"Roll back to revision {last.number} - {why}", rollback_to=last.number)]
     if last.status not in BROKEN:
@@ -119,6 +136,11 @@ def plan(revisions: list[Revision]) -> list[Step]:
     if good:
         return [Step(f"Roll back to revision {good[-1]} - {why}", rollback_to=good[-1])]
     return [Step(f"Forget revision {each.number} - {why}", forget=each.secret) for each in ordered]
+
+
+def deployed(revisions: list[Revision]) -> int:
+    """Return the number of the newest revision that is deployed; 0 if there is none."""
+    return max((each.number for each in revisions if each.status == "deployed"), default=0)
 
 
 def doubts(revisions: list[Revision]) -> list[str]:
@@ -166,14 +188,15 @@ def main() -> None:
     try:
         api = KubernetesApi(module.params["kubeconfig"], module.params["context"])
         revisions = read_revisions(api, module.params["namespace"], module.params["name"])
-        steps = plan(revisions)
+        steps = plan(revisions, module.params["revision"])
         for warning in doubts(revisions):
             module.warn(warning)
         if not module.check_mode:
             apply(module, api, steps)
     except ApiError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(steps), actions=[step.sentence for step in steps])
+    actions = [step.sentence for step in steps]
+    module.exit_json(changed=bool(steps), revision=deployed(revisions), actions=actions)
 
 
 if __name__ == "__main__":
