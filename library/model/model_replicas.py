@@ -9,6 +9,7 @@ short_description: The version of a model that every replica serves
 description:
   - Asks each pod of a model server by itself, through the cluster's API, which version of its model answers.
   - Waits until all replicas are there and serve the same version, or the one that is named.
+  - Then puts a question to each of them, if one is given.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api, reads_only]
 options:
@@ -22,6 +23,10 @@ options:
     required: true
   version:
     description: The version that all have to serve. Empty means any, if all serve the same one.
+    type: str
+    default: ""
+  question:
+    description: A path that every replica has to answer, as in V(/recommend?user=nobody). Empty means none.
     type: str
     default: ""
   timeout:
@@ -54,7 +59,7 @@ waited_seconds:
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -67,6 +72,7 @@ ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
     "model": {"type": "str", "required": True},
     "version": {"type": "str", "default": ""},
+    "question": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 60},
     **API_ARGUMENTS,
 }
@@ -100,6 +106,17 @@ def served(api: KubernetesApi, namespace: str, pod: Mapping[str, Any], model: st
         return NOT_READY  # it may have ended just now; the next look tells
 
 
+def unanswered(api: KubernetesApi, namespace: str, pods: Iterable[str], question: str) -> str:
+    """Put a question to every pod; return which one does not answer it, and why, or an empty text."""
+    for pod in pods:
+        try:
+            with forwarded_to(api, namespace, pod, PORT) as address:
+                PodApi(address).request("GET", question)
+        except ApiError as error:
+            return f"{pod} does not answer {question}: {error}"
+    return ""
+
+
 def look(api: KubernetesApi, namespace: str, model: str) -> tuple[dict[str, str], int]:
     """Return the version that each pod serves, and how many pods there have to be."""
     deployment = api.get(workload_path(namespace, f"deployment/{model}"))
@@ -125,6 +142,9 @@ def main() -> None:
             if waited > params["timeout"]:
                 module.fail_json(msg=f"{params['model']}, after {waited:.0f} s: {problem}")
             time.sleep(0.5)
+        question = params["question"]
+        if question and (problem := unanswered(api, params["namespace"], sorted(replicas), question)):
+            module.fail_json(msg=problem)
     except ApiError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -50,6 +50,11 @@ class Cluster(Silent):
             pods = [{"metadata": {"name": name}, "status": status} for name in ("a", "b", "c")]
             pods[2]["metadata"]["deletionTimestamp"] = "now"  # type: ignore[index]
             self.reply(200, {"items": pods})
+        elif path == "/recommend":
+            self.reply(
+                200 if self.path.endswith("?user=nobody") else 400,
+                {"error": "ask for a user"},
+            )
         elif path == "/v2/models/reco/ready":
             self.reply(200, {"ready": True, "version": self.version})
         else:
@@ -72,6 +77,15 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str
 def test_every_replica_is_asked(params: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     done = run_module("model_replicas", {**params, "version": "3"}, capsys)
     assert (done["version"], done["replicas"]) == ("3", {"a": "3", "b": "3"})
+
+
+def test_every_replica_is_put_a_question(params: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert not run_module("model_replicas", {**params, "question": "/recommend?user=nobody"}, capsys)[
+        "failed"
+    ]
+    said = run_module("model_replicas", {**params, "question": "/recommend"}, capsys)["msg"]
+    assert said.startswith("a does not answer /recommend: ")
+    assert "400" in said
 
 
 def test_another_version_is_told(params: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
