@@ -60,6 +60,8 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
             "go/prometheus_operator", f"{OPERATOR}/prometheus-config-reloader"
         ),
         "versitygw": golang.Program("go/object_store", GATEWAY, (f"main.Version={version}",)),
+        "actionlint": golang.Program("go/workflows", "github.com/rhysd/actionlint/cmd/actionlint"),
+        "act": golang.Program("go/workflows", "github.com/nektos/act", (f"main.version={version}",)),
         **{
             each: golang.Program("go/logging", package, (f"{VICTORIA_VERSION}={each}-{version}",))
             for each, package in VICTORIA.items()
