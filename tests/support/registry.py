@@ -1,4 +1,4 @@
-"""A registry in this process: the OCI distribution API's few requests that a push makes, over HTTP or TLS."""
+"""A registry in this process: the few requests that a push and a pull make, over HTTP or TLS."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class Handler(Silent):
         name, kind, reference = path.removeprefix("/v2/").rsplit("/", 2)
         self.state.asked[f"{self.command} {kind}"] += 1
         if kind == "manifests":
-            digest, media_type = self.state.manifests.get((name, reference), ("", ""))
+            known = {(where, found[0]): found for (where, _), found in self.state.manifests.items()}
+            known |= self.state.manifests  # by its digest, and by its tag
+            digest, media_type = known.get((name, reference), ("", ""))
         else:
             digest = reference if reference in self.state.blobs.get(name, ()) else ""
             media_type = "application/octet-stream"

@@ -69,6 +69,11 @@ class ImageCache:
             return None
         return record if self.store.has(record.blobs) else None
 
+    def find_digest(self, name: str, digest: str) -> Record | None:
+        """Return the record of an image of this name whose manifest has this digest, or None."""
+        records = (Record.load(path) for path in sorted((self.root / "images").glob(f"{name}-*.json")))
+        return next((record for record in records if record.manifest_digest == digest), None)
+
     def ensure(self, wanted: Wanted, run: Run, key: str = "") -> tuple[Record, bool]:
         """Return the record of an image, and whether it had to be built just now."""
         key = key or wanted.key

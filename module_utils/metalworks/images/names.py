@@ -44,3 +44,15 @@ def split(reference: str) -> tuple[str, str]:
     readable, at, digest = reference.partition("@")
     name, _, tag = readable.rpartition(":")
     return name, tag + at + digest
+
+
+def by_digest(reference: str) -> str:
+    """Return a name with a digest without its tag. The digest alone decides, and skopeo refuses both."""
+    readable, at, digest = reference.partition("@")
+    return split(readable)[0] + at + digest if ":" in readable.rpartition("/")[2] else reference
+
+
+def pulled_name(reference: str) -> str:
+    """Return the name that an image of a registry gets in the Docker of this computer, by its digest."""
+    path, _, digest = by_digest(reference).partition("@")
+    return f"{PLACEHOLDER_HOST}/{path.rpartition('/')[2]}:{digest.replace(':', '-')[:23]}"

@@ -1,4 +1,4 @@
-"""A container registry that images are pushed to, through skopeo: what it has, and how it gets the rest.
+"""A container registry, through skopeo: what it has, how it gets the rest, and how an image is taken from it.
 
 skopeo sends the blobs that a registry lacks, as the cache has them, so that an image has one digest
 everywhere. What it says on failure is turned into a cause and a remedy here, by its content: skopeo 1.9
@@ -22,15 +22,17 @@ from pathlib import Path
 
 from ..common.addresses import is_loopback, parse_host_port
 from ..common.files import write_atomically
+from .names import by_digest
 from .oci import BlobStore, write_layout
 from .record import Record
 
 NOT_INSTALLED = (
-    "images are pushed by skopeo, which is not installed on this computer. On Debian and Ubuntu: "
+    "images are pushed and pulled by skopeo, which is not installed on this computer. On Debian and Ubuntu: "
     "apt-get install skopeo; on macOS: brew install skopeo"
 )
 RETRIES = 2  # of a copy whose connection broke; skopeo does not retry what the registry refused
 ASK_SECONDS = 60
+PULL_SECONDS = 1800
 SLOWEST_BYTES_PER_SECOND = 50_000  # a copy that is slower counts as hanging
 _FATAL = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
 _MISSING = re.compile(
@@ -121,8 +123,22 @@ class Registry:
                 f"{record.manifest_digest}: it alters or drops what it is sent"
             )
 
+    def pull(self, name: str, archive: Path, reference: str) -> None:
+        """Write an image into an archive from which Docker loads it under the name `reference`.
+
+        `name` is the image's name with a digest, and nothing of another content is taken.
+        """
+        options = ["--quiet", f"--retry-times={RETRIES}", *self._options("src-")]
+        copy = [*options, f"docker://{by_digest(name)}", f"docker-archive:{archive}:{reference}"]
+        done = self._skopeo("copy", copy, PULL_SECONDS)
+        if done.returncode != 0:
+            raise self._cause(last_words(done.stderr), name)
+
     def _options(self, prefix: str) -> list[str]:
-        """Return skopeo's options for this registry. `prefix` is `dest-` where it is the target of a copy."""
+        """Return skopeo's options for this registry.
+
+        `prefix` is `dest-` where it is the target of a copy, and `src-` where it is the source.
+        """
         place = parse_host_port(self.address)
         # Without a login, skopeo would look for one in the operator's own files.
         options = [f"--authfile={self._folder / 'auth.json'}" if self._username else f"--{prefix}no-creds"]
