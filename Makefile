@@ -13,6 +13,8 @@ export METALWORKS_LAB := $(LAB)
 export METALWORKS_ARTIFACT_SOURCE := $(SOURCE)
 # Through the environment, because a search may hold quotes of both kinds.
 export METALWORKS_LOGS_SEARCH := $(SEARCH)
+export METALWORKS_MODEL_IMAGE := $(IMAGE)
+export METALWORKS_MODEL_PUBLISH_TO := $(INTO)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_FORCE_COLOR ?= $(if $(CI),0,$(shell test -t 1 && echo 1 || echo 0))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -52,6 +54,13 @@ logs: .venv/.ready ## Search the logs: SEARCH="user=ada level=error since=2h fol
 
 .venv/.ready: requirements.txt
 	@PYTHON="$(PYTHON)" tools/environment.sh
+
+.PHONY: publish-model deploy-model
+publish-model: .venv/.ready ## Build the image of the models, state what is in it, push it; INTO=folder for its name and its packages
+	@$(PLAYBOOK) playbooks/operations/publish_model.yml
+
+deploy-model: .venv/.ready ## Deploy the models with IMAGE=name@digest; go back if they do not answer (docs/how-to/model-pipeline.md)
+	@$(PLAYBOOK) playbooks/operations/deploy_model.yml
 
 .PHONY: manifests report try-alert
 manifests: .venv/.ready ## Write the objects of an inventory as files, without secrets and without a cluster (docs/how-to/manifests.md)
