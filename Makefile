@@ -23,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON ?= python3
 # Scenarios that are not for each run: one needs an image of its own (the oldest Debian), the others take very long. test-platform installs
 # the parts and uses them as people do, and makes its machines by the roles of the lab; test-targets makes those of multipass.
-RARE_SCENARIOS := k3s_server-debian11 k3s_server-growth k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door monitoring logging model journal_upload node_measurements
+RARE_SCENARIOS := k3s_server-debian11 k3s_server-growth k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door monitoring logging model model-pipeline journal_upload node_measurements
 # The first waits for each alert's time; the second renders three inventories, one of which test-platform renders, too.
 RARE_TESTS := tests/upstream/test_faults.py tests/upstream/test_manifests.py
 SCENARIOS := $(filter-out default $(RARE_SCENARIOS),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,39 +9,18 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
-from ansible.module_utils.metalworks.kubernetes.forward import forwarded
-from ansible.module_utils.metalworks.mlflow.api import PORT, SELECTOR
 from tests.model.run import image
+from tests.support.logged_model import HOST, NAME, log, said
 from tests.support.models import NAMESPACE, Asker
 from tests.support.playbooks import Outcome, play
 from tests.support.pods import run_in_pod
-from tests.support.scenario import CLUSTER_STATE, CONTEXT, INVENTORIES, KUBECONFIG, converge_again
+from tests.support.scenario import INVENTORIES, converge_again
 from tests.support.waiting import wait_for
 
 from kubernetes import client
 
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule" / "model"
-NAME = "sizes"
-HOST = f"{NAME}.{NAMESPACE}.svc.cluster.local:8080"
-# What a notebook would run. The platform's image has no humanize.
-NOTEBOOK = """
-import sys
-import mlflow, pandas
-greeting, *requirements = sys.argv[1:]
-class Sizes(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        import humanize
-        return [f"{greeting} {humanize.naturalsize(each)}" for each in model_input["bytes"]]
-example = pandas.DataFrame({"bytes": [1000.0]})
-with mlflow.start_run():
-    version = mlflow.pyfunc.log_model(
-        name="model", python_model=Sizes(), signature=mlflow.models.infer_signature(example, ["1 kB"]),
-        pip_requirements=requirements, registered_model_name="sizes",
-    ).registered_model_version
-mlflow.MlflowClient().set_registered_model_alias("sizes", "champion", str(version))
-"""
 # What the code of a model could try.
 ATTEMPTS = """
 import os, socket, sys
@@ -62,32 +39,6 @@ print([
 """
 
 
-def log(greeting: str, *requirements: str) -> None:
-    """Log a version and make it the champion, with the rights of a program that may decide."""
-    token = (CLUSTER_STATE / "secrets" / "mlflow_program_model-trainer").read_text().strip()
-    cluster = KubernetesApi(str(KUBECONFIG), CONTEXT)
-    with forwarded(cluster, "mlflow", SELECTOR, PORT) as address:
-        done = subprocess.run(
-            [
-                *(
-                    "docker",
-                    "run",
-                    "--rm",
-                    "--network=host",
-                    "--env=HOME=/tmp",
-                    "--env=MLFLOW_TRACKING_TOKEN",
-                ),
-                *(f"--env=MLFLOW_TRACKING_URI=http://{address}", "--entrypoint=python3", image()),
-                *("-W", "ignore", "-c", NOTEBOOK, greeting, *requirements),
-            ],
-            env={**os.environ, "MLFLOW_TRACKING_TOKEN": token},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def deploy() -> Outcome:
     """Run playbooks/model.yml as a person would who added the entry to the inventory."""
     variables = SCENARIO / "vars.yml"
@@ -99,13 +50,6 @@ def deploy() -> Outcome:
         *("--extra-vars", f"@{variables}"),
         model_models=[*entries, entry],
     )
-
-
-def said(asker: Asker) -> tuple[str, str]:
-    """Ask for the size of a thousand bytes: the version that answered, and its text."""
-    tensor = {"name": "bytes", "shape": [1], "datatype": "FP64", "data": [1000.0]}
-    status, found = asker.ask(f"/v2/models/{NAME}/infer", {"inputs": [tensor]}, host=HOST)
-    return (found["model_version"], found["outputs"][0]["data"][0]) if status == 200 else ("", str(found))
 
 
 def until(asker: Asker, expected: str) -> str:

@@ -1,0 +1,66 @@
+"""A model that somebody logs to MLflow, as a notebook does, and what its servers answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.forward import forwarded
+from ansible.module_utils.metalworks.mlflow.api import PORT, SELECTOR
+from tests.model.run import image
+from tests.support.models import NAMESPACE, Asker
+from tests.support.scenario import CLUSTER_STATE, CONTEXT, KUBECONFIG
+
+NAME = "sizes"
+HOST = f"{NAME}.{NAMESPACE}.svc.cluster.local:8080"
+# What a notebook would run. The platform's image has no humanize.
+NOTEBOOK = """
+import sys
+import mlflow, pandas
+greeting, *requirements = sys.argv[1:]
+class Sizes(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        import humanize
+        return [f"{greeting} {humanize.naturalsize(each)}" for each in model_input["bytes"]]
+example = pandas.DataFrame({"bytes": [1000.0]})
+with mlflow.start_run():
+    version = mlflow.pyfunc.log_model(
+        name="model", python_model=Sizes(), signature=mlflow.models.infer_signature(example, ["1 kB"]),
+        pip_requirements=requirements, registered_model_name="sizes",
+    ).registered_model_version
+mlflow.MlflowClient().set_registered_model_alias("sizes", "champion", str(version))
+"""
+
+
+def log(greeting: str, *requirements: str) -> None:
+    """Log a version and make it the champion, with the rights of a program that may decide."""
+    token = (CLUSTER_STATE / "secrets" / "mlflow_program_model-trainer").read_text().strip()
+    cluster = KubernetesApi(str(KUBECONFIG), CONTEXT)
+    with forwarded(cluster, "mlflow", SELECTOR, PORT) as address:
+        done = subprocess.run(
+            [
+                *(
+                    "docker",
+                    "run",
+                    "--rm",
+                    "--network=host",
+                    "--env=HOME=/tmp",
+                    "--env=MLFLOW_TRACKING_TOKEN",
+                ),
+                *(f"--env=MLFLOW_TRACKING_URI=http://{address}", "--entrypoint=python3", image()),
+                *("-W", "ignore", "-c", NOTEBOOK, greeting, *requirements),
+            ],
+            env={**os.environ, "MLFLOW_TRACKING_TOKEN": token},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def said(asker: Asker) -> tuple[str, str]:
+    """Ask for the size of a thousand bytes: the version that answered, and its text."""
+    tensor = {"name": "bytes", "shape": [1], "datatype": "FP64", "data": [1000.0]}
+    status, found = asker.ask(f"/v2/models/{NAME}/infer", {"inputs": [tensor]}, host=HOST)
+    return (found["model_version"], found["outputs"][0]["data"][0]) if status == 200 else ("", str(found))
