@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import http.server
 import lzma
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -118,6 +122,46 @@ def test_an_empty_day_is_taken(tmp_path: Path) -> None:
     missing = sources.read_day(f"{tmp_path}/none/{{day}}.csv", day("2010-12-04"))
     assert store.take(missing)[1].rows == 0
     assert store.days() == [day("2010-12-04")]
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    """A source whose answer is the first part of the path."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.split("/")[1]))
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Be silent."""
+
+
+@pytest.fixture
+def shop() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_shop_without_a_file_for_a_day_sold_nothing(shop: str) -> None:
+    assert sources.read_day(f"{shop}/404/{{day}}.csv", day("2010-12-04")).rows == 0
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_a_shop_that_fails_has_no_empty_day(shop: str, status: int) -> None:
+    with pytest.raises(SourceProblem, match=f"2010-12-04.csv cannot be read: {status}"):
+        sources.read_day(f"{shop}/{status}/{{day}}.csv", day("2010-12-04"))
+
+
+def test_an_unreachable_shop_has_no_empty_day() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nobody listens
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/{{day}}.csv"
+        with pytest.raises(SourceProblem, match="cannot be read: Cannot connect"):
+            sources.read_day(url, day("2010-12-04"))
 
 
 def test_a_run_that_ends_in_the_middle_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import aiohttp
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -99,9 +100,19 @@ def parse(content: bytes, place: str) -> tuple[pa.Table, pa.Table]:
 
 
 def fetch(url: str) -> bytes:
-    """Return the content of a file at a path or URL, unpacked by its name (.gz, .xz, .zip, .bz2)."""
-    with fsspec.open(url, "rb", compression="infer") as file:
-        content: bytes = file.read()
+    """Return the content of a file at a path or URL, unpacked by its name (.gz, .xz, .zip, .bz2).
+
+    FileNotFoundError if there is no such file, and SourceProblem if the server is unreachable or fails, of
+    which fsspec raises FileNotFoundError as well (HTTPFileSystem._info in its implementations/http.py).
+    """
+    try:
+        with fsspec.open(url, "rb", compression="infer") as file:
+            content: bytes = file.read()
+    except FileNotFoundError as problem:
+        cause = problem.__cause__
+        if isinstance(cause, (aiohttp.ClientError, TimeoutError)) and getattr(cause, "status", 0) != 404:
+            raise SourceProblem(f"{url} cannot be read: {cause}") from None
+        raise
     return content
 
 
