@@ -110,6 +110,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cool_down: Seconds = 86_400.0
     """At least this long lies between two retrainings that drift asks for."""
 
+    # The canary: a candidate with a share of the customers
+    servers_url: str = ""
+    """Where the model servers are, by a name that has the address of each; empty: no candidate is judged."""
+    canary_least: Count = 100
+    """Fewer answers, or customers, of the candidate or the champion say nothing."""
+    canary_error_margin: Share = 0.01
+    """By how much the candidate's share of errors may be larger than the champion's."""
+    canary_slow_margin: Share = 0.05
+    """By how much its share of answers may be larger that are slower than 95 % of the champion's."""
+    canary_hit_margin: Share = 0.1
+    """By which part its hit rate may be smaller than the champion's."""
+    canary_risk: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
+    """How likely a candidate beyond a margin may be promoted, however often it is looked at."""
+    canary_duration: Seconds = 604_800.0
+    """A candidate that is not known to be good enough by then is taken back."""
+
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
         """Read them; `given` overrides the environment. SettingsProblem for a wrong name or value."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from metalworks_model.data.prepare import Purchases
-from metalworks_model.models.artifact import ArtifactProblem, load
+from metalworks_model.models.artifact import ArtifactProblem, load, save
 from metalworks_model.models.kinds import open_model
 from metalworks_model.models.recommender import READY, Recommender, Task
 from metalworks_model.models.registry import FolderRegistry
@@ -357,6 +357,40 @@ def test_a_candidate_answers_its_share_of_customers_and_the_same_ones(
     )
     registry.point("recommender", "candidate", None)
     server.until(lambda: "3" not in versions()[:50])
+
+
+def test_a_damaged_candidate_is_left_out_and_keeps_no_champion_from_serving(
+    serve: Callable[..., Process], registry: FolderRegistry, artifact: Path
+) -> None:
+    third = registry.publish("recommender", artifact, {"canary_share": "0.5"}, {})
+    (registry.root / "recommender" / "versions" / third / "items.npy").write_bytes(b"nothing")
+    registry.point("recommender", "candidate", third)
+    server = serve(registry)
+    registry.point("recommender", "champion", "2")
+    server.until(lambda: server.ask("GET", "/v2/models/recommender/ready").json["version"] == "2")
+    assert {server.ask("GET", f"/recommend?user={each}").json["model_version"] for each in range(50)} == {"2"}
+    ready = server.ask("GET", "/v2/models/recommender/ready").json
+    assert ready["problem"].startswith("the candidate, version 3, is left out")
+    assert server.ask("GET", "/v2/models/recommender/versions/3/ready").status == 404
+    assert server.metric("metalworks_model_candidate_share") == 0
+    assert server.log.read_text().count("is left out") == 1
+
+
+def test_an_error_counts_for_the_version_that_made_it(
+    serve: Callable[..., Process], registry: FolderRegistry, artifact: Path, tmp_path: Path, bought: Purchases
+) -> None:
+    card, arrays = load(artifact)
+    save(tmp_path / "narrow", card, {**arrays, "weights": arrays["weights"][:, :1]})
+    third = registry.publish("recommender", tmp_path / "narrow", {"canary_share": "0.5"}, {})
+    registry.point("recommender", "candidate", third)
+    server = serve(registry)
+    answers = [server.ask("GET", f"/recommend?user={each}") for each in bought.users[:40]]
+    assert {(each.json["model_version"], each.status) for each in answers} == {("1", 200), ("3", 500)}
+    failed = sum(each.status == 500 for each in answers)
+    labels = 'model="recommender",route="recommend"'
+    assert server.metric(f'metalworks_model_requests_total{{{labels},status="500",version="3"}}') == failed
+    assert server.metric(f'metalworks_model_own_seconds_count{{{labels},version="3"}}') == failed
+    assert server.metric(f'metalworks_model_own_seconds_count{{{labels},version="1"}}') == 40 - failed
 
 
 def test_it_serves_without_its_registry_also_after_a_restart(

@@ -20,6 +20,7 @@ from metalworks_model.models.registry import open_registry
 from metalworks_model.settings import Settings
 from metalworks_model.shop.events import Event
 from metalworks_model.watch import drift, online, trigger
+from metalworks_model.watch.rates import Rate
 from metalworks_model.watch.run import Series, Watch
 from prometheus_client import generate_latest
 from scipy import stats
@@ -128,14 +129,14 @@ def test_purchases_are_joined_with_what_was_shown(
     events: list[Event], expected: dict[str, tuple[int, int]]
 ) -> None:
     found = online.hit_rates(events)
-    assert {version: (each.shown, each.hits) for (_, version), each in found.items()} == expected
+    assert {version: (each.of, each.some) for (_, version), each in found.items()} == expected
 
 
 def test_the_interval_is_that_of_wilson() -> None:
-    low, high = online.HitRate(50, 10).interval()
+    low, high = Rate(10, 50).interval()
     expected = stats.binomtest(10, 50).proportion_ci(0.95, "wilson")
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-4)
-    assert online.HitRate(0, 0).interval() == (0.0, 1.0)
+    assert Rate(0, 0).interval() == (0.0, 1.0)
 
 
 # The trigger

@@ -21,6 +21,8 @@ import msgspec
 from .artifact import CARD
 
 TIMEOUT = 30.0
+# The tag of the candidate's version that says which share of customers it answers, from 0 to 1.
+SHARE_TAG = "canary_share"
 PIECE = 1 << 20
 
 
@@ -53,6 +55,10 @@ class Registry(Protocol):
 
     def point(self, name: str, alias: str, version: str | None) -> None:
         """Let an alias point to a version, or remove it."""
+        ...
+
+    def note(self, name: str, version: str, tags: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Add tags and texts (by their path) to what is known of a version. Its own files stay."""
         ...
 
 
@@ -120,6 +126,13 @@ class FolderRegistry:
         if not (self.root / name / "versions" / version).is_dir():
             raise NotThere(f"{self.root} has no version {version} of {name}")
         _replace(path, version.encode())
+
+    def note(self, name: str, version: str, tags: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Add tags, and texts at NAME/notes/NUMBER/PATH."""
+        for path, text in files.items():
+            _replace(self.root / name / "notes" / version / path, text.encode())
+        found = self.tags(name, version) | dict(tags)
+        _replace(self.root / name / "tags" / f"{version}.json", msgspec.json.encode(found))
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -245,6 +258,20 @@ class MlflowRegistry:
                 client.set_registered_model_alias(name, alias, version)
         except MlflowException as problem:
             raise RegistryProblem(f"MLflow did not move {name}@{alias}: {problem}") from None
+
+    def note(self, name: str, version: str, tags: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """Add tags to a version, and texts to the artifacts of the run that it came from, if there is one."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            run = client.get_model_version(name, version).run_id
+            for path, text in files.items() if run else ():
+                client.log_text(run, text, path)
+            for key, value in tags.items():
+                client.set_model_version_tag(name, version, key, value)
+        except MlflowException as problem:
+            raise RegistryProblem(f"MLflow took no note of version {version} of {name}: {problem}") from None
 
 
 def is_ours(folder: Path) -> bool:

@@ -109,7 +109,8 @@ class App:
 
     def observe(self, request: Request, response: Response, seconds: float) -> None:
         """Note an answer."""
-        self.metrics.answered(response, seconds)
+        own = seconds - (request.taken - request.began) if request.taken else None
+        self.metrics.answered(response, seconds, own)
         if self.log:
             self.log.answered(request, response, seconds)
 
@@ -118,7 +119,7 @@ class App:
         body = {"error": reason}
         name = version = ""
         if arms := self.keeper.arms:
-            name, version = arms.champion.name, arms.champion.version
+            name, version = arms.champion.name, request.chosen or arms.champion.version
             body |= {"model_name": name, "model_version": version}
         headers = (RETRY_AFTER,) if status in (429, 503) else ()
         return Response(
@@ -179,6 +180,7 @@ class App:
         asked = read_question(request)
         count, task = read_count(asked.count), read_task(asked.task)
         loaded = arms.choose(asked.user.encode() if asked.user is not None else request.id)
+        request.chosen = loaded.version
         model = loaded.model
         if not isinstance(model, Recommender):
             return self.refusal(request, 404, f"{loaded.name} does not recommend: ask /v2", "recommend")
@@ -287,8 +289,8 @@ class App:
             case ["ready"]:
                 shown = loaded or arms.champion
                 body = {"ready": True, "name": shown.name, "version": shown.version}
-                if self.keeper.problem:
-                    body["problem"] = self.keeper.problem
+                if problem := self.keeper.problem or self.keeper.left_out:
+                    body["problem"] = problem
                 return self._get(request, "health") or Response(200, ENCODER.encode(body), route="health")
             case ["infer"]:
                 if request.method != b"POST":
@@ -305,6 +307,7 @@ class App:
             users = inputs.get("user")
             key = str(users.flat[0]).encode() if users is not None and users.size else request.id
             loaded = arms.choose(key)
+        request.chosen = loaded.version
         chosen, model = loaded, loaded.model
         wanted = oip.wanted_outputs(asked, model)
         parameters = asked.parameters | {"explain": "because" in wanted}

@@ -23,13 +23,11 @@ import msgspec
 from ..models.artifact import ArtifactProblem
 from ..models.kinds import open_model
 from ..models.pyfunc import OtherEnvironment
-from ..models.registry import NotThere, Registry, RegistryProblem
+from ..models.registry import SHARE_TAG, NotThere, Registry, RegistryProblem
 from ..models.tensors import Array, Model
 from ..settings import Settings
 
 log = logging.getLogger(__name__)
-# The tag of the candidate's version that says which share of customers it answers, from 0 to 1.
-SHARE_TAG = "canary_share"
 POINTERS = "serving.json"
 KEPT = 3
 
@@ -83,6 +81,25 @@ class Wanted(msgspec.Struct, frozen=True):
     share: float = 0.0
 
 
+def ask(settings: Settings, registry: Registry) -> Wanted:
+    """Ask which versions are to answer. RegistryProblem if nobody answers, or there is no champion."""
+    if settings.model_version:
+        return Wanted(settings.model_version)
+    champion = registry.version_of(settings.model, settings.champion)
+    try:
+        candidate = registry.version_of(settings.model, settings.candidate)
+        said = registry.tags(settings.model, candidate).get(SHARE_TAG, "0")
+    except NotThere:
+        return Wanted(champion)
+    try:
+        share = min(max(float(said), 0.0), 1.0)
+    except ValueError:
+        raise RegistryProblem(
+            f"{settings.model} {candidate}: {SHARE_TAG} is {said!r}, and has to be from 0 to 1"
+        ) from None
+    return Wanted(champion, candidate, share) if share > 0 and candidate != champion else Wanted(champion)
+
+
 class Keeper:
     """Keeps the arms as the registry wants them."""
 
@@ -96,33 +113,28 @@ class Keeper:
         """Why the version that the registry wants cannot be served by this image; empty if it is served."""
         self.refused: dict[str, str] = {}
         """Versions that need another image, and why. They are not fetched again."""
+        self.left_out = ""
+        """Why the candidate cannot be loaded; empty if it can, or if there is none."""
         self.asked = 0.0
         """When the registry answered last, in seconds since 1970."""
 
-    def wanted(self) -> Wanted:
-        """Ask the registry. RegistryProblem if it does not answer or has no champion."""
-        its = self.settings
-        if its.model_version:
-            return Wanted(its.model_version)
-        champion = self.registry.version_of(its.model, its.champion)
-        try:
-            candidate = self.registry.version_of(its.model, its.candidate)
-            said = self.registry.tags(its.model, candidate).get(SHARE_TAG, "0")
-        except NotThere:
-            return Wanted(champion)
-        try:
-            share = min(max(float(said), 0.0), 1.0)
-        except ValueError:
-            raise RegistryProblem(
-                f"{its.model} {candidate}: {SHARE_TAG} is {said!r}, and has to be from 0 to 1"
-            ) from None
-        return Wanted(champion, candidate, share) if share > 0 and candidate != champion else Wanted(champion)
-
     def load(self, wanted: Wanted) -> Arms:
-        """Return the arms that are wanted; a version that is loaded already is not opened again."""
-        champion = self._loaded(wanted.champion)
-        candidate = self._loaded(wanted.candidate) if wanted.candidate else None
-        return Arms(champion, candidate, wanted.share)
+        """Return the arms that are wanted; a version that is loaded already is not opened again.
+
+        A candidate that cannot be loaded is left out, so that it never keeps a new champion from serving.
+        """
+        champion, candidate, problem = self._loaded(wanted.champion), None, ""
+        if wanted.candidate:
+            try:
+                candidate = self._loaded(wanted.candidate)
+            except (RegistryProblem, ArtifactProblem, OSError) as found:
+                self.failures += 1
+                problem = f"the candidate, version {wanted.candidate}, is left out: {found}"
+        # Once for each candidate: the rest of the sentence may name a folder that is another one each time.
+        if problem and problem.partition(":")[0] != self.left_out.partition(":")[0]:
+            log.warning("%s", problem)
+        self.left_out = problem
+        return Arms(champion, candidate, wanted.share) if candidate else Arms(champion)
 
     def _loaded(self, version: str) -> Loaded:
         if self.arms and (found := self.arms.of(version)):
@@ -158,7 +170,7 @@ class Keeper:
     def refresh(self) -> None:
         """Ask once, and load what changed; runs in a thread. Problems are logged and counted."""
         try:
-            wanted = self.wanted()
+            wanted = ask(self.settings, self.registry)
             self.asked = time.time()
             arms = self.load(wanted)
         except (RegistryProblem, ArtifactProblem, OSError) as problem:
@@ -175,7 +187,9 @@ class Keeper:
         self.problem = ""
         if arms != self.arms:
             self._take(arms)
-            (self.cache / POINTERS).write_bytes(msgspec.json.encode(wanted))
+            candidate = arms.candidate.version if arms.candidate else ""
+            served = Wanted(arms.champion.version, candidate, arms.share)
+            (self.cache / POINTERS).write_bytes(msgspec.json.encode(served))
             self._clean(arms)
 
     def _from_cache(self) -> None:

@@ -50,6 +50,10 @@ class Request:
     keep_alive: bool = True
     began: float = 0.0
     """When it was complete, by perf_counter: the time of the event loop has steps of a millisecond."""
+    taken: float = 0.0
+    """When its turn in the queue came; 0 where it was refused before."""
+    chosen: str = ""
+    """The version that was chosen to answer, so that an error counts as its own."""
     id: bytes = b""
 
     @property
@@ -143,6 +147,7 @@ class Server:
             # Nobody waits for this answer any more.
             if connection.transport.is_closing():
                 continue
+            request.taken = perf_counter()
             found = self.handler(request)
             if isinstance(found, Response):
                 self.answer(connection, request, found)

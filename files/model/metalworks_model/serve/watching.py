@@ -36,6 +36,14 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        # A slow version lets requests for the other one wait in the same queue, so waiting is left out here.
+        self.own_seconds = Histogram(
+            "metalworks_model_own_seconds",
+            "What a version itself took for an answer, without the time in the queue",
+            ["model", "version", "route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self.loaded = Gauge(
             "metalworks_model_loaded_timestamp_seconds",
             "When a version that answers was loaded; data_until is the newest day that it learnt from",
@@ -71,13 +79,16 @@ class Metrics:
         # Finding a child by its labels costs more than counting.
         self._count = cache(lambda *labels: self.requests.labels(*labels))
         self._time = cache(lambda *labels: self.seconds.labels(*labels))
+        self._own = cache(lambda *labels: self.own_seconds.labels(*labels))
         self._user = cache(lambda *labels: self.users.labels(*labels))
 
-    def answered(self, response: Response, seconds: float) -> None:
-        """Count an answer."""
+    def answered(self, response: Response, seconds: float, own: float | None = None) -> None:
+        """Count an answer; `own` are the seconds after the queue, None where it never left the queue."""
         labels = response.model, response.version, response.route
         self._count(*labels, str(response.status)).inc()
         self._time(*labels).observe(seconds)
+        if own is not None:
+            self._own(*labels).observe(own)
 
     def customer(self, model: str, version: str, known: bool) -> None:
         """Count a customer who was asked for."""

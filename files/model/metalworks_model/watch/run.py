@@ -17,11 +17,10 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from ..data.ingest import DayStore
 from ..data.objects import write
 from ..data.prepare import clean
-from ..data.sources import fetch
 from ..models.registry import NotThere, open_registry
 from ..settings import Settings
-from ..shop.events import Event
 from . import drift, online, trigger
+from .canary import Canary
 
 log = logging.getLogger(__name__)
 SOURCES = ("invoices", "shop")
@@ -65,6 +64,15 @@ class Series:
             ("alias", "version"),
         )
         self.train_ndcg = gauge("train_ndcg", "NDCG@20 when it was trained", ("task", "version"))
+        self.canary_share = gauge("canary_share", "Share of customers whom a candidate answers", ("version",))
+        self.canary_answers = gauge("canary_answers", "Answers since a canary began", ("arm", "version"))
+        self.canary_errors = gauge("canary_errors", "Those of them that are errors", ("arm", "version"))
+        self.canary_low = gauge("canary_worse_low", "By how much a candidate is worse at least", ("measure",))
+        self.canary_high = gauge("canary_worse_high", "By how much it is worse at most", ("measure",))
+        self.canary_margin = gauge("canary_margin", "By how much it may be worse", ("measure",))
+        self.canary_decided = gauge(
+            "canary_decided_timestamp_seconds", "When the last canary was decided", ("version", "decision")
+        )
 
 
 class Watch:
@@ -75,6 +83,7 @@ class Watch:
         self.settings, self.series, self.start = settings, series, start
         self.files, root = fsspec.core.url_to_fs(settings.data_url)
         self.path = f"{root.rstrip('/')}/watch/{settings.model}.json"
+        self.canary = Canary(settings, series)
         series.bound.set(settings.drift_bound)
         series.rows_needed.set(settings.drift_rows)
 
@@ -87,15 +96,18 @@ class Watch:
 
     def try_to_look(self) -> None:
         """Look once. Whatever goes wrong is logged and counted: stores, shop and registry come back."""
-        try:
-            log.info("%s", self.look())
-        except Exception as problem:  # the libraries of stores and of HTTP have exceptions of their own
-            self.series.refused.inc()
-            log.warning("this look failed: %s: %s", type(problem).__name__, problem)
+        now = time.time()
+        # A bad candidate is taken back also while there is no drift to be seen.
+        for look in (self.canary.look, self.look):
+            try:
+                if said := look(now):
+                    log.info("%s", said)
+            except Exception as problem:  # the libraries of stores and of HTTP have exceptions of their own
+                self.series.refused.inc()
+                log.warning("this look failed: %s: %s", type(problem).__name__, problem)
 
-    def look(self, now: float | None = None) -> str:
+    def look(self, now: float) -> str:
         """Look once; return why a retraining was asked for or not."""
-        now = time.time() if now is None else now
         said = self._drift(now)
         self._online(now)
         self._models()
@@ -147,24 +159,18 @@ class Watch:
         if not self.settings.showings_url:
             return
         today = dt.datetime.fromtimestamp(now, dt.UTC).date()
-        events: list[Event] = []
-        for back in range(self.settings.recent_days + 1):
-            url = self.settings.showings_url.replace("{day}", str(today - dt.timedelta(back)))
-            try:
-                content = fetch(url)
-            except FileNotFoundError:
-                continue
-            events += msgspec.json.Decoder(Event).decode_lines(content)
+        first = today - dt.timedelta(self.settings.recent_days)
+        events = online.read_events(self.settings.showings_url, first, today)
         series = self.series
         # A version that was not shown of late has no rate.
         for each in (series.hit_rate, series.hit_low, series.hit_high, series.shown):
             each.clear()
         for (model, version), found in online.hit_rates(events).items():
             low, high = found.interval()
-            series.hit_rate.labels(model, version).set(found.rate)
+            series.hit_rate.labels(model, version).set(found.value)
             series.hit_low.labels(model, version).set(low)
             series.hit_high.labels(model, version).set(high)
-            series.shown.labels(model, version).set(found.shown)
+            series.shown.labels(model, version).set(found.of)
 
     def _models(self) -> None:
         its = self.settings
