@@ -52,8 +52,9 @@ options:
     default: present
   tags:
     description:
-      - Tags that the version gets when O(alias) is moved to it, such as who moved it, and why. C({before}) in
-        them is the version at which the alias pointed before; empty if there was none.
+      - Tags that the version gets when O(alias) is moved to it, or is taken away from it, such as who did it,
+        and why. C({before}) in them is the version at which the alias pointed before; empty if there was
+        none.
     type: dict
     default: {}
   wait_seconds:
@@ -101,6 +102,10 @@ details:
   description:
     - The version's C(status), C(source), C(run_id), C(model_id), C(aliases), C(tags) and C(description);
       empty if there is none.
+  type: dict
+  returned: always
+aliases:
+  description: The version at which each alias of the model points now.
   type: dict
   returned: always
 actions:
@@ -261,24 +266,26 @@ def details(api: MlflowApi, model: str, version: str) -> dict[str, Any]:
     }
 
 
-def look(api: MlflowApi, wanted: Wanted) -> tuple[Plan, dict[str, Any], str]:
-    """Return the plan, the version's details, and where the alias points now."""
+def look(api: MlflowApi, wanted: Wanted) -> tuple[Plan, dict[str, Any], dict[str, str]]:
+    """Return the plan, the version's details, and where the aliases point now."""
     found = read(api, wanted)
     planned = plan(wanted, found)
     known = details(api, wanted.model, planned.version) if planned.version else {}
-    return planned, known, found.aliases.get(wanted.alias, "") if found else ""
+    return planned, known, dict(found.aliases) if found else {}
 
 
 def apply(api: MlflowApi, wanted: Wanted, planned: Plan, before: str) -> None:
     """Move the alias, or take it away. It points at the version `before` now."""
+    if not planned.step:
+        return
+    version = {"name": wanted.model, "version": planned.version or before}
+    # The record comes first: what is in production has one in any case.
+    for key, value in wanted.tags.items():
+        text = str(value).replace("{before}", before)
+        api.request("POST", "/model-versions/set-tag", {**version, "key": key, "value": text})
     if planned.step == "set":
-        version = {"name": wanted.model, "version": planned.version}
-        # The record comes first: what is in production has one in any case.
-        for key, value in wanted.tags.items():
-            text = str(value).replace("{before}", before)
-            api.request("POST", "/model-versions/set-tag", {**version, "key": key, "value": text})
         api.request("POST", "/registered-models/alias", {**version, "alias": wanted.alias})
-    elif planned.step == "delete":
+    else:
         api.request("DELETE", "/registered-models/alias", {"name": wanted.model, "alias": wanted.alias})
 
 
@@ -298,7 +305,8 @@ def main() -> None:
         module.fail_json(msg="; ".join(wrong))
     try:
         with open_api(params) as api:
-            planned, known, before = wait_for_answer(lambda: look(api, wanted), params["wait_seconds"])
+            planned, known, aliases = wait_for_answer(lambda: look(api, wanted), params["wait_seconds"])
+            before = aliases.get(wanted.alias, "")
             if not module.check_mode:
                 apply(api, wanted, planned, before)
                 if planned.step == "set":
@@ -310,6 +318,10 @@ def main() -> None:
         changed=bool(planned.step),
         version=planned.version,
         details=known,
+        aliases={
+            **{name: version for name, version in aliases.items() if name != wanted.alias},
+            **({wanted.alias: after} if after else {}),
+        },
         actions=[planned.sentence] if planned.step else [],
         diff={"before": f"{before}\n" if before else "", "after": f"{after}\n" if after else ""},
     )

@@ -29,6 +29,12 @@ options:
     description: A path that every replica has to answer, as in V(/recommend?user=nobody). Empty means none.
     type: str
     default: ""
+  candidate:
+    description:
+      - The version that all have to have loaded beside O(version), as the candidate; V(none) if there must be
+        no candidate. Empty means that it does not matter.
+    type: str
+    default: ""
   timeout:
     description: How many seconds it may take.
     type: int
@@ -73,6 +79,7 @@ ARGUMENTS: dict[str, Any] = {
     "model": {"type": "str", "required": True},
     "version": {"type": "str", "default": ""},
     "question": {"type": "str", "default": ""},
+    "candidate": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 60},
     **API_ARGUMENTS,
 }
@@ -95,13 +102,27 @@ def missing(replicas: Mapping[str, str], wanted: int, version: str) -> str:
     return ""
 
 
-def served(api: KubernetesApi, namespace: str, pod: Mapping[str, Any], model: str) -> str:
-    """Return the version that a pod serves."""
+def with_candidate(version: str, candidate: str) -> str:
+    """Return the versions of a champion and of a candidate as they are compared and printed."""
+    return f"{version}, candidate {candidate}"
+
+
+def served(
+    api: KubernetesApi, namespace: str, pod: Mapping[str, Any], model: str, candidate: bool = False
+) -> str:
+    """Return the version that a pod serves; with the candidate's, and why it has none, if that is asked."""
     if not is_ready(dict(pod)):
         return NOT_READY
     try:
         with forwarded_to(api, namespace, pod["metadata"]["name"], PORT) as address:
-            return str(PodApi(address).request("GET", f"/v2/models/{model}/ready")["version"])
+            server, path = PodApi(address), f"/v2/models/{model}"
+            found = server.request("GET", f"{path}/ready")
+            version = str(found["version"])
+            if not candidate:
+                return version
+            others = [each for each in server.request("GET", path)["versions"] if each != version]
+            problem = f": {found['problem']}" if "problem" in found else ""
+            return with_candidate(version, others[0] if others else f"none{problem}")
     except ApiError:
         return NOT_READY  # it may have ended just now; the next look tells
 
@@ -117,25 +138,31 @@ def unanswered(api: KubernetesApi, namespace: str, pods: Iterable[str], question
     return ""
 
 
-def look(api: KubernetesApi, namespace: str, model: str) -> tuple[dict[str, str], int]:
+def look(
+    api: KubernetesApi, namespace: str, model: str, candidate: bool = False
+) -> tuple[dict[str, str], int]:
     """Return the version that each pod serves, and how many pods there have to be."""
     deployment = api.get(workload_path(namespace, f"deployment/{model}"))
     pods = [
         pod for pod in pods_of(api, namespace, deployment) if not pod["metadata"].get("deletionTimestamp")
     ]
-    found = {str(pod["metadata"]["name"]): served(api, namespace, pod, model) for pod in pods}
+    found = {str(pod["metadata"]["name"]): served(api, namespace, pod, model, candidate) for pod in pods}
     return found, int(deployment["spec"].get("replicas", 1))
 
 
 def main() -> None:
     """Wait until all serve the version, or fail with what is missing."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_by={"candidate": ["version"]}
+    )
     params, start = module.params, time.monotonic()
+    version, candidate = params["version"], params["candidate"]
+    expected = with_candidate(version, candidate) if candidate else version
     try:
         api = KubernetesApi(params["kubeconfig"], params["context"])
         while True:
-            replicas, wanted = look(api, params["namespace"], params["model"])
-            problem = missing(replicas, wanted, params["version"])
+            replicas, wanted = look(api, params["namespace"], params["model"], bool(candidate))
+            problem = missing(replicas, wanted, expected)
             waited = time.monotonic() - start
             if not problem:
                 break
@@ -149,7 +176,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
-        version=next(iter(replicas.values())),
+        version=version or next(iter(replicas.values())),
         replicas=replicas,
         waited_seconds=round(waited, 1),
     )

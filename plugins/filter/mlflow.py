@@ -24,7 +24,7 @@ def mlflow_clients(namespaces: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def mlflow_programs_of_parts(deployers: str, parts: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the programs of the parts. Of those of the model only the trainer decides anything."""
+    """Return the programs of the parts. Of those of the model, trainer and watch decide what is served."""
     if "model" not in parts:
         return []
     return [{"name": name, "groups": [deployers] if decides else []} for name, decides in PROGRAMS.items()]

@@ -11,6 +11,7 @@ import ansible.module_utils
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
+from ansible.module_utils.metalworks.model.canary import canary_problem
 from ansible.module_utils.metalworks.model.entries import CONTEXT, complete, image_name
 
 
@@ -88,6 +89,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that templates use."""
         return {
+            "canary_problem": canary_problem,
             "logged_images": logged_images,
             "logged_models": logged_models,
             "model_entries": model_entries,

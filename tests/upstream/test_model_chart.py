@@ -21,7 +21,11 @@ INPUTS: dict[str, Any] = {
     "mlflow_namespace": "mlflow",
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
     "model_logged": {},
-    "__model_tokens": {"trainer": "token-of-the-trainer", "server": "token-of-the-server"},
+    "__model_tokens": {
+        "trainer": "token-of-the-trainer",
+        "watch": "token-of-the-watch",
+        "server": "token-of-the-server",
+    },
 }
 Objects = dict[tuple[str, str], dict[str, Any]]
 Render = Callable[..., Objects]
@@ -66,13 +70,31 @@ def test_all_pods_are_restricted_and_only_the_watch_has_a_token_of_kubernetes(re
         assert "token-of" not in str(spec)
 
 
-def test_servers_have_no_key_of_the_store_and_the_trainers_token_is_the_trainers(render: Render) -> None:
+def test_servers_have_no_key_of_the_store_and_each_program_has_its_own_token(render: Render) -> None:
     objects = render()
     server = str(objects["Deployment", "recommender"])
     assert "AWS_" not in server and "'key': 'server'" in server
     train = str(objects["CronJob", "recommender-train"])
     assert "AWS_SECRET_ACCESS_KEY" in train and "'key': 'trainer'" in train
     assert "model-registry" not in str(objects["CronJob", "ingest-invoices"])
+    assert set(objects["Secret", "model-registry"]["stringData"]) == {"trainer", "watch", "server"}
+
+
+def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
+    objects = render()
+    (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]
+    url = {"name": "METALWORKS_MODEL_SERVERS_URL", "value": "http://recommender-servers:8080"}
+    assert url in container["env"]
+    service = objects["Service", "recommender-servers"]["spec"]
+    assert service["clusterIP"] == "None"
+    pod = objects["Deployment", "recommender"]["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= pod.items()
+    peer = {"podSelector": {"matchLabels": {"metalworks.io/model-watch": "true"}}}
+    assert peer in objects["NetworkPolicy", "servers"]["spec"]["ingress"][0]["from"]
+    server = {"podSelector": {"matchLabels": {"metalworks.io/model-server": "true"}}}
+    assert {"ports": [{"port": 8080}], "to": [server]} in objects["NetworkPolicy", "watches"]["spec"][
+        "egress"
+    ]
 
 
 def test_another_setting_version_or_token_rolls_the_servers(render: Render) -> None:
@@ -85,7 +107,7 @@ def test_another_setting_version_or_token_rolls_the_servers(render: Render) -> N
     entry = {"name": "recommender", "kind": "recommender", "settings": {"queue": 64}}
     assert marks(model_models=[entry])["checksum/settings"] != before["checksum/settings"]
     assert marks(model_version="3")["checksum/settings"] != before["checksum/settings"]
-    tokens = {"trainer": "a", "server": "b"}
+    tokens = {"trainer": "a", "watch": "c", "server": "b"}
     assert marks(__model_tokens=tokens)["checksum/registry"] != before["checksum/registry"]
     assert marks(model_tolerations=[{"key": "a"}]) == before
 
@@ -173,7 +195,7 @@ def test_the_watch_may_start_the_training_of_its_model_and_nothing_else(render: 
     watch = objects["Deployment", "recommender-watch"]["spec"]
     assert watch["strategy"] == {"type": "Recreate"}
     assert watch["template"]["spec"]["serviceAccountName"] == "recommender-watch"
-    assert "'key': 'server'" in str(watch) and "'key': 'trainer'" not in str(watch)
+    assert "'key': 'watch'" in str(watch) and "'key': 'trainer'" not in str(watch)
     assert environment(watch)["METALWORKS_MODEL_RETRAIN_CRONJOB"] == "recommender-train"
     assert ("CronJob", "recommender-train") in objects
 
@@ -184,9 +206,9 @@ def test_without_retraining_by_drift_the_watch_has_no_rights_and_no_way_to_kuber
         rules = objects["NetworkPolicy", "watches"]["spec"]["egress"] or []
         return {port["port"] for rule in rules for port in rule["ports"]}
 
-    assert ways(render()) == {443, 6443, 8081}
+    assert ways(render()) == {443, 6443, 8080, 8081}
     objects = render(model_drift_retraining=False)
-    assert ways(objects) == {8081}
+    assert ways(objects) == {8080, 8081}
     assert not [kind for kind, _ in objects if kind in ("Role", "RoleBinding")]
     watch = objects["Deployment", "recommender-watch"]["spec"]
     assert watch["template"]["spec"]["automountServiceAccountToken"] is False

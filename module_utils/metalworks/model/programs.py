@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-TRAINER, SERVER = "model-trainer", "model-server"
-# Whether they decide what is in production. The servers only read.
-PROGRAMS = {TRAINER: True, SERVER: False}
+TRAINER, WATCH, SERVER = "model-trainer", "model-watch", "model-server"
+# Whether they decide what is in production: the trainer by the gate, the watch by a canary. The servers only
+# read.
+PROGRAMS = {TRAINER: True, WATCH: True, SERVER: False}

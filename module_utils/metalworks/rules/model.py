@@ -23,7 +23,7 @@ SETTINGS = Path(__file__).resolve().parents[3] / "files" / "model" / "metalworks
 # Those that the chart and the inventory's other inputs set.
 TAKEN = {"model", "model_version", "kind", "registry_url", "registry_token_file", "cache_dir", "data_url",
          "port", "source", "source_url", "linger", "grace", "showings_url", "watch_port",
-         "retrain_cronjob", "champion", "requirements", "fallback_version"}  # fmt: skip
+         "retrain_cronjob", "servers_url", "champion", "requirements", "fallback_version"}  # fmt: skip
 # Names of what the role itself makes in the namespace, and the longest that leaves room for those of Jobs.
 OWN_NAMES = {"shop", "ingest-invoices", "ingest-shop", "model-train", "model"}
 LONGEST_NAME = 32
@@ -46,7 +46,8 @@ def model_parts(platform: Platform) -> Iterator[str]:
     if missing := [name for name in PROGRAMS if name not in have]:
         yield (
             f"mlflow_programs lacks {', '.join(missing)}, with which the models use MLflow: add "
-            "{name: model-trainer, groups: [deployers]} and {name: model-server}"
+            "{name: model-trainer, groups: [deployers]}, {name: model-watch, groups: [deployers]} and "
+            "{name: model-server}"
         )
     if platform.values["model_namespace"] not in platform.values["mlflow_client_namespaces"]:
         yield (
@@ -76,7 +77,9 @@ def model_entries(platform: Platform) -> Iterator[str]:
     if not models:
         yield "model_models is empty: write an entry, or take model out of metalworks_parts"
     names = Counter(str(each["name"]) for each in models)
-    taken = OWN_NAMES | {f"{each['name']}-watch" for each in models if each["kind"]}
+    taken = OWN_NAMES | {
+        f"{each['name']}-{end}" for each in models if each["kind"] for end in ("watch", "servers")
+    }
     for each in models:
         name = str(each["name"])
         where = f"model_models, {name}"

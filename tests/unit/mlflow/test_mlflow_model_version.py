@@ -117,7 +117,10 @@ def test_an_alias_is_moved_once_and_taken_away(run: Callable[..., Any]) -> None:
     assert Server.aliases == {"champion": "2"}
     assert not run(**task)["changed"]
     assert run(alias="champion")["version"] == "2"
-    assert run(alias="champion", state="absent")["changed"]
+    read = run(version="1")
+    assert (read["version"], read["aliases"]) == ("1", {"champion": "2"})
+    gone = run(alias="champion", state="absent", tags={"why": "{before} was bad"})
+    assert (gone["changed"], gone["aliases"], Server.tags["why"]) == (True, {}, "2 was bad")
     assert Server.aliases == {}
 
 

@@ -68,9 +68,10 @@ def test_only_what_is_trained_here_needs_jobs() -> None:
     assert model_jobs([mine], shop=True) == []
 
 
-def test_only_the_trainer_decides() -> None:
+def test_only_the_trainer_and_the_watch_decide() -> None:
     assert mlflow_programs_of_parts("deployers", ["mlflow"]) == []
     assert mlflow_programs_of_parts("leads", ["mlflow", "model"]) == [
         {"name": "model-trainer", "groups": ["leads"]},
+        {"name": "model-watch", "groups": ["leads"]},
         {"name": "model-server", "groups": []},
     ]

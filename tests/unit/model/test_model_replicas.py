@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -37,6 +37,8 @@ class Cluster(Silent):
     """Has a Deployment of two, and three pods, one of which ends. It is a model server as well."""
 
     version = "3"
+    versions: Sequence[str] = ("3",)
+    problem: Mapping[str, str] = {}
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -56,7 +58,9 @@ class Cluster(Silent):
                 {"error": "ask for a user"},
             )
         elif path == "/v2/models/reco/ready":
-            self.reply(200, {"ready": True, "version": self.version})
+            self.reply(200, {"ready": True, "version": self.version, **self.problem})
+        elif path == "/v2/models/reco":
+            self.reply(200, {"versions": self.versions})
         else:
             self.reply(404, {"message": "not found"})
 
@@ -91,6 +95,24 @@ def test_every_replica_is_put_a_question(params: dict[str, Any], capsys: pytest.
 def test_another_version_is_told(params: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     said = run_module("model_replicas", {**params, "version": "4", "timeout": 0}, capsys)["msg"]
     assert "version 4 is not served by a (3), b (3)" in said
+
+
+def test_a_candidate_has_to_be_loaded_beside_the_champion(
+    params: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {**params, "version": "3", "timeout": 0}
+    monkeypatch.setattr(Cluster, "versions", ["3", "4"])
+    done = run_module("model_replicas", {**asked, "candidate": "4"}, capsys)
+    assert (done["version"], done["replicas"]["a"]) == ("3", "3, candidate 4")
+    said = run_module("model_replicas", {**asked, "candidate": "none"}, capsys)["msg"]
+    assert "version 3, candidate none is not served by a (3, candidate 4)" in said
+    monkeypatch.setattr(Cluster, "versions", ["3"])
+    assert run_module("model_replicas", {**asked, "candidate": "none"}, capsys)["version"] == "3"
+    monkeypatch.setattr(Cluster, "problem", {"problem": "it is damaged"})
+    said = run_module("model_replicas", {**asked, "candidate": "4"}, capsys)["msg"]
+    assert "candidate 4 is not served by a (3, candidate none: it is damaged)" in said
+    # Whom nobody asks for a candidate, a problem of one does not matter.
+    assert run_module("model_replicas", asked, capsys)["version"] == "3"
 
 
 def test_a_deployment_that_is_not_there_is_told(
