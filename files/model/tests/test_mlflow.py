@@ -18,6 +18,9 @@ import pytest
 from metalworks_model.models.artifact import ArtifactProblem
 from metalworks_model.models.kinds import open_model
 from metalworks_model.models.registry import MlflowRegistry, NotThere, RegistryProblem
+from metalworks_model.settings import Settings
+from metalworks_model.watch.canary import Canary
+from metalworks_model.watch.run import Series
 
 from .conftest import Process, free_port
 
@@ -102,6 +105,39 @@ def test_versions_aliases_tags_and_files_go_there_and_back(
         registry.version_of("goods", "champion")
     with pytest.raises(RegistryProblem):
         registry.point("goods", "champion", "99")
+
+
+def test_a_canary_is_decided_and_on_record(
+    mlflow: tuple[str, subprocess.Popen[bytes]], serve: Callable[..., Process], artifact: Path, tmp_path: Path
+) -> None:
+    url, registry = mlflow[0], MlflowRegistry(mlflow[0])
+    first = registry.publish("wares", artifact, {}, {})
+    registry.point("wares", "champion", first)
+    server = serve(url, model="wares")
+    settings = Settings.read(
+        {}, data_url=f"file://{tmp_path}/data", registry_url=url, model="wares", canary_least=20,
+        canary_error_margin=0.3, canary_slow_margin=0.5, servers_url=f"http://127.0.0.1:{server.port}",
+    )  # fmt: skip
+    second = registry.publish("wares", artifact, {"canary_share": "0.5", "canary_since": "now"}, {})
+    registry.point("wares", "candidate", second)
+    server.until(lambda: server.ask("GET", f"/v2/models/wares/versions/{second}/ready").status == 200)
+    watch = Canary(settings, Series())
+    assert f"Version {second} answers 50%" in watch.look(1_000_000.0)
+    for each in range(200):
+        assert server.ask("GET", f"/recommend?user={each}").status == 200
+    assert f"version {second} is promoted" in watch.look(1_000_060.0)
+    assert registry.version_of("wares", "champion") == second
+    with pytest.raises(NotThere):
+        registry.version_of("wares", "candidate")
+    tags = registry.tags("wares", second)
+    assert (tags["champion_before"], tags["canary_decision"]) == (first, "promoted")
+    assert "Answers with an error: candidate 0 of " in tags["canary_why"]
+    import mlflow as client
+
+    run = client.MlflowClient(url).get_model_version("wares", second).run_id
+    page = client.MlflowClient(url).download_artifacts(run, "canary/1970-01-12T134740Z/decision.md", tmp_path)
+    assert Path(page).read_text().startswith(f"# Canary: version {second} promoted")
+    server.until(lambda: server.ask("GET", "/recommend?user=1").json["model_version"] == second)
 
 
 def notebook(url: str, name: str, signed: bool, requirements: tuple[str, ...] = ("numpy==2",)) -> None:
