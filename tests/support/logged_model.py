@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
-from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
-from ansible.module_utils.metalworks.kubernetes.forward import forwarded
-from ansible.module_utils.metalworks.mlflow.api import PORT, SELECTOR
-from tests.model.run import image
-from tests.support.models import NAMESPACE, Asker
-from tests.support.scenario import CLUSTER_STATE, CONTEXT, KUBECONFIG
+from tests.support.models import NAMESPACE, Asker, with_mlflow
 
 NAME = "sizes"
 HOST = f"{NAME}.{NAMESPACE}.svc.cluster.local:8080"
@@ -35,28 +27,7 @@ mlflow.MlflowClient().set_registered_model_alias("sizes", "champion", str(versio
 
 def log(greeting: str, *requirements: str) -> None:
     """Log a version and make it the champion, with the rights of a program that may decide."""
-    token = (CLUSTER_STATE / "secrets" / "mlflow_program_model-trainer").read_text().strip()
-    cluster = KubernetesApi(str(KUBECONFIG), CONTEXT)
-    with forwarded(cluster, "mlflow", SELECTOR, PORT) as address:
-        done = subprocess.run(
-            [
-                *(
-                    "docker",
-                    "run",
-                    "--rm",
-                    "--network=host",
-                    "--env=HOME=/tmp",
-                    "--env=MLFLOW_TRACKING_TOKEN",
-                ),
-                *(f"--env=MLFLOW_TRACKING_URI=http://{address}", "--entrypoint=python3", image()),
-                *("-W", "ignore", "-c", NOTEBOOK, greeting, *requirements),
-            ],
-            env={**os.environ, "MLFLOW_TRACKING_TOKEN": token},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
+    with_mlflow(NOTEBOOK, greeting, *requirements)
 
 
 def said(asker: Asker) -> tuple[str, str]:

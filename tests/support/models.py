@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.forward import forwarded
+from ansible.module_utils.metalworks.mlflow.api import PORT
+from ansible.module_utils.metalworks.mlflow.api import SELECTOR as MLFLOW
+from tests.model.run import image
+from tests.support.playbooks import Outcome, play
 from tests.support.pods import run_in_pod
+from tests.support.scenario import CLUSTER_STATE, CONTEXT, INVENTORIES, KUBECONFIG
 from tests.support.waiting import wait_for
 
 from kubernetes import client
 
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIO = ROOT / "molecule" / "model"
 NAMESPACE, MODEL = "model", "recommender"
 SELECTOR = f"app.kubernetes.io/name={MODEL}"
 ADDRESS = f"{MODEL}.{NAMESPACE}.svc.cluster.local"
@@ -153,3 +165,48 @@ def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str]) -
         180,
     )
     return Asker(core, namespace, name)
+
+
+def operate(verb: str, **variables: Any) -> Outcome:
+    """Run a playbook of operations, as a person would."""
+    given = ("--extra-vars", f"@{SCENARIO / 'vars.yml'}")
+    playbook = ROOT / "playbooks" / "operations" / f"{verb}_model.yml"
+    return play(playbook, INVENTORIES / "cluster.yml", *given, **variables)
+
+
+def served(asker: Asker, core: client.CoreV1Api) -> set[str]:
+    """The versions that the servers answer with, each asked by itself."""
+    return {
+        asker.ask(f"/v2/models/{MODEL}/ready", host=f"{pod.status.pod_ip}:8080")[1]["version"]
+        for pod in pods(core)
+    }
+
+
+def with_mlflow(script: str, *arguments: str) -> str:
+    """Run a script in the tests' image, with the rights of a program that may decide; return what it printed.
+
+    It has MLFLOW_TRACKING_URI and MLFLOW_TRACKING_TOKEN.
+    """
+    token = (CLUSTER_STATE / "secrets" / "mlflow_program_model-trainer").read_text().strip()
+    cluster = KubernetesApi(str(KUBECONFIG), CONTEXT)
+    with forwarded(cluster, "mlflow", MLFLOW, PORT) as address:
+        done = subprocess.run(
+            [
+                *(
+                    "docker",
+                    "run",
+                    "--rm",
+                    "--network=host",
+                    "--env=HOME=/tmp",
+                    "--env=MLFLOW_TRACKING_TOKEN",
+                ),
+                *(f"--env=MLFLOW_TRACKING_URI=http://{address}", "--entrypoint=python3", image()),
+                *("-W", "ignore", "-c", script, *arguments),
+            ],
+            env={**os.environ, "MLFLOW_TRACKING_TOKEN": token},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.model.run import image
 from tests.support.logged_model import HOST, NAME, log, said
-from tests.support.models import NAMESPACE, Asker
+from tests.support.models import NAMESPACE, SCENARIO, Asker
 from tests.support.playbooks import Outcome, play
 from tests.support.pods import run_in_pod
 from tests.support.scenario import INVENTORIES, converge_again
@@ -20,7 +20,6 @@ from tests.support.waiting import wait_for
 from kubernetes import client
 
 ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = ROOT / "molecule" / "model"
 # What the code of a model could try.
 ATTEMPTS = """
 import os, socket, sys

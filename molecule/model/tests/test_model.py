@@ -5,44 +5,36 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
-from tests.support.models import MODEL, NAMESPACE, Asker, asking_pod, pods, ready, until_three_are_ready
-from tests.support.playbooks import Outcome, play
+from tests.support.models import (
+    MODEL,
+    NAMESPACE,
+    SCENARIO,
+    Asker,
+    asking_pod,
+    operate,
+    pods,
+    ready,
+    served,
+    until_three_are_ready,
+)
 from tests.support.pods import run_in_pod
-from tests.support.scenario import CONTEXT, INVENTORIES, KUBECONFIG, converge_again
+from tests.support.scenario import CONTEXT, KUBECONFIG, converge_again
 from tests.support.waiting import wait_for
 
 from kubernetes import client
 
-ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = ROOT / "molecule" / "model"
 INFER = f"/v2/models/{MODEL}/infer"
 
 
 def infer(user: str, **more: Any) -> dict[str, Any]:
     tensor = {"name": "user", "shape": [1], "datatype": "BYTES", "data": [user]}
     return {"inputs": [{**tensor, **more}]}
-
-
-def operate(verb: str, **variables: Any) -> Outcome:
-    """Run a playbook of operations, as a person would."""
-    given = ("--extra-vars", f"@{SCENARIO / 'vars.yml'}")
-    playbook = ROOT / "playbooks" / "operations" / f"{verb}_model.yml"
-    return play(playbook, INVENTORIES / "cluster.yml", *given, **variables)
-
-
-def served(asker: Asker, core: client.CoreV1Api) -> set[str]:
-    """The versions that the servers answer with, each asked by itself."""
-    return {
-        asker.ask(f"/v2/models/{MODEL}/ready", host=f"{pod.status.pod_ip}:8080")[1]["version"]
-        for pod in pods(core)
-    }
 
 
 def restarts(core: client.CoreV1Api) -> dict[str, int]:
