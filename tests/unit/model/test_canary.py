@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugins.filter.model import canary_problem
+from ansible.module_utils.metalworks.model.canary import canary_problem
 
 RECO = {"name": "reco", "kind": "recommender"}
 
