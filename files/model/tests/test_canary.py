@@ -375,7 +375,7 @@ def test_a_candidate_that_fails_is_taken_back_at_the_first_look(
     scene.visit()
     assert 0.2 * len(scene.customers) < scene.failed < 0.8 * len(scene.customers)
     said = scene.look()
-    assert f"version {version} is taken back. It is worse than the champion: errors." in said
+    assert f"version {version} is taken back. It is worse than the champion: errors" in said
     assert (scene.alias("champion"), scene.alias("candidate")) == ("1", "")
     data, page = scene.record(version)
     assert data["findings"][0]["candidate"]["some"] == scene.failed, (
