@@ -270,7 +270,7 @@ class MlflowRegistry:
                 client.log_text(run, text, path)
             for key, value in tags.items():
                 client.set_model_version_tag(name, version, key, value)
-        except MlflowException as problem:
+        except (MlflowException, OSError) as problem:  # files are refused by an error of the library requests
             raise RegistryProblem(f"MLflow took no note of version {version} of {name}: {problem}") from None
 
 
