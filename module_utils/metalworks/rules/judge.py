@@ -17,6 +17,7 @@ from ..node.machine_rules import NAMES as MACHINE_RULES
 from ..node.machine_rules import OPTIONAL as OPTIONAL_MACHINE_RULES
 from . import (
     artifacts,
+    aws,
     hosts,
     hub,
     inputs,
@@ -47,6 +48,7 @@ AREAS: tuple[Any, ...] = (
     hosts,
     lab,
     multipass,
+    aws,
     k3s,
     users,
     notebooks,

@@ -16,7 +16,7 @@ from ansible.module_utils.metalworks.k3s.wanted import WantedCluster, WantedNode
 
 LOCALHOST = "localhost"
 # Kinds of machines that strangers may reach, so that weak passwords are refused.
-REAL = ("metal", "existing")
+REAL = ("aws", "metal", "existing")
 # What some inventories need on the operator's computer.
 PROGRAMS = ("docker", "skopeo")
 
@@ -89,7 +89,7 @@ class Platform:
 
     @property
     def kind(self) -> str:
-        """Return who makes the machines: lab, multipass, metal or existing."""
+        """Return who makes the machines: lab, multipass, aws, metal or existing."""
         return str(self.values["metalworks_machines"])
 
     @property
