@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NAME, PLATFORM, GROUP, MARK = "Name", "metalworks", "metalworks-group", "metalworks-mark"
-ANYWHERE = ("0.0.0.0/0", "::/0")
 READY = ("pending", "running")
 SSH, KUBERNETES = 22, 6443
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..aws.plan import ANYWHERE
-from ..common.addresses import network_problem
+from ..common.addresses import network_problem, parse_network
 from .platform import Platform, listed
 
 # eu-central-1, us-gov-west-1.
@@ -65,7 +64,7 @@ def aws_networks(platform: Platform) -> Iterator[str]:
         for network in networks:
             if problem := network_problem(network):
                 yield f"aws_machines_operators: {problem}"
-            elif network in ANYWHERE and not _is_open(platform):
+            elif _is_wide(network) and not _is_open(platform):
                 yield (
                     f"aws_machines_operators has {network}: it opens ssh and the API of Kubernetes to the whole "
                     "internet. Write the networks from which you come, like 203.0.113.7/32; if you insist, add "
@@ -116,8 +115,22 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 
 
 def _values(platform: Platform, name: str) -> list[tuple[list[str], Any]]:
-    """Return the machines' different values of an input, each with its hosts; none for other machines."""
-    return platform.on_machines(f"aws_machines_{name}") if platform.kind == "aws" else []
+    """Return the machines' different values of an input, each with its hosts; none for other machines.
+
+    A required input that is missing counts as empty.
+    """
+    full = f"aws_machines_{name}"
+    if platform.kind != "aws":
+        return []
+    if full not in platform.values and any(full not in its for its in platform.hosts.values()):
+        return [(list(platform.hosts), "")]
+    return platform.on_machines(full)
+
+
+def _is_wide(network: str) -> bool:
+    """Return whether a network is so large that nobody owns it: no company has more than a /8, or a /16 of IPv6."""
+    parsed = parse_network(network)
+    return parsed is not None and parsed.prefixlen < (8 if parsed.version == 4 else 16)
 
 
 def _is_open(platform: Platform) -> bool:
