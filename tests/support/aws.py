@@ -75,11 +75,20 @@ def main(port: int) -> None:
     """Serve until the process is ended."""
     import logging
 
+    from moto.ec2.models.elastic_block_store import Volume
     from moto.ec2.responses import general
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
     general.SAMPLE_CONSOLE_OUTPUT = CONSOLE
+    make = Volume.__init__
+
+    def make_as_aws(self: Volume, *args: Any, **options: Any) -> None:
+        make(self, *args, **options)
+        self.snapshot_id = self.snapshot_id or ""
+
+    # AWS answers with an empty SnapshotId where moto leaves it out, which amazon.aws.ec2_vol_info does not bear.
+    Volume.__init__ = make_as_aws  # type: ignore[method-assign]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     run_simple("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
 

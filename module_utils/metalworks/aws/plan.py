@@ -186,9 +186,7 @@ def _subnet_problem(wanted: Wanted) -> str:
             f"there is no subnet {wanted.subnet} in {wanted.region}: write the id of one that is there as "
             "aws_machines_subnet"
         )
-    return (
-        f"{wanted.region} has no default subnet in this account: write the id of a subnet as aws_machines_subnet"
-    )
+    return f"{wanted.region} has no default subnet in this account: write the id of a subnet as aws_machines_subnet"
 
 
 def _group_problems(wanted: Wanted, found: Found, vpc: str) -> Iterator[str]:
@@ -230,9 +228,8 @@ def _differences(host: str, its: Mapping[str, Any], instance: Answer, found: Fou
 def _root_size(instance: Answer, found: Found) -> int | None:
     for volume in found.volumes:
         for place in _attachments(volume):
-            if (
-                place.get("instance_id") == instance["instance_id"]
-                and (place.get("device") == instance["root_device_name"])
+            if place.get("instance_id") == instance["instance_id"] and (
+                place.get("device") == instance["root_device_name"]
             ):
                 return int(volume["size"])
     return None

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from library.aws import ec2_host_key
 from tests.support.aws import CONSOLE, HOST_KEY
 from tests.support.modules import run_module
-
-from library.aws import ec2_host_key
 
 WHICH = {"instance_id": "i-1", "region": "eu-central-1"}
 
