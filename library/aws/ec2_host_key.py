@@ -62,17 +62,20 @@ PAUSE_SECONDS = 5
 
 def wait_for_key(client: Any, instance: str, seconds: float) -> str:
     """Return the key as soon as the console shows it; empty if it does not within these seconds."""
-    # Without `Latest`, AWS answers with an older picture. Only machines of the Nitro system can give the newest.
     end = time.monotonic() + seconds
     while True:
-        key = host_key(console(client, instance))
+        key = str(host_key(console(client, instance)))
         if key or time.monotonic() >= end:
             return key
         time.sleep(PAUSE_SECONDS)
 
 
 def console(client: Any, instance: str) -> str:
-    """Return what a machine's console shows, the newest that its kind of machine can give."""
+    """Return what a machine's console shows, the newest that its kind of machine can give.
+
+    Without `Latest`, AWS answers with an older picture. Only machines of the Nitro system
+    can give the newest.
+    """
     from botocore.exceptions import ClientError
 
     try:
@@ -98,8 +101,8 @@ def main() -> None:
         module.fail_json(msg=f"The console of {instance} cannot be read: {error}")
     if not key:
         module.fail_json(
-            msg=f"The console of {instance} has shown no ssh key within {seconds} s. Look at it in the console "
-            "of AWS (Actions, Monitor and troubleshoot, Get system log): the image needs cloud-init, which "
+            msg=f"The console of {instance} has shown no ssh key within {seconds} s. Look at it at "
+            "AWS (Actions, Monitor and troubleshoot, Get system log): the image needs cloud-init, which "
             "prints the keys. Nothing was connected to"
         )
     module.exit_json(changed=False, key=key)

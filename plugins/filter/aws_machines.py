@@ -24,14 +24,16 @@ def aws_removal(
     instances: Sequence[Mapping[str, Any]], mark: str, staying: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the ids of machines to `remove`, names of ours that are `staying`, and ids of `others`."""
-    return to_remove(mark, staying, instances)
+    found: dict[str, list[str]] = to_remove(mark, staying, instances)
+    return found
 
 
 def aws_firewall_rules(
     group_name: str, operators: Sequence[str], people: Sequence[str], people_ports: Sequence[int]
 ) -> list[dict[str, Any]]:
     """Return the rules of the machines' security group."""
-    return firewall_rules(group_name, operators, people, people_ports)
+    rules: list[dict[str, Any]] = firewall_rules(group_name, operators, people, people_ports)
+    return rules
 
 
 def aws_disk(disk: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from tests.support import aws
 MACHINES = ROOT / "playbooks" / "machines.yml"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
-# What is wrong with an inventory that is right otherwise, and what has to be said. All but the last are judged without AWS;
-# the rules have a table of their own (tests/unit/rules/aws.yaml).
+# What is wrong with an inventory that is right otherwise, and what has to be said. Only the last needs AWS;
+# the rules for the others have a table of their own (tests/unit/rules/aws.yaml).
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "ssh_open_to_the_world": (
         {"aws_machines_operators": ["0.0.0.0/0"]},

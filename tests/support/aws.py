@@ -87,7 +87,8 @@ def main(port: int) -> None:
         make(self, *args, **options)
         self.snapshot_id = self.snapshot_id or ""
 
-    # AWS answers with an empty SnapshotId where moto leaves it out, which amazon.aws.ec2_vol_info does not bear.
+    # AWS answers with an empty SnapshotId where moto leaves it out, which amazon.aws.ec2_vol_info does not
+    # bear.
     Volume.__init__ = make_as_aws  # type: ignore[method-assign]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     run_simple("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)

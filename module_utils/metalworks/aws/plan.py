@@ -19,6 +19,7 @@ READY = ("pending", "running")
 SSH, KUBERNETES = 22, 6443
 
 Answer = Mapping[str, Any]
+Hosts = Mapping[str, Mapping[str, Any]]  # by name: image, instance_type, disk_gib, key_pair
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Wanted:
 
     region: str
     mark: str  # empty if this inventory has made nothing yet
-    hosts: Mapping[str, Mapping[str, Any]]  # by name: image, instance_type, disk_gib, key_pair
+    hosts: Hosts
     subnet: str = ""
     group_name: str = ""
 
@@ -59,36 +60,40 @@ class Plan:
 def plan(wanted: Wanted, found: Found) -> Plan:
     """Return what is to be launched and started, or the sentences that say why nothing is."""
     made = Plan()
-    subnet = chosen_subnet(wanted, found)
-    made.problems += [*_image_problems(wanted, found), *_key_problems(wanted, found)]
-    if subnet is None:
-        made.problems.append(_subnet_problem(wanted))
-    else:
-        made.subnet, made.vpc = subnet["subnet_id"], subnet["vpc_id"]
-        made.problems += _group_problems(wanted, found, made.vpc)
-    made.root_devices = {each["image_id"]: each["root_device_name"] for each in found.images}
+    about_machines: list[str] = []
     for host, its in wanted.hosts.items():
         same_name = [each for each in found.instances if (each.get("tags") or {}).get(NAME) == host]
         others, ours = _by_mark(same_name, wanted.mark)
         if others:
-            made.problems.append(_foreign(host, others))
+            about_machines.append(_foreign(host, others))
         elif len(ours) > 1:
-            made.problems.append(
+            about_machines.append(
                 f"host {host}: this inventory has {len(ours)} machines of that name "
                 f"({', '.join(_ids(ours))}): terminate all but one"
             )
         elif not ours:
             made.launch.append(host)
         else:
-            made.problems += _differences(host, its, ours[0], found)
+            about_machines += _differences(host, its, ours[0], found)
             state = _state(ours[0])
             if state == "stopped":
                 made.start[host] = ours[0]["instance_id"]
             elif state not in READY:
-                made.problems.append(
-                    f"host {host}: its machine {ours[0]['instance_id']} is {state}: wait until it is stopped, "
-                    "and run again"
+                about_machines.append(
+                    f"host {host}: its machine {ours[0]['instance_id']} is {state}: wait until it is "
+                    "stopped, and run again"
                 )
+    # A machine that is there needs neither its image nor its key pair, which may be gone by now.
+    missing = {host: wanted.hosts[host] for host in made.launch}
+    made.root_devices = {each["image_id"]: each["root_device_name"] for each in found.images}
+    made.problems += [*_image_problems(missing, wanted, found), *_key_problems(missing, wanted, found)]
+    subnet = chosen_subnet(wanted, found)
+    if subnet is None:
+        made.problems.append(_subnet_problem(wanted))
+    else:
+        made.subnet, made.vpc = subnet["subnet_id"], subnet["vpc_id"]
+        made.problems += _group_problems(wanted, found, made.vpc)
+    made.problems += about_machines
     return made
 
 
@@ -158,21 +163,21 @@ def host_key(console: str) -> str:
 # Why nothing is done.
 
 
-def _image_problems(wanted: Wanted, found: Found) -> Iterator[str]:
+def _image_problems(hosts: Hosts, wanted: Wanted, found: Found) -> Iterator[str]:
     known = {each["image_id"] for each in found.images}
-    for image in dict.fromkeys(its["image"] for its in wanted.hosts.values()):
+    for image in dict.fromkeys(its["image"] for its in hosts.values()):
         if image not in known:
-            hosts = [host for host, its in wanted.hosts.items() if its["image"] == image]
+            with_it = [host for host, its in hosts.items() if its["image"] == image]
             yield (
-                f"{_listed(hosts)}: there is no image {image} in {wanted.region} that this account may use. Each "
-                "region has ids of its own: write one of this region as aws_machines_image (docs/how-to/aws.md "
-                "shows how to find it)"
+                f"{_listed(with_it)}: there is no image {image} in {wanted.region} that this account may "
+                "use. Each region has ids of its own: write one of this region as aws_machines_image "
+                "(docs/how-to/aws.md shows how to find it)"
             )
 
 
-def _key_problems(wanted: Wanted, found: Found) -> Iterator[str]:
+def _key_problems(hosts: Hosts, wanted: Wanted, found: Found) -> Iterator[str]:
     known = {each["key_name"] for each in found.key_pairs}
-    for name in dict.fromkeys(its["key_pair"] for its in wanted.hosts.values()):
+    for name in dict.fromkeys(its["key_pair"] for its in hosts.values()):
         if name and name not in known:
             yield (
                 f"there is no key pair {name} in {wanted.region}: write the name of one that is there as "
@@ -186,24 +191,29 @@ def _subnet_problem(wanted: Wanted) -> str:
             f"there is no subnet {wanted.subnet} in {wanted.region}: write the id of one that is there as "
             "aws_machines_subnet"
         )
-    return f"{wanted.region} has no default subnet in this account: write the id of a subnet as aws_machines_subnet"
+    return (
+        f"{wanted.region} has no default subnet in this account: write the id of a subnet as "
+        "aws_machines_subnet"
+    )
 
 
 def _group_problems(wanted: Wanted, found: Found, vpc: str) -> Iterator[str]:
     for each in found.groups:
-        if each["group_name"] == wanted.group_name and each["vpc_id"] == vpc:
-            if not _is_ours(each, wanted.mark):
-                yield (
-                    f"there is a security group {wanted.group_name} ({each['group_id']}) already, which this "
-                    "inventory did not make. Give the platform another name (tag:metalworks in aws_ec2.yml)"
-                )
+        is_it = each["group_name"] == wanted.group_name and each["vpc_id"] == vpc
+        if is_it and not _is_ours(each, wanted.mark):
+            yield (
+                f"there is a security group {wanted.group_name} ({each['group_id']}) already, which "
+                "this inventory did not make. Give the platform another name (tag:metalworks in "
+                "aws_ec2.yml)"
+            )
 
 
 def _foreign(host: str, others: Sequence[Answer]) -> str:
     return (
-        f"host {host}: the platform has a machine of that name ({', '.join(_ids(others))}), which this inventory "
-        "did not make. If another folder or person made it, give this platform another name (tag:metalworks in "
-        "aws_ec2.yml). For machines that you made by other means, write metalworks_machines: metal"
+        f"host {host}: the platform has a machine of that name ({', '.join(_ids(others))}), which this "
+        "inventory did not make. If another folder or person made it, give this platform another name "
+        "(tag:metalworks in aws_ec2.yml). For machines that you made by other means, write "
+        "metalworks_machines: metal"
     )
 
 
@@ -219,9 +229,9 @@ def _differences(host: str, its: Mapping[str, Any], instance: Answer, found: Fou
     for what, is_now, should_be, name in seen:
         if is_now != should_be:
             yield (
-                f"host {host}: its machine {instance['instance_id']} has the {what} {is_now}, and the inventory "
-                f"says {should_be}. It holds data and is not changed: write {is_now} as {name} of this host, or "
-                "change the machine at AWS yourself, and run again"
+                f"host {host}: its machine {instance['instance_id']} has the {what} {is_now}, and the "
+                f"inventory says {should_be}. It holds data and is not changed: write {is_now} as {name} "
+                "of this host, or change the machine at AWS yourself, and run again"
             )
 
 

@@ -27,8 +27,8 @@ def aws_region(platform: Platform) -> Iterator[str]:
             )
         elif not REGION.fullmatch(str(value)):
             yield (
-                f"{listed(hosts)}: aws_machines_region is {value!r}, which is no region of AWS: write one like "
-                "eu-central-1, without a zone's letter"
+                f"{listed(hosts)}: aws_machines_region is {value!r}, which is no region of AWS: write one "
+                "like eu-central-1, without a zone's letter"
             )
 
 
@@ -37,8 +37,8 @@ def aws_one_for_all(platform: Platform) -> Iterator[str]:
     for name in ("name", "region", "subnet", "operators", "people", "people_ports"):
         if len(_values(platform, name)) > 1:
             yield (
-                f"aws_machines_{name} differs between hosts, and all machines have the same one: write it into "
-                "group_vars/k3s_cluster, and nowhere else"
+                f"aws_machines_{name} differs between hosts, and all machines have the same one: write it "
+                "into group_vars/k3s_cluster, and nowhere else"
             )
 
 
@@ -48,8 +48,8 @@ def aws_image(platform: Platform) -> Iterator[str]:
         if not IMAGE.fullmatch(str(value)):
             found = f"is {value!r}" if value else "is empty"
             yield (
-                f"{listed(hosts)}: aws_machines_image {found}: write the id of an image in that region, like "
-                "ami-0123456789abcdef0 (docs/how-to/aws.md shows how to find Ubuntu's)"
+                f"{listed(hosts)}: aws_machines_image {found}: write the id of an image in that region, "
+                "like ami-0123456789abcdef0 (docs/how-to/aws.md shows how to find Ubuntu's)"
             )
 
 
@@ -58,17 +58,17 @@ def aws_networks(platform: Platform) -> Iterator[str]:
     for _, networks in _values(platform, "operators"):
         if not networks:
             yield (
-                "aws_machines_operators is empty, so nobody could reach the machines by ssh: write the networks "
-                "from which you come, like [203.0.113.7/32]"
+                "aws_machines_operators is empty, so nobody could reach the machines by ssh: write the "
+                "networks from which you come, like [203.0.113.7/32]"
             )
         for network in networks:
             if problem := network_problem(network):
                 yield f"aws_machines_operators: {problem}"
             elif _is_wide(network) and not _is_open(platform):
                 yield (
-                    f"aws_machines_operators has {network}: it opens ssh and the API of Kubernetes to the whole "
-                    "internet. Write the networks from which you come, like 203.0.113.7/32; if you insist, add "
-                    "aws_machines_open_to_the_world: true"
+                    f"aws_machines_operators has {network}: it opens ssh and the API of Kubernetes to the "
+                    "whole internet. Write the networks from which you come, like 203.0.113.7/32; if you "
+                    "insist, add aws_machines_open_to_the_world: true"
                 )
     for _, networks in _values(platform, "people"):
         for network in networks:
@@ -78,8 +78,8 @@ def aws_networks(platform: Platform) -> Iterator[str]:
         for port in ports:
             if port in (22, 6443):
                 yield (
-                    f"aws_machines_people_ports has {port}, which is for operators: take it out, and write the "
-                    "networks of operators as aws_machines_operators"
+                    f"aws_machines_people_ports has {port}, which is for operators: take it out, and "
+                    "write the networks of operators as aws_machines_operators"
                 )
             elif not 0 < int(port) < 65536:
                 yield f"aws_machines_people_ports has {port}, which is no port: write one from 1 to 65535"
@@ -100,8 +100,8 @@ def aws_disks(platform: Platform) -> Iterator[str]:
                 yield f"{listed(hosts)}: aws_machines_disks has two disks at {name}: give each its own device"
             elif not DEVICE.fullmatch(name):
                 yield (
-                    f"{listed(hosts)}: aws_machines_disks has the device {name!r}: write one like /dev/sdf; the "
-                    "first disk is aws_machines_disk_gib"
+                    f"{listed(hosts)}: aws_machines_disks has the device {name!r}: write one like "
+                    "/dev/sdf; the first disk is aws_machines_disk_gib"
                 )
 
 
@@ -128,7 +128,7 @@ def _values(platform: Platform, name: str) -> list[tuple[list[str], Any]]:
 
 
 def _is_wide(network: str) -> bool:
-    """Return whether a network is so large that nobody owns it: no company has more than a /8, or a /16 of IPv6."""
+    """Return whether a network is larger than any that somebody has: a /8, or a /16 of IPv6."""
     parsed = parse_network(network)
     return parsed is not None and parsed.prefixlen < (8 if parsed.version == 4 else 16)
 
