@@ -67,7 +67,7 @@ def played() -> Iterator[str]:
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tests.support.aws", str(port)]
-    with started(command, f"{endpoint}/moto-api/", cwd=ROOT):
+    with started(command, f"{endpoint}/moto-api/", 120, cwd=ROOT):
         yield endpoint
 
 

@@ -45,11 +45,11 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def started(command: Sequence[str], url: str, **options: Any) -> Iterator[None]:
+def started(command: Sequence[str], url: str, seconds: float = 30, **options: Any) -> Iterator[None]:
     """Run a program until the block ends, which begins once the address answers."""
     with subprocess.Popen(command, **options) as program:
         try:
-            wait_for(lambda: answers(url), f"{command[0]} does not answer at {url}", 30)
+            wait_for(lambda: answers(url), f"{command[0]} does not answer at {url}", seconds)
             yield
         finally:
             program.terminate()
