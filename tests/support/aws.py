@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from .servers import free_port, started
 
@@ -53,6 +54,8 @@ def ec2(endpoint: str) -> Any:
         region_name=REGION,
         aws_access_key_id="played",
         aws_secret_access_key="played",
+        # The first question makes moto read all it knows, which takes long on a busy computer.
+        config=Config(read_timeout=300, retries={"total_max_attempts": 1}),
     )
 
 
@@ -68,6 +71,7 @@ def played() -> Iterator[str]:
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "tests.support.aws", str(port)]
     with started(command, f"{endpoint}/moto-api/", 120, cwd=ROOT):
+        an_image(ec2(endpoint))  # so that it has read all it knows before Ansible asks
         yield endpoint
 
 
