@@ -128,11 +128,18 @@ class Registry:
 
         `name` is the image's name with a digest, and nothing of another content is taken.
         """
-        options = ["--quiet", f"--retry-times={RETRIES}", *self._options("src-")]
-        copy = [*options, f"docker://{by_digest(name)}", f"docker-archive:{archive}:{reference}"]
-        done = self._skopeo("copy", copy, PULL_SECONDS)
-        if done.returncode != 0:
-            raise self._cause(last_words(done.stderr), name)
+        # Docker's archives have no word for layers of zstd, so they are unpacked on the way.
+        with tempfile.TemporaryDirectory(dir=archive.parent) as unpacked:
+            for copy in (
+                [
+                    *(f"--retry-times={RETRIES}", *self._options("src-"), "--dest-decompress"),
+                    *(f"docker://{by_digest(name)}", f"dir:{unpacked}"),
+                ],
+                [f"dir:{unpacked}", f"docker-archive:{archive}:{reference}"],
+            ):
+                done = self._skopeo("copy", ["--quiet", *copy], PULL_SECONDS)
+                if done.returncode != 0:
+                    raise self._cause(last_words(done.stderr), name)
 
     def _options(self, prefix: str) -> list[str]:
         """Return skopeo's options for this registry.

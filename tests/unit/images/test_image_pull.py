@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from module_utils.metalworks.images.names import by_digest, pulled_name
-from module_utils.metalworks.images.oci import LAYER, BlobStore, store_image
+from module_utils.metalworks.images.oci import LAYER_ZSTD, BlobStore, store_image
 from module_utils.metalworks.images.record import Record
 from tests.support.modules import run_module
 from tests.support.registry import State, serving
@@ -45,12 +46,12 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    """An image of one layer, as the cache has it after a build."""
+    """An image of one layer, as the cache has it after a build, compressed as Docker's archives cannot be."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("file"))
     store = BlobStore(tmp_path / "metalworks" / "blobs")
-    layer = store.put(content.getvalue(), LAYER)
+    layer = store.put(zstandard.compress(content.getvalue()), LAYER_ZSTD)
     diff_ids = [f"sha256:{hashlib.sha256(content.getvalue()).hexdigest()}"]
     config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}}
     return store_image(store, "model", "metalworks.local/model:1-abc", "abc", config, [layer])
