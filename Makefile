@@ -18,7 +18,9 @@ export METALWORKS_MODEL_PUBLISH_TO := $(INTO)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_FORCE_COLOR ?= $(if $(CI),0,$(shell test -t 1 && echo 1 || echo 0))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled Python is kept, but not beside the sources. Each task of Ansible is a process of its own and reads the plugins anew.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 # Scenarios that are not for each run: one needs an image of its own (the oldest Debian), the others take very long. test-platform installs
@@ -98,7 +100,7 @@ test-upstream: artifacts ## The chart by repository, file and folder, through he
 	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS))
 
 test-refusals: artifacts ## What must be refused, each with its message
-	@pytest tests/refusals --numprocesses 2 --dist loadfile
+	@pytest tests/refusals --numprocesses 2 --dist loadgroup
 
 test-molecule: artifacts ## One scenario per role, two at a time, without the longest; some of them: SCENARIOS="k3s_server node"
 	@python tests/scenarios.py $(SCENARIOS)
