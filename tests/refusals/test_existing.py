@@ -13,6 +13,8 @@ from tests.support.cluster_api import CLASSES, SERVICES, answers, hub, kubeconfi
 
 PLAYBOOK = ROOT / "playbooks" / "check_existing.yml"
 REGISTRY = {"address": "registry.example:5000"}
+# Each part asks the cluster in the same way: where one answer is enough, the others are left out.
+HUB_ALONE = {"metalworks_parts": ["jupyterhub"]}
 
 
 def judged(folder: Path, path: Path, playbook: Path = PLAYBOOK, **variables: Any) -> Outcome:
@@ -48,27 +50,33 @@ def test_missing_kubeconfig(tmp_path: Path) -> None:
 
 def test_unknown_context(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, "https://192.0.2.1:6443")
-    outcome = judged(tmp_path, path, metalworks_context="prod")
+    outcome = judged(tmp_path, path, metalworks_context="prod", **HUB_ALONE)
     assert_refused(outcome, "has no context 'prod'. It has: test.")
 
 
 def test_unreachable_api(tmp_path: Path) -> None:
-    outcome = judged(tmp_path, kubeconfig(tmp_path, "http://127.0.0.1:1"))
+    outcome = judged(tmp_path, kubeconfig(tmp_path, "http://127.0.0.1:1"), **HUB_ALONE)
     assert_refused(outcome, "the API of the context test cannot be reached", "Connection refused")
 
 
-@pytest.mark.parametrize(
-    ("changed", "variables", "says"),
-    [
-        ({CLASSES: {"items": []}}, {}, "no default storage class: name one in jupyterhub_storage_class"),
-        ({"denied": ["secrets"]}, {}, "this user may not create secrets for the namespace hub"),
-        ({"/version": {"gitVersion": "v1.27.3"}}, {}, "runs Kubernetes v1.27.3"),
-    ],
-    ids=["no_storage_class", "no_rights", "old_version"],
-)
-def test_unfit_cluster(changed: dict[str, Any], variables: dict[str, Any], says: str, tmp_path: Path) -> None:
-    with serving(answers(**changed), tmp_path) as path:
-        assert_refused(judged(tmp_path, path, **variables), says)
+def test_unfit_cluster(tmp_path: Path) -> None:
+    """All is said at once."""
+    ports = [{"port": 80, "nodePort": 30080}]
+    taken = {"metadata": {"namespace": "other", "name": "web"}, "spec": {"ports": ports}}
+    unfit = {
+        CLASSES: {"items": []},
+        "denied": ["secrets"],
+        "/version": {"gitVersion": "v1.27.3"},
+        SERVICES: {"items": [taken]},
+    }
+    with serving(answers(**unfit), tmp_path) as path:
+        assert_refused(
+            judged(tmp_path, path),
+            "no default storage class: name one in jupyterhub_storage_class",
+            "this user may not create secrets for the namespace hub",
+            "runs Kubernetes v1.27.3",
+            "node port 30080 is taken by the service other/web",
+        )
 
 
 @pytest.mark.parametrize(
@@ -93,13 +101,6 @@ def test_contradictions_are_found_before_the_cluster_is_asked(
     )
 
 
-def test_node_port_taken(tmp_path: Path) -> None:
-    ports = [{"port": 80, "nodePort": 30080}]
-    service = {"metadata": {"namespace": "other", "name": "web"}, "spec": {"ports": ports}}
-    with serving(answers(**{SERVICES: {"items": [service]}}), tmp_path) as path:
-        assert_refused(judged(tmp_path, path), "node port 30080 is taken by the service other/web")
-
-
 def test_a_hub_of_another_inventory(tmp_path: Path) -> None:
     """It has the hub's own node port, too."""
     ports = [{"port": 80, "nodePort": 30080}]
@@ -108,12 +109,13 @@ def test_a_hub_of_another_inventory(tmp_path: Path) -> None:
     theirs = answers(**services, **hub({"hub.services.metalworks.apiToken": "t" * 64}))
     with serving(theirs, tmp_path) as path:
         assert_refused(
-            judged(tmp_path, path), "holds a hub (Deployment hub) that this inventory did not make"
+            judged(tmp_path, path, **HUB_ALONE),
+            "holds a hub (Deployment hub) that this inventory did not make",
         )
-        assert judged(tmp_path, path, jupyterhub_adopt=True).code == 0
+        assert judged(tmp_path, path, jupyterhub_adopt=True, **HUB_ALONE).code == 0
     token = (tmp_path / "state" / "secrets" / "hub_api_token").read_text().strip()
     with serving(answers(**services, **hub({"hub.services.metalworks.apiToken": token})), tmp_path) as path:
-        assert judged(tmp_path, path).code == 0
+        assert judged(tmp_path, path, **HUB_ALONE).code == 0
 
 
 @pytest.mark.parametrize(

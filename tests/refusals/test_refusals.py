@@ -1,44 +1,29 @@
-"""Each wrong inventory and each unfit machine is refused with its message, and nothing is changed."""
+"""Each wrong inventory is refused with its message, before a machine is asked."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
-from playing import ENVIRONMENT, ROOT, Machine, play
+from playing import ENVIRONMENT, ROOT, Outcome, play
+from sharing import CASES, Case, changed, inventories, number_of
 from tests.support import playbooks
-from tests.support.artifacts import built_path
-from tests.support.merging import merged
-from tests.support.waiting import wait_for
 
-HERE = Path(__file__).parent
-CASES = yaml.safe_load((HERE / "cases.yml").read_text())
-BASE = yaml.safe_load((HERE / "base.yml").read_text())
 PLAYBOOKS = ROOT / "playbooks"
-# The machines alone are judged, so that their inventory needs no users and no notebooks.
-NOTHING_ON_THEM: dict[str, Any] = {"metalworks_parts": []}
+# One process plays them, because they share runs.
+pytestmark = pytest.mark.xdist_group("inventories")
 
 
-def named(kind: str) -> list[Any]:
-    return [pytest.param(case, id=case["id"]) for case in CASES[kind]]
-
-
-# Inventories.
-
-
-def written(folder: Path, case: dict[str, Any]) -> Path:
-    hosts = merged(BASE["hosts"], case.get("hosts", {}))
-    groups = {group: {"hosts": members} for group, members in hosts.items()}
-    inventory = {
-        "all": {"vars": merged(BASE["vars"], case.get("vars", {}))},
-        "k3s_cluster": {"children": groups},
-    }
+def written(folder: Path, *cases: Case) -> Path:
+    groups = {group: {"hosts": members} for group, members in changed(cases, "hosts").items()}
+    inventory = {"all": {"vars": changed(cases, "vars")}, "k3s_cluster": {"children": groups}}
     path = folder / "hosts.yml"
     path.write_text(yaml.safe_dump(inventory))
     return path
@@ -50,17 +35,43 @@ def test_right_inventory_is_accepted(tmp_path: Path) -> None:
     assert outcome.changed_nothing
 
 
-@pytest.mark.parametrize("case", named("inventory"))
-def test_inventory_is_refused(case: dict[str, Any], tmp_path: Path) -> None:
-    # The whole preflight: had the inventory passed, the machines would have been asked.
-    outcome = play(PLAYBOOKS / "preflight.yml", written(tmp_path, case))
-    assert outcome.code == 2, outcome.said
+@dataclass(frozen=True)
+class Run:
+    """What one run said of its cases, and what it left beside the inventory."""
+
+    cases: list[Case]
+    outcome: Outcome
+    files: list[str]
+
+
+@cache
+def played(number: int) -> Run:
+    """Play a run, once for all tests of its cases."""
+    cases = inventories()[number]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        # The whole preflight: had the inventory passed, the machines would have been asked.
+        outcome = play(PLAYBOOKS / "preflight.yml", written(folder, *cases))
+        return Run(cases, outcome, [path.name for path in folder.iterdir()])
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES["inventory"]])
+def test_inventory_is_refused(case: Case) -> None:
+    run = played(number_of(case, inventories()))
     for part in case["says"]:
-        assert part in outcome.said
-    assert outcome.said.count("Nothing was changed on the machines.") == 1
-    assert outcome.changed_nothing
-    assert "[Check the machines]" not in outcome.said
-    assert [path.name for path in tmp_path.iterdir()] == ["hosts.yml"]
+        assert part in run.outcome.said
+    assert run.outcome.code == 2, run.outcome.said
+    assert run.outcome.said.count("Nothing was changed on the machines.") == 1
+    assert run.outcome.changed_nothing
+    assert "[Check the machines]" not in run.outcome.said
+    assert run.files == ["hosts.yml"]
+
+
+def test_nothing_but_the_problems_of_the_cases_is_said() -> None:
+    for number, cases in enumerate(inventories()):
+        output = played(number).outcome.output
+        found = re.findall(r"^ +(\d+)\. ", output, re.MULTILINE)
+        assert len(found) == sum(case.get("sentences", 1) for case in cases), output
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
@@ -143,106 +154,3 @@ def test_values_that_the_chart_does_not_take_are_refused_before_a_machine_is_ask
     assert "2. jupyterhub_values, singleuser.startTimeout: write a value of the type integer" in outcome.said
     assert "S3cr3t-w0rd" not in outcome.said
     assert outcome.changed_nothing
-
-
-# Machines.
-
-
-def filled(value: Any, words: dict[str, str]) -> Any:
-    """The case with what only the machines know put in for its {placeholders}."""
-    if isinstance(value, dict):
-        return {key: filled(item, words) for key, item in value.items()}
-    if isinstance(value, list):
-        return [filled(item, words) for item in value]
-    if isinstance(value, str):
-        for word, meaning in words.items():
-            value = value.replace("{" + word + "}", meaning)
-    return value
-
-
-@pytest.fixture
-def case(request: pytest.FixtureRequest, machines: dict[str, Machine]) -> dict[str, Any]:
-    network = machines["server-1"].run("hostname -I").split()[0].rpartition(".")[0]
-    architecture = machines["server-1"].run("uname -m")
-    words = {
-        "other_machine_id": machines["agent-1"].run("cat /etc/machine-id"),
-        "other_architecture": "arm64" if architecture == "x86_64" else "amd64",
-        "free_address": f"{network}.99",
-    }
-    result: dict[str, Any] = filled(request.param, words)
-    return result
-
-
-@pytest.fixture(scope="session")
-def k3s() -> Path:
-    """The lab's k3s, whose version the machine really answers."""
-    return built_path("k3s")
-
-
-@contextmanager
-def in_state(machine: Machine, case: dict[str, Any], k3s: Path | None) -> Iterator[None]:
-    if k3s:
-        machine.install(k3s)
-    if "before" in case:
-        machine.run(case["before"])
-    if "ready" in case:
-        wait_for(
-            lambda: machine.run(f"{case['ready']} && echo yes || true"),
-            f"the machine is not in the state of {case['id']}",
-            every=0.1,
-        )
-    machine.run("touch /run/marker")
-    try:
-        yield
-    finally:
-        machine.run(case.get("after", "true"))
-        machine.run("rm -f /usr/local/bin/k3s")
-
-
-def test_good_machines_are_accepted(machines: dict[str, Machine], inventory: Path) -> None:
-    machines["server-1"].run("touch /run/marker")
-    outcome = play(PLAYBOOKS / "preflight.yml", inventory, **NOTHING_ON_THEM)
-    assert outcome.code == 0, outcome.said
-    assert outcome.changed_nothing
-    assert machines["server-1"].files_changed_since("/run/marker") == []
-
-
-@pytest.mark.parametrize("case", named("machine"), indirect=True)
-def test_machine_is_refused(
-    case: dict[str, Any],
-    machines: dict[str, Machine],
-    inventory: Path,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> None:
-    machine = machines[case.get("where", "server-1")]
-    program = request.getfixturevalue("k3s") if case.get("needs") == "k3s" else None
-    chosen = with_host(inventory, case["host"], tmp_path) if "host" in case else inventory
-    with in_state(machine, case, program):
-        outcome = play(PLAYBOOKS / "preflight.yml", chosen, **NOTHING_ON_THEM, **case.get("vars", {}))
-        changed = machine.files_changed_since("/run/marker")
-    assert outcome.code == 2, outcome.said
-    for part in case["says"]:
-        assert part in outcome.said
-    assert outcome.changed_nothing
-    assert changed == []
-
-
-def test_a_rule_for_machines_that_is_left_out_is_named_at_each_run(
-    machines: dict[str, Machine], inventory: Path
-) -> None:
-    (case,) = (each for each in CASES["machine"] if each["id"] == "no_default_route")
-    with in_state(machines["server-1"], case, None):
-        outcome = play(
-            PLAYBOOKS / "preflight.yml", inventory, **NOTHING_ON_THEM, preflight_skip=["default_route"]
-        )
-    assert outcome.code == 0, outcome.said
-    assert "The machines are not judged by the rules default_route (preflight_skip)." in outcome.said
-
-
-def with_host(inventory: Path, host: dict[str, Any], folder: Path) -> Path:
-    """The machines' inventory and one host more."""
-    (folder / "more.yml").write_text(yaml.safe_dump({"k3s_agent": {"hosts": host}}))
-    (folder / "machines.yml").symlink_to(inventory)
-    (folder / "group_vars").symlink_to(inventory.parent / "group_vars")
-    return folder
