@@ -23,11 +23,13 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-# Scenarios that are not for each run: one needs an image of its own (the oldest Debian), the others take very long. test-platform installs
-# the parts and uses them as people do, and makes its machines by the roles of the lab; test-targets makes those of multipass.
-RARE_SCENARIOS := k3s_server-debian11 k3s_server-growth k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door monitoring logging model model-pipeline journal_upload node_measurements
-# The first waits for each alert's time; the second renders three inventories, one of which test-platform renders, too.
-RARE_TESTS := tests/upstream/test_faults.py tests/upstream/test_manifests.py
+# Scenarios that are not for each run: one needs an image of its own (the oldest Debian), one a stand-in for AWS that is slow to start, and the
+# others take very long. test-platform installs the parts and uses them as people do, and makes its machines by the roles of the lab; test-targets
+# makes those of multipass.
+RARE_SCENARIOS := aws_machines k3s_server-debian11 k3s_server-growth k3s_server-registry lab_machines lab_registry machine_access multipass_machines object_store mlflow door monitoring logging model model-pipeline journal_upload node_measurements
+# The first asks a stand-in for AWS, which is slow to start; the second waits for each alert's time; the third renders three inventories, one of
+# which test-platform renders, too.
+RARE_TESTS := tests/refusals/test_aws.py tests/upstream/test_faults.py tests/upstream/test_manifests.py
 SCENARIOS := $(filter-out default $(RARE_SCENARIOS),$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 PLAYBOOK := ansible-playbook --inventory $(INVENTORY)
 
@@ -100,7 +102,7 @@ test-upstream: artifacts ## The chart by repository, file and folder, through he
 	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS))
 
 test-refusals: artifacts ## What must be refused, each with its message
-	@pytest tests/refusals --numprocesses 2 --dist loadgroup
+	@pytest tests/refusals $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadgroup
 
 test-molecule: artifacts ## One scenario per role, two at a time, without the longest; some of them: SCENARIOS="k3s_server node"
 	@python tests/scenarios.py $(SCENARIOS)
