@@ -102,7 +102,7 @@ test-upstream: artifacts ## The chart by repository, file and folder, through he
 	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS))
 
 test-refusals: artifacts ## What must be refused, each with its message
-	@pytest tests/refusals $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadgroup
+	@pytest tests/refusals $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadfile
 
 test-molecule: artifacts ## One scenario per role, two at a time, without the longest; some of them: SCENARIOS="k3s_server node"
 	@python tests/scenarios.py $(SCENARIOS)

@@ -72,7 +72,6 @@ def install(machines: dict[str, Machine], inventory: Path, artifacts: Any) -> Ou
     return outcome
 
 
-@pytest.mark.xdist_group("machines")
 @pytest.mark.parametrize(
     ("page", "fault", "says"),
     [
@@ -102,7 +101,6 @@ def test_a_release_that_is_not_whole_is_refused(
     assert page.rpartition("/")[2] not in kept(cache)
 
 
-@pytest.mark.xdist_group("machines")
 def test_a_version_that_nobody_published_is_refused(
     site: mirror.Site, machines: dict[str, Machine], inventory: Path, cache: Path
 ) -> None:

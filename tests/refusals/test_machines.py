@@ -21,7 +21,6 @@ from tests.support.waiting import wait_for
 PLAYBOOKS = ROOT / "playbooks"
 # The machines alone are judged, so that their inventory needs no users and no notebooks.
 NOTHING_ON_THEM: dict[str, Any] = {"metalworks_parts": []}
-pytestmark = pytest.mark.xdist_group("machines")
 
 
 def filled(value: Any, words: dict[str, str]) -> Any:
@@ -116,7 +115,7 @@ def test_good_machines_are_accepted(machines: dict[str, Machine], inventory: Pat
 def test_machine_is_refused(case: Case, played: Callable[[int], Run], words: dict[str, str]) -> None:
     run = played(sharing.number_of(case, sharing.machines()))
     for part in filled(case["says"], words):
-        assert part in run.outcome.said
+        assert part in run.outcome.said, run.outcome.output
     assert run.outcome.code == 2, run.outcome.said
     assert run.outcome.changed_nothing
     assert run.changed == []

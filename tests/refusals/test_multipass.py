@@ -24,8 +24,6 @@ SERVICE = {
 }
 SIZE = {"multipass_machines_cpus": 1, "multipass_machines_memory": "512M", "multipass_machines_disk": "5G"}
 USED = {"multipass_machines_instance": "somebody", "multipass_machines_adopt": True}
-# They share one service.
-pytestmark = pytest.mark.xdist_group("multipass")
 HALF_AND_MORE = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') * 6 // 10 >> 20}M"
 
 # The variables of the host vm-1 that are wrong, and the message that must appear. The host vm-2 is right.
