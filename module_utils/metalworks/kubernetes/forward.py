@@ -8,7 +8,9 @@ for data and 1 for errors, and the first message of a channel repeats the port.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
@@ -86,33 +88,37 @@ def _serve(listener: socket.socket, api: KubernetesApi, path: str, port: int) ->
 
 
 def _carry(client: socket.socket, api: KubernetesApi, path: str, port: int) -> None:
-    """Carry bytes both ways until one side ends. A client whose connection fails sees it closed."""
+    """Carry bytes both ways until one side ends. A client whose connection fails sees it closed.
+
+    One thread does both, because OpenSSL allows no read and write of a connection at the same time
+    (openssl-threads(7): objects are not to be shared between threads).
+    """
     with client, contextlib.suppress(ApiError, *failures()):
         channel = connect(api, f"{path}?ports={port}")
+        announced: set[int] = set()
         with contextlib.closing(channel):
-            sender = threading.Thread(target=_send, args=(client, channel), daemon=True)
-            sender.start()
-            _receive(client, channel)
-            client.shutdown(socket.SHUT_RDWR)  # the sender waits for it
+            while True:
+                waiting = _pending(channel)
+                readable = select.select([client, channel.sock], [], [], 0 if waiting else None)[0]
+                if client in readable:
+                    chunk = client.recv(CHUNK)
+                    if not chunk:
+                        return
+                    channel.send_binary(bytes([DATA]) + chunk)
+                if waiting or channel.sock in readable:
+                    message = channel.recv()
+                    number, content = message[0], message[1:]
+                    if number not in announced:
+                        announced.add(number)  # the port, which is known
+                    elif number == DATA:
+                        client.sendall(content)
+                    elif content:
+                        return  # the pod does not listen, or has ended
 
 
-def _send(client: socket.socket, channel: Any) -> None:
-    with contextlib.suppress(*failures()):
-        while chunk := client.recv(CHUNK):
-            channel.send_binary(bytes([DATA]) + chunk)
-        channel.close()
-
-
-def _receive(client: socket.socket, channel: Any) -> None:
-    announced: set[int] = set()
-    while message := channel.recv():
-        number, content = message[0], message[1:]
-        if number not in announced:
-            announced.add(number)  # the port, which is known
-        elif number == DATA:
-            client.sendall(content)
-        elif content:
-            return  # the pod does not listen, or has ended
+def _pending(channel: Any) -> bool:
+    """Tell whether bytes have been decrypted that select() does not see any more."""
+    return isinstance(channel.sock, ssl.SSLSocket) and channel.sock.pending() > 0
 
 
 def connect(api: KubernetesApi, path: str) -> Any:
