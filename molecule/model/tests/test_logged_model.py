@@ -57,6 +57,12 @@ def until(asker: Asker, expected: str) -> str:
     return said(asker)[0]
 
 
+def its_pods(core: client.CoreV1Api) -> list[Any]:
+    """Return the pods of the model that are not being deleted."""
+    found = core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
+    return [pod for pod in found if pod.metadata.deletion_timestamp is None]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def removed_afterwards() -> Iterator[None]:
     yield
@@ -84,7 +90,7 @@ def test_a_logged_model_answers_in_its_own_environment(core: client.CoreV1Api, a
         f"from log_model to the first answer: {time.monotonic() - began:.0f} s, of which log_model "
         f"{logged - began:.0f} s and playbooks/model.yml {deployed - logged:.0f} s"
     )
-    (pod,) = core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
+    (pod,) = its_pods(core)
     assert f"/served-{NAME}:" in pod.spec.containers[0].image
     status, found = asker.ask(f"/v2/models/{NAME}", host=HOST)
     assert (status, found["platform"], found["versions"]) == (200, "metalworks_pyfunc", [version])
@@ -96,17 +102,14 @@ def test_a_logged_model_answers_in_its_own_environment(core: client.CoreV1Api, a
 def test_a_version_with_the_same_libraries_is_swapped_in_without_a_restart(
     core: client.CoreV1Api, asker: Asker
 ) -> None:
-    def pods() -> list[Any]:
-        return core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
-
-    before = [pod.metadata.uid for pod in pods()]
+    before = [pod.metadata.uid for pod in its_pods(core)]
     began = time.monotonic()
     log("second", "humanize==4.17.0")
     until(asker, "second 1.0 kB")
     print(
         f"from log_model to the answer of a version with the same libraries: {time.monotonic() - began:.0f} s"
     )
-    assert [pod.metadata.uid for pod in pods()] == before
+    assert [pod.metadata.uid for pod in its_pods(core)] == before
 
 
 def test_a_version_with_other_libraries_waits_for_its_image(asker: Asker) -> None:
@@ -126,11 +129,7 @@ def test_a_version_with_other_libraries_waits_for_its_image(asker: Asker) -> Non
 
 
 def test_the_code_of_a_model_reaches_nothing_but_mlflow(core: client.CoreV1Api) -> None:
-    (pod,) = [
-        pod
-        for pod in core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={NAME}").items
-        if pod.metadata.deletion_timestamp is None
-    ]
+    (pod,) = its_pods(core)
     assert run_in_pod(core, NAMESPACE, pod.metadata.name, "python3", "-c", ATTEMPTS).strip() == str(
         [True] * 6
     )

@@ -79,7 +79,7 @@ def test_the_watch_shows_drift_ages_and_quality(core: client.CoreV1Api, watch: s
     text = page(core, watch)
     for series in ("item", "quantity", "unit_price", "country"):
         assert value(text, f'metalworks_model_drift_psi{{input="{series}"}}') > 0
-    assert value(text, "metalworks_model_drift_bound") == 0.000001
+    assert value(text, "metalworks_model_drift_bound") == 0.0001
     assert value(text, "metalworks_model_drift_rows") > 100
     for source in ("invoices", "shop"):
         until = value(text, f'metalworks_model_data_until_timestamp_seconds{{source="{source}"}}')
