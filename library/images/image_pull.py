@@ -11,28 +11,12 @@ description:
   - An image that was built on this computer is not pulled.
   - Runs on the operator's computer, which needs C(skopeo) 1.6 or newer.
 author: Metalworks
+extends_documentation_fragment: [registry_login]
 options:
   image:
     description: The image's name in the registry, with its digest.
     type: str
     required: true
-  address:
-    description: >-
-      The registry's host and port. It must speak TLS, unless it is on this computer (V(localhost:5000)).
-    type: str
-    required: true
-  username:
-    description: The name to log in with. Without it there is no login.
-    type: str
-    default: ""
-  password:
-    description: The password, or an access token.
-    type: str
-    default: ""
-  ca:
-    description: The CA that signed the registry's certificate, in PEM. Without it, this computer's own.
-    type: str
-    default: ""
 attributes:
   check_mode:
     description: Says whether the image would be pulled.
@@ -72,14 +56,12 @@ from ansible.module_utils.metalworks.artifacts.cache import cache_root
 from ansible.module_utils.metalworks.images.build import ImageCache
 from ansible.module_utils.metalworks.images.docker import DockerError, docker, has_image
 from ansible.module_utils.metalworks.images.names import by_digest, pulled_name
+from ansible.module_utils.metalworks.images.registry import ARGUMENTS as REGISTRY_ARGUMENTS
 from ansible.module_utils.metalworks.images.registry import Registry, RegistryError
 
 ARGUMENTS: dict[str, Any] = {
     "image": {"type": "str", "required": True},
-    "address": {"type": "str", "required": True},
-    "username": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "ca": {"type": "str", "default": ""},
+    **REGISTRY_ARGUMENTS,
 }
 
 

@@ -12,29 +12,12 @@ description:
   - An image keeps its layers and its digest. C(metalworks.local/hub:1) becomes C(ADDRESS/REPOSITORY/hub:1).
   - Runs on the operator's computer, which needs C(skopeo) 1.6 or newer.
 author: Metalworks
-extends_documentation_fragment: [image_records]
+extends_documentation_fragment: [image_records, registry_login]
 options:
-  address:
-    description: >-
-      The registry's host and port. It must speak TLS, unless it is on this computer (V(localhost:5000)).
-    type: str
-    required: true
   repository:
     description: The place in the registry under which the images go. Empty means its root.
     type: str
     default: metalworks
-  username:
-    description: The name to log in with. Without it there is no login.
-    type: str
-    default: ""
-  password:
-    description: The password, or an access token.
-    type: str
-    default: ""
-  ca:
-    description: The CA that signed the registry's certificate, in PEM. Without it, this computer's own.
-    type: str
-    default: ""
 attributes:
   check_mode:
     description: Asks the registry what it has, and says which images would be pushed.
@@ -88,15 +71,13 @@ from ansible.module_utils.metalworks.artifacts.cache import cache_root
 from ansible.module_utils.metalworks.images.names import DEFAULT_REPOSITORY, in_registry
 from ansible.module_utils.metalworks.images.oci import BlobStore
 from ansible.module_utils.metalworks.images.record import Record
+from ansible.module_utils.metalworks.images.registry import ARGUMENTS as REGISTRY_ARGUMENTS
 from ansible.module_utils.metalworks.images.registry import DeniedError, Registry, RegistryError, plan
 
 ARGUMENTS: dict[str, Any] = {
     "images": {"type": "list", "elements": "path", "required": True},
-    "address": {"type": "str", "required": True},
     "repository": {"type": "str", "default": DEFAULT_REPOSITORY},
-    "username": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
-    "ca": {"type": "str", "default": ""},
+    **REGISTRY_ARGUMENTS,
 }
 
 

@@ -12,24 +12,8 @@ description:
   - Fails where no image can have that environment, and says what to log instead.
   - Changes nothing.
 author: Metalworks
-extends_documentation_fragment: [kubernetes_api]
+extends_documentation_fragment: [kubernetes_api, mlflow_server, reads_only]
 options:
-  url:
-    description:
-      - The server's address, like V(http://192.0.2.11:30080/services/mlflow), which is the hub's door.
-    type: str
-  namespace:
-    description:
-      - In place of O(url), the namespace of the server in a cluster. It is reached through the cluster's API.
-    type: str
-  token:
-    description: A token of the hub, or of a program that the server knows (C(mlflow_programs)).
-    type: str
-    required: true
-  model:
-    description: The name of the registered model.
-    type: str
-    required: true
   version:
     description: The number of the version. Empty means the one at which O(alias) points.
     type: str
@@ -45,12 +29,6 @@ options:
 attributes:
   check_mode:
     description: Reads only. A server that is not there yet counts as one without the model.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-  idempotent:
-    description: Changes nothing.
     support: full
 """
 
@@ -97,13 +75,12 @@ from typing import Any
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
-from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, open_api
+from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, aliases_of, open_api
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 ARGUMENTS: dict[str, Any] = {
     **API_ARGUMENTS,
-    "model": {"type": "str", "required": True},
     "version": {"type": "str", "default": ""},
     "alias": {"type": "str", "default": "champion"},
     "python": {"type": "str", "required": True},
@@ -220,14 +197,14 @@ def _installed(lines: Iterable[str]) -> Iterable[str]:
 
 def find_version(api: MlflowApi, model: str, version: str, alias: str) -> tuple[str, str]:
     """Return the number of the version; or an empty one, and what is missing, as a sentence."""
-    found = api.find("/registered-models/get", name=model)
+    found = api.registered(model)
     if found is None:
         return "", f"MLflow has no model {model}: log one with registered_model_name={model!r}"
     if version:
         if api.find("/model-versions/get", name=model, version=version):
             return version, ""
         return "", f"{model} has no version {version} in MLflow: write another one, or take version out"
-    aliases = {each["alias"]: str(each["version"]) for each in found["registered_model"].get("aliases", ())}
+    aliases = aliases_of(found)
     if alias in aliases:
         return aliases[alias], ""
     return "", f"{model} has no alias {alias} in MLflow: somebody who may decide has to set it at a version"

@@ -13,24 +13,8 @@ description:
     was made for another state is not carried out. Between the question and the move somebody else can still
     move it; whoever must exclude that, lets only one program decide.
 author: Metalworks
-extends_documentation_fragment: [kubernetes_api]
+extends_documentation_fragment: [kubernetes_api, mlflow_server]
 options:
-  url:
-    description:
-      - The server's address, like V(http://192.0.2.11:30080/services/mlflow), which is the hub's door.
-    type: str
-  namespace:
-    description:
-      - In place of O(url), the namespace of the server in a cluster. It is reached through the cluster's API.
-    type: str
-  token:
-    description: A token of the hub, or of a program that the server knows (C(mlflow_programs)).
-    type: str
-    required: true
-  model:
-    description: The name of the registered model.
-    type: str
-    required: true
   version:
     description:
       - The number of the version, or V(latest). Without it, the version at which O(alias) points.
@@ -122,11 +106,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.json_api import wait_for_answer
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
-from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, open_api
+from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, aliases_of, open_api
 
 ARGUMENTS: dict[str, Any] = {
     **API_ARGUMENTS,
-    "model": {"type": "str", "required": True},
     "version": {"type": "str"},
     "alias": {"type": "str"},
     "only_from": {"type": "str"},
@@ -232,17 +215,15 @@ def _check_origin(wanted: Wanted, now: str) -> None:
 
 def read(api: MlflowApi, wanted: Wanted) -> Found | None:
     """Return the registered model, or None."""
-    answer = api.find("/registered-models/get", name=wanted.model)
-    if answer is None:
+    model = api.registered(wanted.model)
+    if model is None:
         return None
-    model = answer["registered_model"]
     versions = {int(each["version"]) for each in model.get("latest_versions", ())}
     # The list has the newest ones only.
     number = wanted.version if wanted.version != LATEST else ""
     if number and api.find("/model-versions/get", name=wanted.model, version=number):
         versions.add(int(number))
-    aliases = {each["alias"]: str(each["version"]) for each in model.get("aliases", ())}
-    return Found(tuple(sorted(versions)), aliases)
+    return Found(tuple(sorted(versions)), aliases_of(model))
 
 
 def details(api: MlflowApi, model: str, version: str) -> dict[str, Any]:

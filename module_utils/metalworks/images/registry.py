@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..common.addresses import is_loopback, parse_host_port
 from ..common.files import write_atomically
@@ -26,6 +27,12 @@ from .names import by_digest
 from .oci import BlobStore, write_layout
 from .record import Record
 
+ARGUMENTS: dict[str, Any] = {
+    "address": {"type": "str", "required": True},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "ca": {"type": "str", "default": ""},
+}
 NOT_INSTALLED = (
     "images are pushed and pulled by skopeo, which is not installed on this computer. On Debian and Ubuntu: "
     "apt-get install skopeo; on macOS: brew install skopeo"

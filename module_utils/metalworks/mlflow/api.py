@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, Any] = {
     "url": {"type": "str"},
     "namespace": {"type": "str"},
     "token": {"type": "str", "required": True, "no_log": True},
+    "model": {"type": "str", "required": True},
     **KUBERNETES_ARGUMENTS,
 }
 # Of the two ways to the server a task names one.
@@ -44,6 +45,11 @@ class MlflowApi(JsonApi):
         super().__init__(f"{address}/mlflow", headers)
         self._files = _Files(f"{address}/mlflow-artifacts/artifacts", headers)
 
+    def registered(self, name: str) -> Mapping[str, Any] | None:
+        """Return a registered model, or None if there is none of this name."""
+        found = self.find("/registered-models/get", name=name)
+        return found["registered_model"] if found else None
+
     def files(self, uri: str) -> set[str]:
         """Return the names of the files at a URI. ApiError if the server does not hand them out."""
         found = json.loads(self._files.request("GET", f"?path={quote(_path_of(uri))}")).get("files", ())
@@ -56,6 +62,11 @@ class MlflowApi(JsonApi):
     def _is_missing(self, error: ApiError) -> bool:
         # The door before the server answers 404 as well.
         return error.code == MISSING
+
+
+def aliases_of(registered: Mapping[str, Any]) -> dict[str, str]:
+    """Return the version at which each alias of a registered model points."""
+    return {each["alias"]: str(each["version"]) for each in registered.get("aliases", ())}
 
 
 class _Files(JsonApi):
