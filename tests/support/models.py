@@ -192,14 +192,8 @@ def with_mlflow(script: str, *arguments: str) -> str:
     with forwarded(cluster, "mlflow", MLFLOW, PORT) as address:
         done = subprocess.run(
             [
-                *(
-                    "docker",
-                    "run",
-                    "--rm",
-                    "--network=host",
-                    "--env=HOME=/tmp",
-                    "--env=MLFLOW_TRACKING_TOKEN",
-                ),
+                *("docker", "run", "--rm", "--network=host", "--env=HOME=/tmp"),
+                "--env=MLFLOW_TRACKING_TOKEN",
                 *(f"--env=MLFLOW_TRACKING_URI=http://{address}", "--entrypoint=python3", image()),
                 *("-W", "ignore", "-c", script, *arguments),
             ],

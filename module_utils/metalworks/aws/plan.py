@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.sentences import listed
+
 NAME, PLATFORM, GROUP, MARK = "Name", "metalworks", "metalworks-group", "metalworks-mark"
 READY = ("pending", "running")
 SSH, KUBERNETES = 22, 6443
@@ -169,7 +171,7 @@ def _image_problems(hosts: Hosts, wanted: Wanted, found: Found) -> Iterator[str]
         if image not in known:
             with_it = [host for host, its in hosts.items() if its["image"] == image]
             yield (
-                f"{_listed(with_it)}: there is no image {image} in {wanted.region} that this account may "
+                f"{listed(with_it)}: there is no image {image} in {wanted.region} that this account may "
                 "use. Each region has ids of its own: write one of this region as aws_machines_image "
                 "(docs/how-to/aws.md shows how to find it)"
             )
@@ -267,7 +269,3 @@ def _ids(instances: Sequence[Answer]) -> list[str]:
 
 def _state(instance: Answer) -> str:
     return str(instance["state"]["name"])
-
-
-def _listed(hosts: Sequence[str]) -> str:
-    return f"host{'s' if len(hosts) > 1 else ''} {', '.join(hosts)}"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..common.addresses import network_problem, parse_network
-from .platform import Platform, listed
+from ..common.sentences import listed
+from .platform import Platform
 
 # eu-central-1, us-gov-west-1.
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")

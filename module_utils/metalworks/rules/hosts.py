@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..common.addresses import is_host, is_loopback, parse_address, parse_host_port, unfit_for_a_node
 from ..common.kubernetes_names import as_subdomain, is_subdomain
+from ..common.sentences import listed
 from ..k3s import types as k3s_types
 from ..k3s.keys import KEYS
 from ..k3s.wanted import WantedNode
-from .platform import REAL, Platform, listed
+from .platform import REAL, Platform
 
 # RFC 5737 reserves these networks for documentation. The examples of this repository use them.
 LONGEST_LABEL = 63

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..common.sentences import listed
 from ..common.suggestions import did_you_mean, nearest
-from .platform import LOCALHOST, UNUSABLE, Judged, Platform, UnusableValue, listed
+from .platform import LOCALHOST, UNUSABLE, Judged, Platform, UnusableValue
 
 Option = Mapping[str, Any]
 

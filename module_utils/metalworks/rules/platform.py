@@ -142,8 +142,3 @@ class Platform:
             else:
                 same.append(host)
         return found
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return hosts as the beginning of a sentence: `host a`, or `hosts a, b`."""
-    return f"host{'s' if len(names) > 1 else ''} {', '.join(names)}"
