@@ -35,9 +35,11 @@ def model_entries(
             "image": images.get(image_name(each["name"]), "") if each["name"] in logged else "",
             "replicas": int(each["replicas"]),
             "maxReplicas": max(int(each["max_replicas"]), int(each["replicas"])),
+            "scaleAbove": str(each["scale_above"]),
             "service": {"type": each["service_type"], "nodePort": each["node_port"]},
             "settings": dict(each["settings"]),
             "memory": {"serve": each["memory"], "train": each["training_memory"]},
+            "workers": int(each["training_workers"]),
         }
         for each in map(complete, models)
         if each["kind"] or logged.get(each["name"], {}).get("version")

@@ -80,6 +80,25 @@ def test_servers_have_no_key_of_the_store_and_each_program_has_its_own_token(ren
     assert set(objects["Secret", "model-registry"]["stringData"]) == {"trainer", "watch", "server"}
 
 
+def test_workers_of_a_training_are_pods_of_its_job_and_only_talk_to_each_other(render: Render) -> None:
+    alone = render()
+    assert ("Service", "training") not in alone and ("NetworkPolicy", "training") not in alone
+    models = [{"name": "recommender", "kind": "recommender", "training_workers": 2}]
+    objects = render(model_models=models)
+    job = objects["CronJob", "recommender-train"]["spec"]["jobTemplate"]["spec"]
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 3, 3)
+    assert job["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
+    service = objects["Service", "training"]
+    assert (
+        service["spec"]["clusterIP"] == "None"
+        and service["metadata"]["name"] == job["template"]["spec"]["subdomain"]
+    )
+    policy = objects["NetworkPolicy", "training"]["spec"]
+    training = {"podSelector": {"matchLabels": service["spec"]["selector"]}}
+    assert policy["ingress"] == [{"from": [training]}] and policy["egress"] == [{"to": [training]}]
+    assert service["spec"]["selector"].items() <= job["template"]["metadata"]["labels"].items()
+
+
 def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
     objects = render()
     (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]
