@@ -72,12 +72,6 @@ def hub_url(address: str, port: int, values: dict[str, Any]) -> str:
     return f"http://{in_url(address)}:{found}" if address and found else ""
 
 
-def pull_login(registry: dict[str, Any]) -> dict[str, str]:
-    """Return the login with which pods pull from a registry; empty if it needs none."""
-    keys = ("address", "username", "password") if registry.get("username") else ()
-    return {key: registry[key] for key in keys}
-
-
 class FilterModule:
     """Ansible's way to find the filters."""
 
@@ -91,5 +85,4 @@ class FilterModule:
             "jupyterhub_without": jupyterhub_without,
             "hub_node_port": hub_node_port,
             "hub_url": hub_url,
-            "pull_login": pull_login,
         }

@@ -85,17 +85,6 @@ def test_a_port_from_the_command_line_is_a_number() -> None:
     assert FILTERS["hub_node_port"]({}, "30081") == 30081
 
 
-def test_pods_get_a_login_only_where_the_registry_asks_for_one() -> None:
-    registry = {"address": "r.example", "repository": "team", "username": "robot", "password": "s3cret"}
-    assert FILTERS["pull_login"](registry) == {
-        "address": "r.example",
-        "username": "robot",
-        "password": "s3cret",
-    }
-    assert FILTERS["pull_login"]({"address": "r.example"}) == {}
-    assert FILTERS["pull_login"]({}) == {}
-
-
 GPU = {"key": "gpu", "operator": "Exists"}
 
 
