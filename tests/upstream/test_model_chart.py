@@ -99,6 +99,19 @@ def test_workers_of_a_training_are_pods_of_its_job_and_only_talk_to_each_other(r
     assert service["spec"]["selector"].items() <= job["template"]["metadata"]["labels"].items()
 
 
+def test_settings_reach_the_programs_as_they_were_written(render: Render) -> None:
+    given = {"body_bound": 2_000_000, "drift_bound": 1e-06, "access_log": False, "half_life": 80}
+    entry = {"name": "recommender", "kind": "recommender", "settings": given}
+    data = render(model_models=[entry])["ConfigMap", "recommender"]["data"]
+    shown = {name: data[f"METALWORKS_MODEL_{name.upper()}"] for name in given}
+    assert shown == {
+        "body_bound": "2000000",
+        "drift_bound": "0.000001",
+        "access_log": "false",
+        "half_life": "80",
+    }
+
+
 def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
     objects = render()
     (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]
