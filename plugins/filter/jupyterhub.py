@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.metalworks.common.addresses import in_url
 from ansible.module_utils.metalworks.images.names import split, version_problem
 from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
-from ansible.module_utils.metalworks.jupyterhub.values import has_node_port
+from ansible.module_utils.metalworks.jupyterhub.values import has_node_port, value_at
 
 
 def split_reference(reference: str) -> dict[str, str]:
@@ -72,6 +73,11 @@ def hub_url(address: str, port: int, values: dict[str, Any]) -> str:
     return f"http://{in_url(address)}:{found}" if address and found else ""
 
 
+def other_authenticator(values: Mapping[str, Any]) -> str:
+    """Return the authenticator that an operator's values set in place of ours; empty if they set none."""
+    return str(value_at(values, "hub.config.JupyterHub.authenticator_class") or "")
+
+
 class FilterModule:
     """Ansible's way to find the filters."""
 
@@ -79,6 +85,7 @@ class FilterModule:
         """Return the filters by the names that templates use."""
         return {
             "jupyterhub_image": jupyterhub_image,
+            "jupyterhub_other_authenticator": other_authenticator,
             "jupyterhub_profile_list": jupyterhub_profile_list,
             "jupyterhub_profiles": jupyterhub_profiles,
             "jupyterhub_tolerations": jupyterhub_tolerations,

@@ -107,3 +107,16 @@ def test_without_values_the_pods_tolerate_what_the_chart_says() -> None:
     found = FILTERS["jupyterhub_tolerations"]({})
     assert {each["value"] for each in found["the users' servers"]} == {"user"}
     assert {each["value"] for each in found["the hub"]} == {"core"}
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, ""),
+        ({"hub": None}, ""),
+        ({"hub": {"config": {"JupyterHub": {"cookie_max_age_days": 1}}}}, ""),
+        ({"hub": {"config": {"JupyterHub": {"authenticator_class": "ldap"}}}}, "ldap"),
+    ],
+)
+def test_another_authenticator_is_seen(values: Any, name: str) -> None:
+    assert FILTERS["jupyterhub_other_authenticator"](values) == name
