@@ -50,30 +50,27 @@ def options(platform: Platform) -> dict[str, Option]:
 
 
 def missing_inputs(platform: Platform) -> Iterator[str]:
-    """Refuse an inventory without a required input."""
-    for role in (PLATFORM, *platform.parts):
-        for name, option in platform.specs.get(role, {}).items():
-            if option.get("required") and not platform.gives(name):
-                meaning = _first_sentence(option.get("description", ""))
-                yield f"{name} is missing: write it into group_vars/all. {meaning}"
+    """Refuse an inventory without a required input, or with one that only machines have."""
+    for name, option in _required(platform):
+        if hosts := _out_of_sight(platform, name):
+            yield _not_for_localhost(name, hosts)
+        elif not platform.gives(name):
+            meaning = _first_sentence(option.get("description", ""))
+            yield f"{name} is missing: write it into group_vars/all. {meaning}"
 
 
 def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
     """Refuse an input that only machines have and that is used on the operator's computer."""
     here = platform.given[LOCALHOST]
-    roles = [PLATFORM, *platform.parts]
-    for name in [name for role in roles for name in platform.specs.get(role, {})]:
+    for name, option in _used_here(platform):
         if name in MACHINES_ONLY:
             continue
-        values = {
-            host: its[name] for host, its in platform.given.items() if name in its and host != LOCALHOST
-        }
-        if values and name not in here:
-            yield (
-                f"{name} is written for {listed(list(values))} and not for localhost, where it is needed, "
-                "too: write it into group_vars/all (in an inventory of one file: below all.vars)"
-            )
-        elif other := [host for host, value in values.items() if value != here[name]]:
+        if hosts := _out_of_sight(platform, name):
+            if not option.get("required"):  # of which missing_inputs speaks
+                yield _not_for_localhost(name, hosts)
+        elif other := [
+            host for host, its in platform.given.items() if name in its and its[name] != here[name]
+        ]:
             yield (
                 f"{name} is another one for {listed(other)} than for localhost, and the platform has only "
                 "one: write it into group_vars/all, and nowhere else"
@@ -113,6 +110,29 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 OPTIONAL = (inputs_out_of_sight, unknown_inputs)
 
 
+def _used_here(platform: Platform) -> list[tuple[str, Option]]:
+    """Return the inputs that are used on the operator's computer, each with its specification."""
+    return [each for role in (PLATFORM, *platform.parts) for each in platform.specs.get(role, {}).items()]
+
+
+def _required(platform: Platform) -> list[tuple[str, Option]]:
+    return [(name, option) for name, option in _used_here(platform) if option.get("required")]
+
+
+def _out_of_sight(platform: Platform, name: str) -> list[str]:
+    """Return the machines that alone have an input which is used on the operator's computer."""
+    if name in MACHINES_ONLY or name in platform.given[LOCALHOST]:
+        return []
+    return [host for host, its in platform.given.items() if name in its]
+
+
+def _not_for_localhost(name: str, hosts: Sequence[str]) -> str:
+    return (
+        f"{name} is written for {listed(hosts)} and not for localhost, where it is needed, too: write it "
+        "into group_vars/all (in an inventory of one file: below all.vars)"
+    )
+
+
 def _by_host(platform: Platform, sentences: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield each sentence once, with the hosts that it is about, if it is not about all."""
     said: dict[str, list[str]] = {}
@@ -128,19 +148,19 @@ def typed(platform: Platform) -> Platform:
     """Return the platform with each given input as the type that its role uses.
 
     A wrong value is marked as unusable: a rule that asks for it ends there. Of a list, wrong entries are left
-    out, so that the others are judged.
+    out, so that the others are judged. A required value that localhost lacks is unusable, too
+    (missing_inputs speaks of it).
     """
     known = options(platform)
     judged = {
         host: _judged(variables, platform.values if host == LOCALHOST else platform.hosts[host], known)
         for host, variables in platform.given.items()
     }
-    return replace(
-        platform,
-        values=judged[LOCALHOST],
-        hosts={host: judged[host] for host in platform.hosts},
-        judged=judged,
-    )
+    here = judged[LOCALHOST]
+    hosts = {host: judged[host] for host in platform.hosts}
+    result = replace(platform, values=here, hosts=hosts, judged=judged)
+    here.typed.update({name: UNUSABLE for name, _ in _required(result) if not result.gives(name)})
+    return result
 
 
 def _judged(given: Mapping[str, Any], values: Mapping[str, Any], known: Mapping[str, Option]) -> Judged:
