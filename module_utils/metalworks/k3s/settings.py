@@ -268,6 +268,15 @@ def _peer_problems(
                     f"{key} is {_say(mine[key])} here and {_say(theirs[key])} on {name}; it must be equal on "
                     "all servers: write it once, for the group k3s_server"
                 )
+        databases = [
+            str(each["datastore-endpoint"]) for each in (config, other) if "datastore-endpoint" in each
+        ]
+        if len(set(databases)) > 1:
+            yield (
+                f"datastore-endpoint differs from that of {name} (it is not shown, because it may hold a "
+                "password), and each database would be a cluster of its own: write it once, for the group "
+                "k3s_server; if both lead to one database, insist on it in k3s_server_unchecked_config"
+            )
         for key in ("node-name", "node-ip"):
             if key in config and config[key] == other.get(key):
                 yield f"{key} {config[key]} is also that of {name}; each machine needs its own"
