@@ -7,11 +7,16 @@ on its disk, comes from the machines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, unfit_for_a_node
+from ansible.module_utils.metalworks.common.addresses import (
+    HostPort,
+    parse_address,
+    parse_network,
+    unfit_for_a_node,
+)
 from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
 from ansible.module_utils.metalworks.k3s.types import as_list, split, typed
@@ -274,9 +279,41 @@ def _complete(
         others = [each.address for each in nodes.values() if each is not node]
         proxies = environment_problems(node.environment, [*filter(None, [node.api_address]), *others])
         node.faults.extend(f"environment: {sentence}" for sentence in proxies)
+        node.faults.extend(_family_problems(node, nodes[servers[0]]) if servers else [])
         if "server" in joins:
             node.config.pop("cluster-init", None)
         node.config.update(joins)
+
+
+def _family_problems(node: WantedNode, first: WantedNode) -> Iterator[str]:
+    """Yield networks of other IP families than others, with which the node's agent ends at its start.
+
+    k3s, pkg/agent/run.go: "cluster-cidr ... and node-ip ..., must share the same IP version (IPv4, IPv6 or
+    dual-stack)". Networks on which the operator does not insist are judged in settings.py.
+    """
+    names = ("cluster-cidr", "service-cidr")
+    if not set(names) & set(first.unchecked):
+        return
+    pods, services = (
+        {net.version for each in split(setting(name, first.config)) if (net := parse_network(each))}
+        for name in names
+    )
+    own = {address.version for each in node.addresses if (address := parse_address(each))}
+    if node.role == "server" and pods and services and pods != services:
+        yield (
+            f"cluster-cidr has {_families(pods)} and service-cidr {_families(services)}, and k3s does not "
+            "start with different families: write both with the same"
+        )
+    if "cluster-cidr" in first.config and own and pods - own:
+        yield (
+            f"node-ip is {', '.join(node.addresses)} and cluster-cidr has {_families(pods)}, and k3s does "
+            "not start with a node that lacks a family of its pods: write the node's addresses of each "
+            f"family as node-ip into k3s_{node.role}_unchecked_config"
+        )
+
+
+def _families(versions: Iterable[int]) -> str:
+    return " and ".join(f"IPv{version}" for version in sorted(versions))
 
 
 def _names(node: WantedNode) -> list[str]:
