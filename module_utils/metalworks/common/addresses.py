@@ -16,6 +16,14 @@ Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 HIGHEST_PORT = 65535
+# Kubernetes serves no addresses of these kinds (pkg/apis/core/validation, ValidateEndpointIP), and the
+# system sends nothing to another machine with them (RFC 6890, RFC 5771).
+SPECIAL = {
+    "0.0.0.0/8": "unspecified",
+    "127.0.0.0/8": "loopback",
+    "169.254.0.0/16": "link-local",
+    "224.0.0.0/4": "multicast",
+}
 LONGEST_NAME = 253
 LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback")
 # RFC 1123, and the underscore that some networks' own names have.
@@ -75,6 +83,16 @@ def unfit_for_a_node(address: Address) -> str | None:
         "unspecified": address.is_unspecified,
     }
     return next((kind for kind, applies in kinds.items() if applies), None)
+
+
+def special_part(network: Network) -> str | None:
+    """Return the addresses in a network that no other machine reaches, as in "loopback ...", or None."""
+    found = (f"{kind} addresses ({text})" for text, kind in SPECIAL.items() if overlap(network, _net(text)))
+    return next(found, None)
+
+
+def _net(text: str) -> Network:
+    return ipaddress.ip_network(text)
 
 
 def is_loopback(host: str) -> bool:

@@ -92,6 +92,19 @@ def inner_networks(platform: Platform) -> Iterator[str]:
                         )
 
 
+def room_for_nodes(platform: Platform) -> Iterator[str]:
+    """Refuse a network of pods with fewer parts than nodes: a node without one never becomes Ready."""
+    first = next((node for node in platform.nodes if node.role == "server"), None)
+    written = parse_network(str(first.config.get("cluster-cidr"))) if first else None
+    if first and written and written.version == 4 and "cluster-cidr" not in first.unchecked:
+        room = settings.node_networks(first.config)
+        if 0 < room < len(platform.nodes):  # one without any room is judged with the configuration
+            yield (
+                f"cluster-cidr {written} has room for {room} node{'s' if room > 1 else ''}, and there are "
+                f"{len(platform.nodes)}: write a larger one in k3s_server_config, like 10.42.0.0/16"
+            )
+
+
 def cluster_token(platform: Platform) -> Iterator[str]:
     """Refuse a token that can be guessed, or that k3s would read differently."""
     if not platform.gives_anywhere("k3s_token"):
@@ -113,6 +126,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     api_address,
     k3s_configuration,
     inner_networks,
+    room_for_nodes,
     cluster_token,
 )
 # A weak token is the operator's risk, and the roles take it.
