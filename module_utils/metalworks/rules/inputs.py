@@ -10,6 +10,7 @@ specifications.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,8 @@ FOREIGN = {"k3s_version": "write metalworks_artifacts: {k3s: {upstream: {version
 # The texts that Ansible reads as true and as false (ansible.module_utils.parsing.convert_bool).
 ON = {"y", "yes", "on", "1", "true", "t", "1.0"}
 OFF = {"n", "no", "off", "0", "false", "f", "0.0"}
+# The ends of names of sizes, which are texts because of their units.
+SIZE = re.compile(r"(_size|_capacity|mem(ory)?_(limit|guarantee))\Z")
 # Values that an operator may expect, and why they are refused.
 UNSUPPORTED_CHOICES = {
     "metalworks_artifact_source is 'bundle'": (
@@ -192,8 +195,22 @@ def _read(name: str, value: Any, option: Option) -> tuple[Any, list[str]]:
         right = [item for item, sentences in zip(value, entries, strict=True) if not sentences]
         nothing_is_left = bool(value) and not right
         return UNUSABLE if nothing_is_left else right, [each for sentences in entries for each in sentences]
+    value = _word_for_flag(value, option)
     sentences = list(_problems(name, value, option))
     return UNUSABLE if sentences else CONVERSIONS.get(kind, _same)(value), sentences
+
+
+def _word_for_flag(value: Any, option: Option) -> Any:
+    """Return the choice that was meant where YAML read a word without quotes, such as off, as a flag.
+
+    Ansible does the same for the roles and modules (module_utils.common.parameters, check_argument_values).
+    """
+    if not isinstance(value, bool):
+        return value
+    words = [
+        choice for choice in option.get("choices") or () if str(choice).lower() in (ON if value else OFF)
+    ]
+    return words[0] if len(words) == 1 else value
 
 
 def _or_none(option: Option) -> str:
@@ -207,6 +224,13 @@ def _problems(where: str, value: Any, option: Option) -> Iterator[str]:
         return
     kind = str(option.get("type", "str"))
     wrong = TYPES[kind](value)
+    if wrong and isinstance(value, (int, float)) and not isinstance(value, bool) and SIZE.search(where):
+        yield f"{where} is a number ({value}): write it with its unit, as in {option.get('default') or '2G'}"
+        return
+    if wrong and kind == "str" and option.get("choices"):
+        choices = ", ".join(map(str, option["choices"]))
+        yield f"{where} is no text but {_found(value, option)}: write one of {choices}"
+        return
     if wrong:
         yield f"{where} is {wrong.format(found=_found(value, option))}"
         return
