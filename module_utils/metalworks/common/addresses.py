@@ -46,10 +46,13 @@ def address_problem(text: object) -> str | None:
     return f"{text!r} is not an IP address; write one like 192.168.1.10 or fd00::10"
 
 
-def parse_network(text: object) -> Network | None:
-    """Return a network such as 10.42.0.0/16, or None. Its length has to be written."""
+def parse_network(text: object, strict: bool = True) -> Network | None:
+    """Return a network such as 10.42.0.0/16, or None. Its length has to be written.
+
+    Programs that are not strict take an address of the network in place of its first one (10.42.7.1/16).
+    """
     try:
-        return ipaddress.ip_network(text) if isinstance(text, str) and "/" in text else None
+        return ipaddress.ip_network(text, strict=strict) if isinstance(text, str) and "/" in text else None
     except ValueError:
         return None
 

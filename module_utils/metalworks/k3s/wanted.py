@@ -28,6 +28,8 @@ Variables = Mapping[str, Any]
 # packs the others. With the kubelet's own 10Mi, a pod that writes 20 KB each second has rotated twice after a
 # quarter of an hour; with this, after more than an hour.
 LOG_SIZE = ("container-log-max-size", "50Mi")
+# Where nodes ask each other, beside the API (docs.k3s.io/installation/requirements).
+KUBELET_PORT, REGISTRY_PORT = 10250, 5001
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,25 @@ def peers(cluster: WantedCluster, host: str) -> list[dict[str, Any]]:
     """Return the other servers of a server, in the form of settings.problems()."""
     others = [each for each in cluster.servers if each != host and cluster.nodes[host].role == "server"]
     return [{"name": each, "config": cluster.nodes[each].config} for each in others]
+
+
+def asked_by(cluster: WantedCluster, node: WantedNode) -> list[HostPort]:
+    """Return where k3s of a node asks other nodes over HTTP.
+
+    Each node asks the servers' API, and the servers ask each kubelet. With the embedded registry, each node
+    asks all others for images.
+    """
+    registry = any(each.config.get("embedded-registry") is True for each in cluster.nodes.values())
+    found = [HostPort(node.api_address, cluster.api_port)] if node.api_address else []
+    for other in cluster.nodes.values():
+        asked = {
+            cluster.api_port: other.role == "server",
+            KUBELET_PORT: node.role == "server",
+            REGISTRY_PORT: registry,
+        }
+        if other is not node:
+            found += [HostPort(other.address, port) for port, applies in asked.items() if applies]
+    return found
 
 
 def setting(name: str, config: Mapping[str, Any]) -> Any:
@@ -276,9 +297,7 @@ def _complete(
                 )
             joins = {} if external else membership(host, servers, states, urls)
             node.config["tls-san"] = _names(node)
-        others = [each.address for each in nodes.values() if each is not node]
-        proxies = environment_problems(node.environment, [*filter(None, [node.api_address]), *others])
-        node.faults.extend(f"environment: {sentence}" for sentence in proxies)
+        node.faults.extend(f"environment: {each}" for each in environment_problems(node.environment))
         node.faults.extend(_family_problems(node, nodes[servers[0]]) if servers else [])
         if "server" in joins:
             node.config.pop("cluster-init", None)

@@ -12,7 +12,8 @@ from ..k3s import settings
 from ..k3s.release import form_problem, parse
 from ..k3s.settings import IPV4_ONLY
 from ..k3s.types import as_list
-from ..k3s.wanted import WantedNode, peers
+from ..k3s.unit import proxy_problems
+from ..k3s.wanted import WantedNode, asked_by, peers
 from ..kubernetes.cluster import repelling
 from .platform import Platform
 
@@ -75,6 +76,13 @@ def k3s_configuration(platform: Platform) -> Iterator[str]:
                 yield f"{where}: {sentence}"
 
 
+def node_proxies(platform: Platform) -> Iterator[str]:
+    """Refuse a proxy through which nodes would ask each other: few proxies reach a private network."""
+    for node in platform.nodes:
+        for sentence in proxy_problems(node.environment, asked_by(platform.cluster, node)):
+            yield f"host {node.host}, k3s_environment: {sentence}"
+
+
 def inner_networks(platform: Platform) -> Iterator[str]:
     """Refuse a machine whose address lies in the network of pods or services: no pod could reach it."""
     inner = {"cluster-cidr": platform.cluster.pod_networks, "service-cidr": platform.cluster.service_networks}
@@ -125,12 +133,13 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     release,
     api_address,
     k3s_configuration,
+    node_proxies,
     inner_networks,
     room_for_nodes,
     cluster_token,
 )
-# A weak token is the operator's risk, and the roles take it.
-OPTIONAL = (cluster_token,)
+# A weak token is the operator's risk, and the roles take it. A proxy may reach the nodes.
+OPTIONAL = (node_proxies, cluster_token)
 
 
 def _binaries(platform: Platform) -> list[str]:
