@@ -11,6 +11,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Union
+from urllib.parse import urlsplit
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -143,6 +144,21 @@ def parse_host_port(text: object) -> HostPort | None:
     if not right or (colon and not is_port(port)):
         return None
     return HostPort(host, int(port) if colon else None)
+
+
+def web_place(url: object) -> HostPort | None:
+    """Return host and port of an address that begins with http:// or https://, or None.
+
+    A login makes it none, and so does an IPv6 address without brackets.
+    """
+    try:
+        parts = urlsplit(str(url))
+    except ValueError:  # an IPv6 address with only one bracket
+        return None
+    place = parse_host_port(parts.netloc)
+    bare = place is not None and ":" in place.host and not parts.netloc.startswith("[")
+    blank = any(each.isspace() for each in str(url))
+    return place if parts.scheme in ("http", "https") and not bare and not blank else None
 
 
 def host_port_problem(text: object) -> str | None:

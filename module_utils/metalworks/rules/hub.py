@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..common.addresses import web_place
 from ..jupyterhub.sizes import (
     cpu_problem,
     memory_problem,
@@ -125,8 +126,12 @@ def hub_url(platform: Platform) -> Iterator[str]:
     """Refuse a `jupyterhub_url` that is no http address."""
     if platform.gives("jupyterhub_url"):
         url = str(platform.values["jupyterhub_url"])
-        if not re.match(r"https?://[^/:\s]", url):
-            yield f"jupyterhub_url is {url!r}: write it as people open it, like http://hub.example:30080"
+        if web_place(url) is None:
+            shown = re.sub(r"//[^/]*@", "//...@", url)  # what stands before an @ may be a login
+            yield (
+                f"jupyterhub_url is {shown!r}: write it as people open it, like http://hub.example:30080 or "
+                "http://[fd00::10]:30080"
+            )
 
 
 def hub_names(platform: Platform) -> Iterator[str]:
