@@ -156,6 +156,7 @@ from ansible.module_utils.metalworks.k3s import registries as k3s_registries
 from ansible.module_utils.metalworks.k3s import unit as k3s_unit
 from ansible.module_utils.metalworks.k3s.cluster import read_datastore
 from ansible.module_utils.metalworks.k3s.config import (
+    ENCRYPTION,
     change_problems,
     installed_version,
     mask,
@@ -302,7 +303,10 @@ def data_problems(params: dict[str, Any]) -> list[str]:
     config = {name: value for name, value in params["config"].items() if name not in params["unchecked"]}
     has_data, had_data = (read_datastore(folder) != "none" for folder in (data, Path(str(former))))
     token = token_problem(params["token"], read_text(data / "server" / "token"))
-    return [*change_problems(before, config, has_data, had_data), *([token] if token else [])]
+    keys = data / ENCRYPTION
+    encrypted = keys.is_file() and keys.stat().st_size > 0
+    found: list[str] = change_problems(before, config, has_data, had_data, encrypted)
+    return [*found, *([token] if token else [])]
 
 
 def shown_files(wanted: dict[Path, File], path: Path) -> list[Path]:

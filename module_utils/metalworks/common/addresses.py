@@ -11,11 +11,20 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Union
+from urllib.parse import urlsplit
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 HIGHEST_PORT = 65535
+# Kubernetes serves no addresses of these kinds (pkg/apis/core/validation, ValidateEndpointIP), and the
+# system sends nothing to another machine with them (RFC 6890, RFC 5771).
+SPECIAL = {
+    "0.0.0.0/8": "unspecified",
+    "127.0.0.0/8": "loopback",
+    "169.254.0.0/16": "link-local",
+    "224.0.0.0/4": "multicast",
+}
 LONGEST_NAME = 253
 LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback")
 # RFC 1123, and the underscore that some networks' own names have.
@@ -38,10 +47,13 @@ def address_problem(text: object) -> str | None:
     return f"{text!r} is not an IP address; write one like 192.168.1.10 or fd00::10"
 
 
-def parse_network(text: object) -> Network | None:
-    """Return a network such as 10.42.0.0/16, or None. Its length has to be written."""
+def parse_network(text: object, strict: bool = True) -> Network | None:
+    """Return a network such as 10.42.0.0/16, or None. Its length has to be written.
+
+    Programs that are not strict take an address of the network in place of its first one (10.42.7.1/16).
+    """
     try:
-        return ipaddress.ip_network(text) if isinstance(text, str) and "/" in text else None
+        return ipaddress.ip_network(text, strict=strict) if isinstance(text, str) and "/" in text else None
     except ValueError:
         return None
 
@@ -75,6 +87,16 @@ def unfit_for_a_node(address: Address) -> str | None:
         "unspecified": address.is_unspecified,
     }
     return next((kind for kind, applies in kinds.items() if applies), None)
+
+
+def special_part(network: Network) -> str | None:
+    """Return the addresses in a network that no other machine reaches, as in "loopback ...", or None."""
+    found = (f"{kind} addresses ({text})" for text, kind in SPECIAL.items() if overlap(network, _net(text)))
+    return next(found, None)
+
+
+def _net(text: str) -> Network:
+    return ipaddress.ip_network(text)
 
 
 def is_loopback(host: str) -> bool:
@@ -122,6 +144,21 @@ def parse_host_port(text: object) -> HostPort | None:
     if not right or (colon and not is_port(port)):
         return None
     return HostPort(host, int(port) if colon else None)
+
+
+def web_place(url: object) -> HostPort | None:
+    """Return host and port of an address that begins with http:// or https://, or None.
+
+    A login makes it none, and so does an IPv6 address without brackets.
+    """
+    try:
+        parts = urlsplit(str(url))
+    except ValueError:  # an IPv6 address with only one bracket
+        return None
+    place = parse_host_port(parts.netloc)
+    bare = place is not None and ":" in place.host and not parts.netloc.startswith("[")
+    blank = any(each.isspace() for each in str(url))
+    return place if parts.scheme in ("http", "https") and not bare and not blank else None
 
 
 def host_port_problem(text: object) -> str | None:

@@ -14,6 +14,7 @@ _MEMORY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT])\Z")
 # k8s.io/apimachinery/pkg/api/resource: decimal and binary units, and an exponent. Of a storage, thousandths
 # of a byte (m) make no sense.
+_PROCESSORS = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)m?\Z")
 _STORAGE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(k|[MGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?\Z")
 _ZERO = re.compile(r"[0.]+([^0-9]|\Z)")
 
@@ -51,9 +52,34 @@ def cpu_problem(value: Any) -> str | None:
 
 def storage_problem(value: Any) -> str | None:
     """Return why a value is no size of a volume for Kubernetes, and what to write instead, or None."""
-    text = str(value)
-    if not isinstance(value, bool) and _STORAGE.match(text) and not _ZERO.match(text):
+    return (
+        None
+        if _is_size(value)
+        else f"{value!r} is no size of a volume for Kubernetes; {_size_meant(value, '10Gi')}"
+    )
+
+
+def pod_memory_problem(value: Any) -> str | None:
+    """Return why a value is no memory of a pod for Kubernetes, and what to write instead, or None."""
+    return (
+        None
+        if _is_size(value)
+        else f"{value!r} is no memory size for Kubernetes; {_size_meant(value, '512Mi')}"
+    )
+
+
+def pod_cpu_problem(value: Any) -> str | None:
+    """Return why a value is no number of processors of a pod for Kubernetes, or None."""
+    if not isinstance(value, bool) and _PROCESSORS.match(str(value)):
         return None
-    meant = re.match(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtpe])i?b?\Z", text, re.IGNORECASE)
-    instead = f"{meant[1]}{meant[2].upper()}i" if meant and not _ZERO.match(text) else "10Gi"
-    return f"{value!r} is no size of a volume for Kubernetes; write one like {instead}"
+    return f"{value!r} is no number of processors for Kubernetes; write one like 500m or 2"
+
+
+def _is_size(value: Any) -> bool:
+    return not isinstance(value, bool) and bool(_STORAGE.match(str(value))) and not _ZERO.match(str(value))
+
+
+def _size_meant(value: Any, usual: str) -> str:
+    meant = re.match(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtpe])i?b?\Z", str(value), re.IGNORECASE)
+    right = meant and not _ZERO.match(str(value))
+    return f"write one like {f'{meant[1]}{meant[2].upper()}i' if meant and right else usual}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -11,6 +11,17 @@ def value_at(values: Any, path: str) -> Any:
     for key in path.split("."):
         values = values.get(key) if isinstance(values, Mapping) else None
     return values
+
+
+def walk(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each mapping inside of the values with its path, in which list entries are counted from 1."""
+    if isinstance(values, Mapping):
+        yield path, values
+        for key, value in values.items():
+            yield from walk(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(values, (list, tuple)):
+        for number, value in enumerate(values, 1):
+            yield from walk(value, f"{path}, entry {number}")
 
 
 def service_type(values: Any) -> str:

@@ -19,9 +19,16 @@ from ansible.module_utils.metalworks.common.files import read_text, sha256
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit
 from ansible.module_utils.metalworks.k3s.keys import KEYS, SECRETS
+from ansible.module_utils.metalworks.k3s.types import typed
 from ansible.module_utils.metalworks.k3s.unit import BINARY, HEADER
 
 MASK = "********"
+# A scalar of YAML in double or single quotes, perhaps with a comment behind it.
+QUOTED = re.compile(r"""(?:("(?:[^"\\]|\\.)*")|'((?:[^']|'')*)')\s*(?:#.*)?\Z""")
+YAML_NULL = ("", "~", "null")
+YAML_FLAGS = {**dict.fromkeys(("y", "yes", "on"), True), **dict.fromkeys(("n", "no", "off"), False)}
+# The keys with which k3s encrypts Secrets, if it does (pkg/daemons/control/deps: a file with a size).
+ENCRYPTION = Path("server/cred/encryption-config.json")
 
 
 @dataclass(frozen=True)
@@ -59,14 +66,31 @@ def mask(text: str, unknown: Collection[str] = ()) -> str:
 
 
 def read_scalar(text: str, name: str) -> Any:
-    """Return a top-level scalar of a config.yaml in any notation, or None."""
-    found = re.search(rf"^{re.escape(name)}:[ \t]*(.+?)[ \t]*$", text, flags=re.MULTILINE)
+    """Return a top-level scalar of a config.yaml as the type of its key, or None.
+
+    The machine has no YAML library. k3s makes an argument of each line (pkg/configfilearg): the last one
+    counts, YAML's words for flags are flags, and a flag without a value is true.
+    """
+    key = rf"""^(["']?){re.escape(name)}\1[ \t]*:(?:[ \t]+(.*?))?[ \t\r]*$"""
+    found = [value for _, value in re.findall(key, text, flags=re.MULTILINE)]
     if not found:
         return None
+    flag = name in KEYS and KEYS[name].kind == "flag"
+    if quoted := QUOTED.match(found[-1]):
+        double, single = quoted.groups()
+        return typed(name, _unquoted(double) if double else single.replace("''", "'"))
+    plain = re.sub(r"(^|\s)#.*", "", found[-1]).strip()
+    if plain.lower() in YAML_NULL:
+        return True if flag else None
+    return YAML_FLAGS.get(plain.lower(), typed(name, plain)) if flag else typed(name, plain)
+
+
+def _unquoted(text: str) -> str:
+    """Return what a text in double quotes means. The escapes are those of JSON, and few more."""
     try:
-        return json.loads(found[1])
+        return str(json.loads(text))
     except ValueError:
-        return found[1].strip("'\"")
+        return text[1:-1]
 
 
 def parse_record(text: str | None) -> Start | None:
@@ -168,18 +192,23 @@ def _secret(token: str) -> str:
 
 
 def change_problems(
-    before: str | None, config: Mapping[str, Any], has_data: bool, had_data: bool
+    before: str | None,
+    config: Mapping[str, Any],
+    has_data: bool,
+    had_data: bool,
+    encrypted: bool = False,
 ) -> list[str]:
     """Return why a server's settings cannot change from those of its file (`before`) to these.
 
     `has_data` and `had_data` say whether there is a datastore in the data-dir of the new and the old
-    settings.
+    settings. `encrypted` says whether k3s has keys for Secrets there, which shows the former setting where
+    there is no file.
     """
     found: list[str] = []
-    if before is None:
-        return found
 
     def former(name: str) -> Any:
+        if before is None and name == "secrets-encryption":
+            return encrypted
         value = read_scalar(before or "", name)
         return KEYS[name].default if value is None else value
 
@@ -190,7 +219,8 @@ def change_problems(
         )
     for name in ("secrets-encryption", "secrets-encryption-provider") if has_data else ():
         wanted = config.get(name, KEYS[name].default)
-        in_use = name == "secrets-encryption" or former("secrets-encryption") is True
+        # Without a file, the provider is not known.
+        in_use = name == "secrets-encryption" or (before is not None and former("secrets-encryption") is True)
         if in_use and former(name) != wanted:
             found.append(
                 f"{name}: the cluster's data was written with {json.dumps(former(name))}, and servers that "

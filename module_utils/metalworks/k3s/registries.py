@@ -15,9 +15,12 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from ansible.module_utils.metalworks.common.addresses import host_port_problem, parse_host_port
+from ansible.module_utils.metalworks.common.addresses import (
+    host_port_problem,
+    parse_host_port,
+    web_place,
+)
 from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 
 Registries = Mapping[str, Any]
@@ -76,19 +79,8 @@ def _endpoint(place: str, endpoint: Any) -> Iterator[str]:
         yield f"{place}: holds a login; write it below configs, where it is kept secret"
     elif "://" not in endpoint:
         yield f"{place}: {endpoint!r} has no scheme; write https://{endpoint}"
-    elif not _is_endpoint(endpoint):
+    elif web_place(endpoint) is None:
         yield f"{place}: {endpoint!r} is not an address; write https://HOST:PORT"
-
-
-def _is_endpoint(url: str) -> bool:
-    """Tell whether a text is a URL to which containerd can connect."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # an IPv6 address with only one bracket
-        return False
-    place = parse_host_port(parts.netloc)
-    bare = place is not None and ":" in place.host and not parts.netloc.startswith("[")
-    return parts.scheme in ("http", "https") and place is not None and not bare
 
 
 def _config(place: str, config: Any) -> Iterator[str]:

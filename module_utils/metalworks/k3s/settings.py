@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.metalworks.common.addresses import Address, Network, overlap
+from ansible.module_utils.metalworks.common.addresses import Address, Network, overlap, special_part
 from ansible.module_utils.metalworks.common.suggestions import nearest
 from ansible.module_utils.metalworks.k3s.keys import (
     AGREED,
@@ -35,6 +35,9 @@ NETWORKING = {"cluster-cidr", "service-cidr", "cluster-dns", "node-ip"}
 SLIP = 0.8  # an unknown key that is so similar to a known one (0 to 1) counts as a typing error
 SMALLEST_POD_NETWORK = 24  # each node gets a /24 of the IPv4 pod network
 LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses a service network with more than 20 bits for hosts
+# k3s's DNS has the tenth address of the service network (pkg/cli/server: GetIndexedIP), which a /29 lacks.
+SMALLEST_SERVICE_NETWORK = 28
+NODE_MASKS = ("node-cidr-mask-size", "node-cidr-mask-size-ipv4")  # of the controller manager
 IPV4_ONLY = (
     "the roles and checks here are written for clusters with IPv4 alone, and neither IPv6 nor dual stack has "
     "been tried with them"
@@ -211,15 +214,40 @@ def _network_problems(config: Config, machine_network: str | None) -> Iterator[s
             f"cluster-cidr {pods} and service-cidr {services} overlap; pods and services need networks of "
             f"their own (k3s's defaults: {KEYS['cluster-cidr'].default} and {KEYS['service-cidr'].default})"
         )
-    manager = as_list(config.get("kube-controller-manager-arg", []))
-    own_mask = any("node-cidr-mask-size" in arg for arg in manager)
-    if pods.prefixlen > SMALLEST_POD_NETWORK and not own_mask:
-        yield f"cluster-cidr {pods} is too small: each node takes a /24 of it; write a /16"
+    for name, network in (("cluster-cidr", pods), ("service-cidr", services)):
+        if special := special_part(network):
+            default = KEYS[name].default
+            yield f"{name} {network} has {special}, which no other machine reaches; write one like {default}"
+    if not node_networks(config):
+        mask = _node_mask(config)
+        large = min(16, mask - 8)
+        yield f"cluster-cidr {pods} is too small: each node takes a /{mask} of it; write a /{large}"
+    default = KEYS["service-cidr"].default
     if services.prefixlen < LARGEST_SERVICE_NETWORK:
-        default = KEYS["service-cidr"].default
         yield f"service-cidr {services} is too large for Kubernetes; write one like {default}"
+    if services.prefixlen > SMALLEST_SERVICE_NETWORK:
+        yield (
+            f"service-cidr {services} is too small: k3s gives its DNS the tenth address, and each service "
+            f"takes one; write one like {default}"
+        )
     yield from _machine_problems(config, {"cluster-cidr": pods, "service-cidr": services}, machine_network)
     yield from _dns_problems(config, services)
+
+
+def node_networks(config: Config) -> int:
+    """Return the number of nodes that the network of pods has room for: each takes a part of it."""
+    pods = next((network for network in _networks("cluster-cidr", config) if network.version == 4), None)
+    more = _node_mask(config) - pods.prefixlen if pods else 0
+    return 2**more if more >= 0 else 0
+
+
+def _node_mask(config: Config) -> int:
+    """Return the length of a node's network of pods, which an argument of the controller manager changes."""
+    for argument in as_list(config.get("kube-controller-manager-arg") or []):
+        name, _, value = str(argument).lstrip("-").partition("=")
+        if name in NODE_MASKS and value.isdecimal():
+            return int(value)
+    return SMALLEST_POD_NETWORK
 
 
 def _machine_problems(
@@ -268,6 +296,15 @@ def _peer_problems(
                     f"{key} is {_say(mine[key])} here and {_say(theirs[key])} on {name}; it must be equal on "
                     "all servers: write it once, for the group k3s_server"
                 )
+        databases = [
+            str(each["datastore-endpoint"]) for each in (config, other) if "datastore-endpoint" in each
+        ]
+        if len(set(databases)) > 1:
+            yield (
+                f"datastore-endpoint differs from that of {name} (it is not shown, because it may hold a "
+                "password), and each database would be a cluster of its own: write it once, for the group "
+                "k3s_server; if both lead to one database, insist on it in k3s_server_unchecked_config"
+            )
         for key in ("node-name", "node-ip"):
             if key in config and config[key] == other.get(key):
                 yield f"{key} {config[key]} is also that of {name}; each machine needs its own"

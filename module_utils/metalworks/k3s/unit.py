@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.metalworks.common.addresses import parse_address, parse_network
+from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, parse_network
 from ansible.module_utils.metalworks.k3s.keys import FILES, KEYS
 from ansible.module_utils.metalworks.k3s.release import keeps_imports
 from ansible.module_utils.metalworks.k3s.types import FILE
@@ -113,34 +113,54 @@ def render_environment(environment: Mapping[str, Any]) -> str:
     return HEADER + "".join(f'{name}="{value}"\n' for name, value in values.items()) if values else ""
 
 
-def environment_problems(environment: Mapping[str, Any], hosts: Sequence[str] = ()) -> Iterator[str]:
-    """Return what is wrong with the environment, without its values. `hosts` are addresses of other nodes."""
+def environment_problems(environment: Mapping[str, Any]) -> Iterator[str]:
+    """Return what is wrong with the environment, without its values."""
     for name, value in environment.items():
         if not VARIABLE.match(str(name)):
             yield f"{name!r} is not the name of a variable of the environment"
         elif str(name).startswith("K3S_"):
             # Each flag of k3s has such a name (pkg/cli/cmds), and the roles would not follow it.
             yield f"{name} is a setting of k3s by another name; write the setting into the configuration"
-        if not isinstance(value, (str, int)) or "\n" in str(value):
+        if isinstance(value, bool) or not isinstance(value, (str, int)) or "\n" in str(value):
             yield f"{name} is not one line of text; write it in quotes"
+
+
+def proxy_problems(environment: Mapping[str, Any], asked: Sequence[HostPort]) -> Iterator[str]:
+    """Return which of the cluster's own hosts, that a node asks, it would ask through its proxy."""
     upper = {str(name).upper(): str(value) for name, value in environment.items()}
     if not any(upper.get(name) for name in PROXIES):
         return
     # k3s adds the networks of pods and services and the cluster's domain itself (docs.k3s.io/advanced).
-    around = [entry.strip() for entry in upper.get("NO_PROXY", "").split(",") if entry.strip()]
-    asked = [host for host in dict.fromkeys(hosts) if not any(_covers(entry, host) for entry in around)]
-    if asked:
+    around = [entry.strip().lower() for entry in upper.get("NO_PROXY", "").split(",") if entry.strip()]
+    missing = [each.host for each in asked if not any(_covers(entry, each) for entry in around)]
+    if missing:
         yield (
-            f"NO_PROXY does not name {', '.join(asked)}, so k3s would ask the proxy for its own nodes; write "
-            "the nodes' network, like 192.168.1.0/24, or their addresses and names, into NO_PROXY"
+            f"NO_PROXY does not name {', '.join(dict.fromkeys(missing))}, so k3s would ask the proxy for its "
+            "own nodes; write the nodes' network, like 192.168.1.0/24, or their addresses and names, into "
+            "NO_PROXY"
         )
 
 
-def _covers(entry: str, host: str) -> bool:
-    """Return whether an entry of NO_PROXY covers a host, as Go's httpproxy reads it."""
-    network, address = parse_network(entry), parse_address(host)
-    if entry == "*" or entry == host:
+def _covers(entry: str, asked: HostPort) -> bool:
+    """Return whether an entry of NO_PROXY, in small letters, covers a host at its port.
+
+    As in golang.org/x/net/http/httpproxy (config.init): `*`, a network, and an address or a name, which may
+    have a port. A name covers what is below it, too, and with `.` or `*.` in front nothing else.
+    """
+    if entry == "*":
         return True
-    if network or address:
+    address = parse_address(asked.host)
+    if "/" in entry:
+        network = parse_network(entry, strict=False)
         return bool(network and address and address in network)
-    return host.endswith(f".{entry.lstrip('.')}")
+    host, colon, port = entry.rpartition(":") if parse_address(entry) is None else (entry, "", "")
+    if not colon:
+        host = entry
+    elif port != str(asked.port):
+        return False
+    host = host.strip("[]")
+    if address or parse_address(host):
+        return bool(address == parse_address(host))
+    name = host[1:] if host.startswith("*.") else host
+    wanted = asked.host.lower()
+    return bool(wanted == name or wanted.endswith(f".{name.lstrip('.')}"))

@@ -7,11 +7,16 @@ on its disk, comes from the machines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.metalworks.common.addresses import HostPort, parse_address, unfit_for_a_node
+from ansible.module_utils.metalworks.common.addresses import (
+    HostPort,
+    parse_address,
+    parse_network,
+    unfit_for_a_node,
+)
 from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
 from ansible.module_utils.metalworks.k3s.types import as_list, split, typed
@@ -23,6 +28,8 @@ Variables = Mapping[str, Any]
 # packs the others. With the kubelet's own 10Mi, a pod that writes 20 KB each second has rotated twice after a
 # quarter of an hour; with this, after more than an hour.
 LOG_SIZE = ("container-log-max-size", "50Mi")
+# Where nodes ask each other, beside the API (docs.k3s.io/installation/requirements).
+KUBELET_PORT, REGISTRY_PORT = 10250, 5001
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,25 @@ def peers(cluster: WantedCluster, host: str) -> list[dict[str, Any]]:
     """Return the other servers of a server, in the form of settings.problems()."""
     others = [each for each in cluster.servers if each != host and cluster.nodes[host].role == "server"]
     return [{"name": each, "config": cluster.nodes[each].config} for each in others]
+
+
+def asked_by(cluster: WantedCluster, node: WantedNode) -> list[HostPort]:
+    """Return where k3s of a node asks other nodes over HTTP.
+
+    Each node asks the servers' API, and the servers ask each kubelet. With the embedded registry, each node
+    asks all others for images.
+    """
+    registry = any(each.config.get("embedded-registry") is True for each in cluster.nodes.values())
+    found = [HostPort(node.api_address, cluster.api_port)] if node.api_address else []
+    for other in cluster.nodes.values():
+        asked = {
+            cluster.api_port: other.role == "server",
+            KUBELET_PORT: node.role == "server",
+            REGISTRY_PORT: registry,
+        }
+        if other is not node:
+            found += [HostPort(other.address, port) for port, applies in asked.items() if applies]
+    return found
 
 
 def setting(name: str, config: Mapping[str, Any]) -> Any:
@@ -271,12 +297,42 @@ def _complete(
                 )
             joins = {} if external else membership(host, servers, states, urls)
             node.config["tls-san"] = _names(node)
-        others = [each.address for each in nodes.values() if each is not node]
-        proxies = environment_problems(node.environment, [*filter(None, [node.api_address]), *others])
-        node.faults.extend(f"environment: {sentence}" for sentence in proxies)
+        node.faults.extend(f"environment: {each}" for each in environment_problems(node.environment))
+        node.faults.extend(_family_problems(node, nodes[servers[0]]) if servers else [])
         if "server" in joins:
             node.config.pop("cluster-init", None)
         node.config.update(joins)
+
+
+def _family_problems(node: WantedNode, first: WantedNode) -> Iterator[str]:
+    """Yield networks of other IP families than others, with which the node's agent ends at its start.
+
+    k3s, pkg/agent/run.go: "cluster-cidr ... and node-ip ..., must share the same IP version (IPv4, IPv6 or
+    dual-stack)". Networks on which the operator does not insist are judged in settings.py.
+    """
+    names = ("cluster-cidr", "service-cidr")
+    if not set(names) & set(first.unchecked):
+        return
+    pods, services = (
+        {net.version for each in split(setting(name, first.config)) if (net := parse_network(each))}
+        for name in names
+    )
+    own = {address.version for each in node.addresses if (address := parse_address(each))}
+    if node.role == "server" and pods and services and pods != services:
+        yield (
+            f"cluster-cidr has {_families(pods)} and service-cidr {_families(services)}, and k3s does not "
+            "start with different families: write both with the same"
+        )
+    if "cluster-cidr" in first.config and own and pods - own:
+        yield (
+            f"node-ip is {', '.join(node.addresses)} and cluster-cidr has {_families(pods)}, and k3s does "
+            "not start with a node that lacks a family of its pods: write the node's addresses of each "
+            f"family as node-ip into k3s_{node.role}_unchecked_config"
+        )
+
+
+def _families(versions: Iterable[int]) -> str:
+    return " and ".join(f"IPv{version}" for version in sorted(versions))
 
 
 def _names(node: WantedNode) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..common import certificates
+from ..common.addresses import web_place
 
 # Error code of S3 -> what it means. `{key}`, `{bucket}` and `{endpoint}` are replaced.
 MEANINGS = {
@@ -97,11 +98,11 @@ def is_own(endpoint: str, namespace: str) -> bool:
 def endpoint_problem(endpoint: object) -> str | None:
     """Return why a text is no endpoint, and what to write instead, or None."""
     text = str(endpoint)
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return f"is {text!r}: write it with http:// or https://, as in https://s3.example.com"
-    if parts.username or parts.password:
+    if "@" in text:
         return "holds a login: write the keys into object_store_credentials"
+    if web_place(text) is None:
+        return f"is {text!r}: write it with http:// or https://, as in https://s3.example.com"
+    parts = urlsplit(text)
     if parts.path.strip("/") or parts.query:
         return f"is {text!r}: write only scheme, host and port; the bucket's name comes later"
     return None

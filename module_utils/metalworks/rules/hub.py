@@ -6,12 +6,20 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..jupyterhub.sizes import cpu_problem, memory_problem, storage_problem
+from ..common.addresses import web_place
+from ..jupyterhub.sizes import (
+    cpu_problem,
+    memory_problem,
+    pod_cpu_problem,
+    pod_memory_problem,
+    storage_problem,
+)
 from ..jupyterhub.tolerations import jupyterhub_tolerations
-from ..jupyterhub.values import has_node_port, service_type, value_at
+from ..jupyterhub.values import has_node_port, service_type, value_at, walk
 from ..k3s.types import split
 from .k3s import keeps_pods_away
 from .names import unusable_names
+from .notebooks import above_the_limit
 from .platform import Platform
 from .secrets import weak_secret
 
@@ -28,6 +36,15 @@ SIZES: dict[str, Callable[[Any], str | None]] = {
     "singleuser.storage.capacity": storage_problem,
     "hub.db.pvc.storage": storage_problem,
 }
+# Settings of the spawner, wherever they stand in the values: in hub.config, or in a profile.
+OF_THE_SPAWNER = {
+    "mem_limit": memory_problem,
+    "mem_guarantee": memory_problem,
+    "cpu_limit": cpu_problem,
+    "cpu_guarantee": cpu_problem,
+}
+# What Kubernetes reads below `resources` of the chart's pods.
+OF_PODS = {"memory": pod_memory_problem, "cpu": pod_cpu_problem}
 
 
 def hub_sizes(platform: Platform) -> Iterator[str]:
@@ -39,6 +56,19 @@ def hub_sizes(platform: Platform) -> Iterator[str]:
         value = value_at(platform.values["jupyterhub_values"], path)
         if value is not None and (sentence := problem(value)):
             yield f"jupyterhub_values, {path}: {sentence}"
+    for path, its in walk(platform.values["jupyterhub_values"]):
+        of_pods = path.endswith((".resources.limits", ".resources.requests"))
+        for key, problem in (OF_PODS if of_pods else OF_THE_SPAWNER).items():
+            if its.get(key) is not None and (sentence := problem(its[key])):
+                yield f"jupyterhub_values, {path}.{key}: {sentence}"
+
+
+def hub_guarantees(platform: Platform) -> Iterator[str]:
+    """Refuse a guarantee above its limit in the chart's values, with which Kubernetes refuses the pod."""
+    yield from (f"jupyterhub_values: {sentence}" for sentence in above_the_limit(platform, {}))
+    for path, its in walk(platform.values["jupyterhub_values"]):
+        if set(OF_THE_SPAWNER) & set(its):
+            yield from (f"jupyterhub_values, {path}: {each}" for each in above_the_limit(platform, its))
 
 
 def hub_address(platform: Platform) -> Iterator[str]:
@@ -96,8 +126,12 @@ def hub_url(platform: Platform) -> Iterator[str]:
     """Refuse a `jupyterhub_url` that is no http address."""
     if platform.gives("jupyterhub_url"):
         url = str(platform.values["jupyterhub_url"])
-        if not re.match(r"https?://[^/:\s]", url):
-            yield f"jupyterhub_url is {url!r}: write it as people open it, like http://hub.example:30080"
+        if web_place(url) is None:
+            shown = re.sub(r"//[^/]*@", "//...@", url)  # what stands before an @ may be a login
+            yield (
+                f"jupyterhub_url is {shown!r}: write it as people open it, like http://hub.example:30080 or "
+                "http://[fd00::10]:30080"
+            )
 
 
 def hub_names(platform: Platform) -> Iterator[str]:
@@ -131,6 +165,7 @@ def hub_secrets(platform: Platform) -> Iterator[str]:
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hub_sizes,
+    hub_guarantees,
     hub_address,
     hub_storage,
     hub_nodes,

@@ -10,6 +10,7 @@ specifications.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,8 @@ FOREIGN = {"k3s_version": "write metalworks_artifacts: {k3s: {upstream: {version
 # The texts that Ansible reads as true and as false (ansible.module_utils.parsing.convert_bool).
 ON = {"y", "yes", "on", "1", "true", "t", "1.0"}
 OFF = {"n", "no", "off", "0", "false", "f", "0.0"}
+# The ends of names of sizes, which are texts because of their units.
+SIZE = re.compile(r"(_size|_capacity|mem(ory)?_(limit|guarantee))\Z")
 # Values that an operator may expect, and why they are refused.
 UNSUPPORTED_CHOICES = {
     "metalworks_artifact_source is 'bundle'": (
@@ -50,30 +53,27 @@ def options(platform: Platform) -> dict[str, Option]:
 
 
 def missing_inputs(platform: Platform) -> Iterator[str]:
-    """Refuse an inventory without a required input."""
-    for role in (PLATFORM, *platform.parts):
-        for name, option in platform.specs.get(role, {}).items():
-            if option.get("required") and not platform.gives(name):
-                meaning = _first_sentence(option.get("description", ""))
-                yield f"{name} is missing: write it into group_vars/all. {meaning}"
+    """Refuse an inventory without a required input, or with one that only machines have."""
+    for name, option in _required(platform):
+        if hosts := _out_of_sight(platform, name):
+            yield _not_for_localhost(name, hosts)
+        elif not platform.gives(name):
+            meaning = _first_sentence(option.get("description", ""))
+            yield f"{name} is missing: write it into group_vars/all. {meaning}"
 
 
 def inputs_out_of_sight(platform: Platform) -> Iterator[str]:
     """Refuse an input that only machines have and that is used on the operator's computer."""
     here = platform.given[LOCALHOST]
-    roles = [PLATFORM, *platform.parts]
-    for name in [name for role in roles for name in platform.specs.get(role, {})]:
+    for name, option in _used_here(platform):
         if name in MACHINES_ONLY:
             continue
-        values = {
-            host: its[name] for host, its in platform.given.items() if name in its and host != LOCALHOST
-        }
-        if values and name not in here:
-            yield (
-                f"{name} is written for {listed(list(values))} and not for localhost, where it is needed, "
-                "too: write it into group_vars/all (in an inventory of one file: below all.vars)"
-            )
-        elif other := [host for host, value in values.items() if value != here[name]]:
+        if hosts := _out_of_sight(platform, name):
+            if not option.get("required"):  # of which missing_inputs speaks
+                yield _not_for_localhost(name, hosts)
+        elif other := [
+            host for host, its in platform.given.items() if name in its and its[name] != here[name]
+        ]:
             yield (
                 f"{name} is another one for {listed(other)} than for localhost, and the platform has only "
                 "one: write it into group_vars/all, and nowhere else"
@@ -113,6 +113,29 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 OPTIONAL = (inputs_out_of_sight, unknown_inputs)
 
 
+def _used_here(platform: Platform) -> list[tuple[str, Option]]:
+    """Return the inputs that are used on the operator's computer, each with its specification."""
+    return [each for role in (PLATFORM, *platform.parts) for each in platform.specs.get(role, {}).items()]
+
+
+def _required(platform: Platform) -> list[tuple[str, Option]]:
+    return [(name, option) for name, option in _used_here(platform) if option.get("required")]
+
+
+def _out_of_sight(platform: Platform, name: str) -> list[str]:
+    """Return the machines that alone have an input which is used on the operator's computer."""
+    if name in MACHINES_ONLY or name in platform.given[LOCALHOST]:
+        return []
+    return [host for host, its in platform.given.items() if name in its]
+
+
+def _not_for_localhost(name: str, hosts: Sequence[str]) -> str:
+    return (
+        f"{name} is written for {listed(hosts)} and not for localhost, where it is needed, too: write it "
+        "into group_vars/all (in an inventory of one file: below all.vars)"
+    )
+
+
 def _by_host(platform: Platform, sentences: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield each sentence once, with the hosts that it is about, if it is not about all."""
     said: dict[str, list[str]] = {}
@@ -128,19 +151,19 @@ def typed(platform: Platform) -> Platform:
     """Return the platform with each given input as the type that its role uses.
 
     A wrong value is marked as unusable: a rule that asks for it ends there. Of a list, wrong entries are left
-    out, so that the others are judged.
+    out, so that the others are judged. A required value that localhost lacks is unusable, too
+    (missing_inputs speaks of it).
     """
     known = options(platform)
     judged = {
         host: _judged(variables, platform.values if host == LOCALHOST else platform.hosts[host], known)
         for host, variables in platform.given.items()
     }
-    return replace(
-        platform,
-        values=judged[LOCALHOST],
-        hosts={host: judged[host] for host in platform.hosts},
-        judged=judged,
-    )
+    here = judged[LOCALHOST]
+    hosts = {host: judged[host] for host in platform.hosts}
+    result = replace(platform, values=here, hosts=hosts, judged=judged)
+    here.typed.update({name: UNUSABLE for name, _ in _required(result) if not result.gives(name)})
+    return result
 
 
 def _judged(given: Mapping[str, Any], values: Mapping[str, Any], known: Mapping[str, Option]) -> Judged:
@@ -172,8 +195,22 @@ def _read(name: str, value: Any, option: Option) -> tuple[Any, list[str]]:
         right = [item for item, sentences in zip(value, entries, strict=True) if not sentences]
         nothing_is_left = bool(value) and not right
         return UNUSABLE if nothing_is_left else right, [each for sentences in entries for each in sentences]
+    value = _word_for_flag(value, option)
     sentences = list(_problems(name, value, option))
     return UNUSABLE if sentences else CONVERSIONS.get(kind, _same)(value), sentences
+
+
+def _word_for_flag(value: Any, option: Option) -> Any:
+    """Return the choice that was meant where YAML read a word without quotes, such as off, as a flag.
+
+    Ansible does the same for the roles and modules (module_utils.common.parameters, check_argument_values).
+    """
+    if not isinstance(value, bool):
+        return value
+    words = [
+        choice for choice in option.get("choices") or () if str(choice).lower() in (ON if value else OFF)
+    ]
+    return words[0] if len(words) == 1 else value
 
 
 def _or_none(option: Option) -> str:
@@ -187,6 +224,13 @@ def _problems(where: str, value: Any, option: Option) -> Iterator[str]:
         return
     kind = str(option.get("type", "str"))
     wrong = TYPES[kind](value)
+    if wrong and isinstance(value, (int, float)) and not isinstance(value, bool) and SIZE.search(where):
+        yield f"{where} is a number ({value}): write it with its unit, as in {option.get('default') or '2G'}"
+        return
+    if wrong and kind == "str" and option.get("choices"):
+        choices = ", ".join(map(str, option["choices"]))
+        yield f"{where} is no text but {_found(value, option)}: write one of {choices}"
+        return
     if wrong:
         yield f"{where} is {wrong.format(found=_found(value, option))}"
         return

@@ -12,7 +12,8 @@ from ..k3s import settings
 from ..k3s.release import form_problem, parse
 from ..k3s.settings import IPV4_ONLY
 from ..k3s.types import as_list
-from ..k3s.wanted import WantedNode, peers
+from ..k3s.unit import proxy_problems
+from ..k3s.wanted import WantedNode, asked_by, peers
 from ..kubernetes.cluster import repelling
 from .platform import Platform
 
@@ -75,6 +76,13 @@ def k3s_configuration(platform: Platform) -> Iterator[str]:
                 yield f"{where}: {sentence}"
 
 
+def node_proxies(platform: Platform) -> Iterator[str]:
+    """Refuse a proxy through which nodes would ask each other: few proxies reach a private network."""
+    for node in platform.nodes:
+        for sentence in proxy_problems(node.environment, asked_by(platform.cluster, node)):
+            yield f"host {node.host}, k3s_environment: {sentence}"
+
+
 def inner_networks(platform: Platform) -> Iterator[str]:
     """Refuse a machine whose address lies in the network of pods or services: no pod could reach it."""
     inner = {"cluster-cidr": platform.cluster.pod_networks, "service-cidr": platform.cluster.service_networks}
@@ -92,9 +100,22 @@ def inner_networks(platform: Platform) -> Iterator[str]:
                         )
 
 
+def room_for_nodes(platform: Platform) -> Iterator[str]:
+    """Refuse a network of pods with fewer parts than nodes: a node without one never becomes Ready."""
+    first = next((node for node in platform.nodes if node.role == "server"), None)
+    written = parse_network(str(first.config.get("cluster-cidr"))) if first else None
+    if first and written and written.version == 4 and "cluster-cidr" not in first.unchecked:
+        room = settings.node_networks(first.config)
+        if 0 < room < len(platform.nodes):  # one without any room is judged with the configuration
+            yield (
+                f"cluster-cidr {written} has room for {room} node{'s' if room > 1 else ''}, and there are "
+                f"{len(platform.nodes)}: write a larger one in k3s_server_config, like 10.42.0.0/16"
+            )
+
+
 def cluster_token(platform: Platform) -> Iterator[str]:
     """Refuse a token that can be guessed, or that k3s would read differently."""
-    if not platform.gives("k3s_token"):
+    if not platform.gives_anywhere("k3s_token"):
         return  # a generated token is long and random
     for _, given in platform.on_machines("k3s_token"):
         text = str(given)
@@ -112,11 +133,13 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     release,
     api_address,
     k3s_configuration,
+    node_proxies,
     inner_networks,
+    room_for_nodes,
     cluster_token,
 )
-# A weak token is the operator's risk, and the roles take it.
-OPTIONAL = (cluster_token,)
+# A weak token is the operator's risk, and the roles take it. A proxy may reach the nodes.
+OPTIONAL = (node_proxies, cluster_token)
 
 
 def _binaries(platform: Platform) -> list[str]:

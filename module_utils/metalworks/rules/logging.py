@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
+from ..common.addresses import web_place
 from ..common.sizes import budget_problem, mebibytes
 from .names import unusable_names
 from .platform import Platform
@@ -46,7 +47,8 @@ def logging_destinations(platform: Platform) -> Iterator[str]:
     """Refuse destinations that the collectors cannot send to."""
     for each in platform.values["logging_also_to"]:
         url = str(each.get("url", ""))
-        if not re.fullmatch(r"https?://[^\s/?#]+(/\S*)?", url) or not urlsplit(url).hostname:
+        without_login = re.sub(r"//[^/@]*@", "//", url, count=1)
+        if not re.fullmatch(r"https?://[^\s/?#]+(/\S*)?", url) or web_place(without_login) is None:
             yield (
                 f"logging_also_to, url: {url!r} is no address: write one like "
                 "http://fluent-bit.other.svc.cluster.local:8888/"

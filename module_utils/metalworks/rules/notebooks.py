@@ -11,6 +11,7 @@ from ..common.suggestions import did_you_mean
 from ..images.names import version_problem
 from ..images.parts import built_images, origin_problem, platform_images
 from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
+from ..jupyterhub.values import value_at
 from .platform import Platform
 
 LISTS = ("metalworks_notebooks", "jupyterhub_profiles")
@@ -72,18 +73,8 @@ def notebook_guarantees(platform: Platform) -> Iterator[str]:
     for variable, found in _choices(platform):
         for choice in found:
             limits = {**choice, **(choice.get("overrides") or {})}
-            for kind, unit in (("mem", memory_bytes), ("cpu", _number)):
-                own, default = (
-                    limits.get(f"{kind}_guarantee"),
-                    platform.values[f"jupyterhub_{kind}_guarantee"],
-                )
-                least, most = unit(own or default), unit(limits.get(f"{kind}_limit"))
-                if least and most and least > most:
-                    whose = f"{kind}_guarantee {own}" if own else f"jupyterhub_{kind}_guarantee {default}"
-                    yield (
-                        f"{variable}, choice {_name(variable, choice)!r}: {whose} is more than {kind}_limit "
-                        f"{limits[f'{kind}_limit']}: write a {kind}_guarantee that is not above the limit"
-                    )
+            for sentence in above_the_limit(platform, limits):
+                yield f"{variable}, choice {_name(variable, choice)!r}: {sentence}"
 
 
 def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
@@ -107,6 +98,36 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
 )
 OPTIONAL = (images_for_an_existing_cluster,)
 PART = "jupyterhub"
+
+
+def above_the_limit(platform: Platform, own: Mapping[str, Any]) -> Iterator[str]:
+    """Yield guarantees above their limits for servers with these settings of the spawner.
+
+    What they lack comes from the chart's values and from the role's defaults, in this order. Without any
+    settings, those alone are judged.
+    """
+    values = platform.values["jupyterhub_values"]
+    for kind, key, unit in (("mem", "memory", memory_bytes), ("cpu", "cpu", _number)):
+        least, most = f"{kind}_guarantee", f"{kind}_limit"
+        guarantees = {
+            least: own.get(least),
+            f"singleuser.{key}.guarantee": value_at(values, f"singleuser.{key}.guarantee"),
+            f"jupyterhub_{least}": platform.values[f"jupyterhub_{least}"],
+        }
+        limits = {most: own.get(most), f"singleuser.{key}.limit": value_at(values, f"singleuser.{key}.limit")}
+        guarantee, limit = _first(guarantees), _first(limits)
+        if not limit[0] or (own and not (own.get(least) or own.get(most))):
+            continue
+        if (unit(guarantee[1]) or 0) > (unit(limit[1]) or float("inf")):
+            yield (
+                f"{guarantee[0]} {guarantee[1]} is more than {limit[0]} {limit[1]}: write a {least} that is "
+                "not above the limit"
+            )
+
+
+def _first(found: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the first name that has a value, with it."""
+    return next(((name, value) for name, value in found.items() if value), ("", None))
 
 
 def built_here(platform: Platform) -> list[str]:

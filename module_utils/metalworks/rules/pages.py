@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from ..common.addresses import web_place
 from ..common.kubernetes_names import label_problem
 from ..common.suggestions import did_you_mean
 from ..door.pages import ADMINS, PAGES, pages_of
@@ -43,9 +43,7 @@ def page_addresses(platform: Platform) -> Iterator[str]:
     """Refuse addresses of back ends that the door cannot use."""
     for page in _pages(platform):
         url = str(page.get("url", ""))
-        parts = urlsplit(url)
-        usual = re.fullmatch(r"https?://[^/?#@\s]+/?", url) and parts.hostname
-        if not usual or not _has_port(url):
+        if web_place(url) is None or not re.fullmatch(r"https?://[^/?#]+/?", url):
             yield (
                 f"{LISTED}, page {page.get('name')!r}: url is {url!r}: write scheme, host and port, and no "
                 "path, like http://grafana.watch.svc.cluster.local:3000"
@@ -85,11 +83,3 @@ def _pages(platform: Platform) -> list[Mapping[str, Any]]:
         return [page for page in platform.values[LISTED] if isinstance(page, Mapping)]
     parts = [part for part in platform.values["metalworks_parts"] if part in PAGES]
     return list(pages_of(parts, {part: str(platform.values[f"{part}_namespace"]) for part in parts}))
-
-
-def _has_port(url: str) -> bool:
-    """Return whether a port is missing or a number; urlsplit finds out when it is asked for."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False

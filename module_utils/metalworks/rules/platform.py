@@ -128,7 +128,11 @@ class Platform:
         return name in self.parts
 
     def gives(self, name: str) -> bool:
-        """Return whether the inventory sets a variable for any host."""
+        """Return whether the inventory sets a variable for localhost, where the applications read it."""
+        return name in self.given[LOCALHOST]
+
+    def gives_anywhere(self, name: str) -> bool:
+        """Return whether the inventory sets a variable for localhost or for a machine."""
         return any(name in variables for variables in self.given.values())
 
     def on_machines(self, name: str) -> list[tuple[list[str], Any]]:

@@ -44,7 +44,7 @@ def agent_batch(platform: Platform) -> Iterator[str]:
 def one_connection(platform: Platform) -> Iterator[str]:
     """Refuse a kubeconfig that is set for one role only: other applications would use another cluster."""
     for name, instead in INSTEAD.items():
-        if platform.gives(name):
+        if platform.gives_anywhere(name):
             yield f"{name} steers one role only, and all applications need the same: write {instead}"
 
 

@@ -120,10 +120,41 @@ def test_secrets_are_masked() -> None:
         ("server:   https://a:6443  \n", "https://a:6443"),
         ("disable:\n  - server: x\n", None),
         ("# server: https://a:6443\n", None),
+        ("server: https://a:6443 # the first\n", "https://a:6443"),
+        ("server: 'https://a:6443' # the first\n", "https://a:6443"),
+        ("'server': it''s#1\n", "it''s#1"),
+        ("'server': 'it''s#1'\n", "it's#1"),
+        ('"server" : "a\\"b"\r\n', 'a"b'),
+        ("server: https://a:6443\nserver: https://b:6443\n", "https://b:6443"),
+        ("server:\n", None),
+        ("server: # none\n", None),
+        ("servers: https://a:6443\n", None),
     ],
 )
 def test_a_scalar_is_read_however_it_was_written(text: str, expected: str | None) -> None:
     assert read_scalar(text, "server") == expected
+
+
+@pytest.mark.parametrize("text", ["true", "yes", "On", "True", "true # on", "'true'", '"true"', "1", "", "~"])
+def test_a_flag_is_read_as_k3s_reads_it(text: str) -> None:
+    assert read_scalar(f"secrets-encryption: {text}\n", "secrets-encryption") is True
+    assert change_problems(f"secrets-encryption: {text}\n", {"secrets-encryption": True}, True, True) == []
+
+
+@pytest.mark.parametrize("text", ["false", "no", "OFF", "'false' # off", "0"])
+def test_a_flag_that_is_off_is_read_as_k3s_reads_it(text: str) -> None:
+    assert read_scalar(f"secrets-encryption: {text}\n", "secrets-encryption") is False
+
+
+def test_what_a_server_without_a_file_was_is_told_by_its_data() -> None:
+    on = {"secrets-encryption": True, "secrets-encryption-provider": "secretbox"}
+    (sentence,) = change_problems(None, on, True, True, encrypted=False)
+    assert sentence.startswith("secrets-encryption: the cluster's data was written with false")
+    assert change_problems(None, on, True, True, encrypted=True) == []
+    (sentence,) = change_problems(None, {}, True, True, encrypted=True)
+    assert sentence.startswith("secrets-encryption: the cluster's data was written with true")
+    (sentence,) = change_problems(None, {"data-dir": "/x"}, False, True)
+    assert sentence.startswith("data-dir: the server's data is in /var/lib/rancher/k3s")
 
 
 def test_the_record_of_a_start_equals_what_a_start_would_use(tmp_path: Path) -> None:
@@ -166,7 +197,7 @@ def test_the_version_is_read_from_the_name_of_the_binary(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("before", "config", "has_data", "had_data", "says"),
     [
-        (None, {"secrets-encryption": True}, True, True, []),  # nothing is known of how it was
+        (None, {"secrets-encryption": True}, False, False, []),  # there is nothing yet
         ("debug: true\n", {}, True, True, []),
         ("debug: true\n", {"secrets-encryption": False}, True, True, []),
         ("debug: true\n", {"secrets-encryption": True}, False, False, []),  # before its first start

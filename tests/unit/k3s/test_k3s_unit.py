@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.metalworks.common.addresses import HostPort
 from ansible.module_utils.metalworks.k3s import unit
 from ansible.module_utils.metalworks.k3s.config import parse_record, read_wanted
 from ansible.module_utils.metalworks.k3s.release import keeps_imports
 from ansible.module_utils.metalworks.k3s.unit import (
     drop_ins,
     environment_problems,
+    proxy_problems,
     render,
     render_environment,
     watched_files,
@@ -168,11 +170,24 @@ PROXY = "http://me:pa55word@proxy.example:3128"
 
 
 @pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"A": "b", "C": 1}, []),
+        ({"A B": "x"}, ["'A B' is not the name of a variable"]),
+        ({"A": "x\ny", "B": ["x"], "C": True}, [f"{name} is not one line of text" for name in "ABC"]),
+    ],
+)
+def test_problems_of_an_environment(environment: dict[str, Any], says: list[str]) -> None:
+    found = list(environment_problems(environment))
+    assert len(found) == len(says), found
+    assert all(part in sentence for part, sentence in zip(says, found, strict=True))
+
+
+@pytest.mark.parametrize(
     ("environment", "hosts", "says"),
     [
         ({}, ["198.18.0.12"], []),
         ({"CONTAINERD_HTTPS_PROXY": PROXY}, ["198.18.0.12"], []),  # k3s itself does not use it
-        ({"HTTPS_PROXY": PROXY, "NO_PROXY": "198.18.0.0/24"}, ["198.18.0.12", "198.18.0.13"], []),
         ({"https_proxy": PROXY, "no_proxy": ".example, 198.18.0.12"}, ["k3s.example", "198.18.0.12"], []),
         ({"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}, ["198.18.0.12"], []),
         ({"HTTPS_PROXY": PROXY}, [], []),
@@ -182,12 +197,37 @@ PROXY = "http://me:pa55word@proxy.example:3128"
             ["198.18.0.12", "k3s.example", "198.18.1.2"],
             ["NO_PROXY does not name 198.18.0.12, k3s.example, so"],
         ),
-        ({"A B": "x"}, [], ["'A B' is not the name of a variable"]),
-        ({"A": "x\ny", "B": ["x"]}, [], ["A is not one line of text", "B is not one line of text"]),
     ],
 )
-def test_problems_of_an_environment(environment: dict[str, Any], hosts: list[str], says: list[str]) -> None:
-    found = list(environment_problems(environment, hosts))
+def test_problems_of_a_proxy(environment: dict[str, Any], hosts: list[str], says: list[str]) -> None:
+    found = list(proxy_problems(environment, [HostPort(host, 6443) for host in hosts]))
     assert len(found) == len(says), found
     assert all(part in sentence for part, sentence in zip(says, found, strict=True))
     assert not any("pa55word" in sentence for sentence in found)
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "covered"),
+    [
+        ("198.18.0.0/24", "198.18.0.12", True),
+        ("198.18.0.12/24", "198.18.0.13", True),  # net.ParseCIDR takes an address of the network
+        ("198.18.1.0/24", "198.18.0.12", False),
+        ("198.18.0.1:6443", "198.18.0.1", True),
+        ("198.18.0.1:443", "198.18.0.1", False),
+        ("fd00::1", "fd00::1", True),
+        ("[FD00::1]:6443", "fd00::1", True),
+        ("[fd00::1]:443", "fd00::1", False),
+        ("*.lan", "metal-1.lan", True),
+        ("*.lan", "lan", False),
+        (".LAN", "metal-1.lan", True),
+        ("lan", "metal-1.lan", True),
+        ("lan", "LAN", True),
+        ("lan:6443", "metal-1.lan", True),
+        ("lan:443", "metal-1.lan", False),
+        (".lan", "metal-1.wlan", False),
+        ("*lan", "metal-1.lan", False),
+    ],
+)
+def test_an_entry_of_no_proxy_is_read_as_go_reads_it(entry: str, host: str, covered: bool) -> None:
+    found = list(proxy_problems({"HTTPS_PROXY": PROXY, "NO_PROXY": entry}, [HostPort(host, 6443)]))
+    assert (not found) is covered

@@ -142,6 +142,20 @@ def test_a_server_with_data_is_not_given_another_folder(
     assert not run_module("k3s_config", params, capsys)["failed"]
 
 
+def test_secrets_of_a_server_without_a_file_are_not_encrypted_later(
+    machine: dict[str, Any], capsys: Any, tmp_path: Path
+) -> None:
+    server = tmp_path / "data" / "server"
+    for folder in ("db", "cred"):
+        (server / folder).mkdir(parents=True)
+    (server / "db" / "state.db").touch()
+    (server / "cred" / "encryption-config.json").touch()
+    params = {**machine, "config": {"secrets-encryption": True}}
+    assert "the cluster's data was written with false" in run_module("k3s_config", params, capsys)["msg"]
+    (server / "cred" / "encryption-config.json").write_text("{}")
+    assert not run_module("k3s_config", params, capsys)["failed"]
+
+
 @pytest.mark.parametrize("used", ["former-secret\n", "K10abc::server:former-secret\n"])
 @pytest.mark.parametrize("token", ["former-secret", "K10abc::server:former-secret"])
 def test_the_token_of_the_cluster_is_accepted_in_both_forms(
