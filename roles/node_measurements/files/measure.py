@@ -83,8 +83,11 @@ def certificates(data: Path) -> Iterator[Sample]:
 
 
 def snapshots(data: Path) -> Iterator[Sample]:
-    """Yield when the newest snapshot was written. A new cluster counts from its first certificate on."""
-    if not (data / "server/db/etcd").is_dir():
+    """Yield when the newest snapshot was written. A new cluster counts from its first certificate on.
+
+    etcd's log shows that it is used: k3s writes db/etcd/name with sqlite, too.
+    """
+    if not (data / "server/db/etcd/member/wal").is_dir():
         return
     files = [*(data / "server/db/snapshots").glob("*"), data / "server/tls/server-ca.crt"]
     times = [path.stat().st_mtime for path in files if path.exists()]

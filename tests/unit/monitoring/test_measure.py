@@ -86,7 +86,7 @@ def test_certificates_of_all_folders_are_named_by_their_place(data: Path) -> Non
 
 
 def test_the_newest_snapshot_counts(data: Path) -> None:
-    (data / "server/db/etcd").mkdir()
+    (data / "server/db/etcd/member/wal").mkdir(parents=True)
     (data / "server/db/snapshots").mkdir()
     for name, at in (("old", 1000), ("new", 2000)):
         (data / "server/db/snapshots" / name).touch()
@@ -95,13 +95,18 @@ def test_the_newest_snapshot_counts(data: Path) -> None:
 
 
 def test_a_new_cluster_counts_from_its_birth(data: Path) -> None:
-    (data / "server/db/etcd").mkdir()
+    (data / "server/db/etcd/member/wal").mkdir(parents=True)
     (data / "server/tls/server-ca.crt").touch()
     os.utime(data / "server/tls/server-ca.crt", (3000, 3000))
     assert [value for _, _, value in program.snapshots(data)] == [3000]
 
 
 def test_sqlite_and_agents_have_no_snapshots(data: Path) -> None:
+    assert list(program.snapshots(data)) == []
+    # k3s writes this name at every start of a server.
+    (data / "server/db/etcd").mkdir()
+    (data / "server/db/etcd/name").write_text("metal-1-3f2a")
+    (data / "server/tls/server-ca.crt").touch()
     assert list(program.snapshots(data)) == []
 
 
