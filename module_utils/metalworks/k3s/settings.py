@@ -34,6 +34,7 @@ Config = Mapping[str, Any]
 NETWORKING = {"cluster-cidr", "service-cidr", "cluster-dns", "node-ip"}
 SLIP = 0.8  # an unknown key that is so similar to a known one (0 to 1) counts as a typing error
 SMALLEST_POD_NETWORK = 24  # each node gets a /24 of the IPv4 pod network
+LAST_PORT = 65535
 LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses a service network with more than 20 bits for hosts
 IPV4_ONLY = (
     "the roles and checks here are written for clusters with IPv4 alone, and neither IPv6 nor dual stack has "
@@ -191,9 +192,25 @@ def _missing_parts(config: Config, peers: Sequence[Mapping[str, Any]]) -> Iterat
     for name, lack in NEEDED_ONCE.items():
         if all(each.get(name) is True for each in (config, *(peer["config"] for peer in peers))):
             yield f"{name} is true on all servers, so {lack}; take it out on one of them"
+    yield from _api_port_problems(config)
+
+
+def _api_port_problems(config: Config) -> Iterator[str]:
+    """Yield why the API could not listen. Its server itself has the port after the one that others use.
+
+    k3s sets that one so (pkg/daemons/control, defaults).
+    """
     port = config.get("https-listen-port")
-    if port in TAKEN_PORTS:
-        yield f"https-listen-port: {port} is the port of {TAKEN_PORTS[port]}; write another one"
+    taken = {**TAKEN_PORTS, **({5001: "the embedded registry"} if config.get("embedded-registry") else {})}
+    if port in taken:
+        yield f"https-listen-port: {port} is the port of {taken[port]}; write another one"
+    elif port is not None and port + 1 in taken:
+        yield (
+            f"https-listen-port: {port} makes k3s use {port + 1}, too, which is the port of "
+            f"{taken[port + 1]}; write another one"
+        )
+    elif port == LAST_PORT:
+        yield f"https-listen-port: k3s uses the port after it, too, and {port} is the last one; write another"
 
 
 # Relations between values.

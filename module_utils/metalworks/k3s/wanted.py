@@ -155,7 +155,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         _mapping(f"k3s_{role}_{name}", read(f"k3s_{role}_{name}"), faults)
         for name in ("config", "unchecked_config")
     )
-    given = {key: typed(key, value) for key, value in given.items()}
+    given, unchecked = ({key: typed(key, value) for key, value in its.items()} for its in (given, unchecked))
     settings = {**given, **unchecked}
     source = f"k3s_{role}_environment"
     source = source if read(source) is not None else "k3s_environment"
