@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..images import docker, registry
-from ..kubernetes.kubeconfig import write_problem
+from ..kubernetes.api import kept_problem
+from ..kubernetes.kubeconfig import KubeconfigError, located, write_problem
 from .notebooks import built_here
 from .platform import Platform
 
@@ -20,6 +21,19 @@ def kubeconfig_file(platform: Platform) -> Iterator[str]:
         yield f"metalworks_kubeconfig: {problem}"
 
 
+def kubeconfig_keys(platform: Platform) -> Iterator[str]:
+    """Refuse keys in the cluster's context that stay there, and with which its API could not be asked."""
+    if platform.kind == "existing":
+        return
+    file = str(platform.values["metalworks_kubeconfig"])
+    try:
+        problem = kept_problem(located(file), str(platform.values["metalworks_context"]))
+    except KubeconfigError:
+        return  # kubeconfig_file says it
+    if problem:
+        yield f"metalworks_kubeconfig {file}, {problem}"
+
+
 def local_programs(platform: Platform) -> Iterator[str]:
     """Refuse an inventory that needs a program which this computer lacks."""
     built = bool(built_here(platform))
@@ -29,4 +43,8 @@ def local_programs(platform: Platform) -> Iterator[str]:
         yield registry.NOT_INSTALLED
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (kubeconfig_file, local_programs)
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
+    kubeconfig_file,
+    kubeconfig_keys,
+    local_programs,
+)
