@@ -204,7 +204,8 @@ def _node_problems(found: Cluster, wanted: Wanted) -> list[str]:
         return [
             f"images are built here for {wanted.architecture}, and these nodes cannot run them: "
             f"{', '.join(foreign)}. Run Ansible on a computer like the nodes, keep pods off them (kubectl "
-            "cordon), or let metalworks_notebooks name published images only"
+            "cordon), or build none: let metalworks_notebooks name published images only, and leave out the "
+            "parts whose images are not published (metalworks_parts: [jupyterhub])"
         ]
     return []
 

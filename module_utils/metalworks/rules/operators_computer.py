@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from ..images import docker, registry
 from ..kubernetes.api import kept_problem
 from ..kubernetes.kubeconfig import KubeconfigError, located, write_problem
-from .notebooks import built_here
+from .notebooks import built_here, how_not_to_build
 from .platform import Platform
 
 
@@ -38,9 +38,11 @@ def local_programs(platform: Platform) -> Iterator[str]:
     """Refuse an inventory that needs a program which this computer lacks."""
     built = bool(built_here(platform))
     if "docker" in platform.missing_programs and (built or platform.kind == "lab"):
-        yield docker.NOT_INSTALLED
+        # The lab's machines are containers, whatever is built.
+        other = f", or build no image here: {how_not_to_build(platform)}" if platform.kind != "lab" else ""
+        yield docker.NOT_INSTALLED + other
     if "skopeo" in platform.missing_programs and built and platform.values["metalworks_registry"]:
-        yield registry.NOT_INSTALLED
+        yield f"{registry.NOT_INSTALLED}, or build no image here: {how_not_to_build(platform)}"
 
 
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
