@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from ansible.module_utils.metalworks.common.addresses import Address, Network, overlap
@@ -19,6 +20,7 @@ from ansible.module_utils.metalworks.k3s.keys import (
     MEMBERSHIP,
     NEEDED,
     NEEDED_ONCE,
+    OF_K3S,
     REFUSED,
     SNAPSHOTTERS,
     TAKEN_PORTS,
@@ -193,6 +195,7 @@ def _missing_parts(config: Config, peers: Sequence[Mapping[str, Any]]) -> Iterat
         if all(each.get(name) is True for each in (config, *(peer["config"] for peer in peers))):
             yield f"{name} is true on all servers, so {lack}; take it out on one of them"
     yield from _api_port_problems(config)
+    yield from _volume_problems(config)
 
 
 def _api_port_problems(config: Config) -> Iterator[str]:
@@ -211,6 +214,17 @@ def _api_port_problems(config: Config) -> Iterator[str]:
         )
     elif port == LAST_PORT:
         yield f"https-listen-port: k3s uses the port after it, too, and {port} is the last one; write another"
+
+
+def _volume_problems(config: Config) -> Iterator[str]:
+    """Yield a folder of volumes in one that goes when k3s is taken from a machine."""
+    data = PurePosixPath(str(_effective("data-dir", config)))
+    volumes = PurePosixPath(str(config.get("default-local-storage-path", data / "storage")))
+    if any(volumes.is_relative_to(data / name) for name in OF_K3S):
+        yield (
+            f"default-local-storage-path: {volumes} is among k3s's own data, which go when k3s is taken "
+            f"away; write a folder beside {data}, like /srv/volumes"
+        )
 
 
 # Relations between values.
@@ -294,6 +308,8 @@ def _shared(config: Config) -> dict[str, Any]:
     """Return what servers must share. Of `disable`, k3s compares servicelb only (CriticalControlArgs)."""
     return {
         **agreed(config),
+        # k3s writes that of the server which starts last for all nodes.
+        "default-local-storage-path": config.get("default-local-storage-path", "k3s's own"),
         "disable: servicelb": "servicelb" in _disabled(config),
         # A server without datastore-endpoint would make a cluster of its own.
         "datastore-endpoint": "given" if "datastore-endpoint" in config else "not given",
