@@ -98,6 +98,11 @@ def model_watches(models: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"deployment/{name}-watch" for name in trained(models)]
 
 
+def model_api_egress(ports: Iterable[int]) -> list[dict[str, int]]:
+    """Return the ways to the API: the port of its Service, the usual one, and those of this cluster."""
+    return [{"port": port} for port in dict.fromkeys((443, 6443, *ports))]
+
+
 class FilterModule:
     """Ansible calls filters() of this class."""
 
@@ -107,6 +112,7 @@ class FilterModule:
             "canary_problem": canary_problem,
             "logged_images": logged_images,
             "logged_models": logged_models,
+            "model_api_egress": model_api_egress,
             "model_entries": model_entries,
             "model_jobs": model_jobs,
             "model_watches": model_watches,

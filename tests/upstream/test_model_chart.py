@@ -21,6 +21,8 @@ INPUTS: dict[str, Any] = {
     "mlflow_namespace": "mlflow",
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
     "model_logged": {},
+    "groups": {},
+    "hostvars": {},
     "__model_tokens": {
         "trainer": "token-of-the-trainer",
         "watch": "token-of-the-watch",

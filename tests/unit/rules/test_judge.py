@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -97,6 +98,25 @@ def test_what_is_refused_through_ansible_is_one_sentence(case: dict[str, Any]) -
     for part in case["says"]:
         assert part in "\n".join(said)
     assert len(said) == case.get("sentences", 1), said
+
+
+@pytest.mark.parametrize(
+    ("machines", "page"), [("multipass", "multipass.md"), ("existing", "existing-cluster.md")]
+)
+def test_what_a_page_says_about_images_that_are_not_built_is_enough(machines: str, page: str) -> None:
+    """Without Docker on multipass, and without a registry on an existing cluster."""
+    text = (ROOT / "docs" / "how-to" / page).read_text()
+    (parts,) = set(re.findall(r"metalworks_parts: (\[.*?\])", text))
+    block = re.search(
+        r"( *)metalworks_notebooks:\n(\1 .*\n)+", (ROOT / "docs/how-to/multipass.md").read_text()
+    )
+    assert block
+    hosts = HOSTS if machines == "multipass" else {}
+    written = {"metalworks_machines": machines, "metalworks_parts": yaml.safe_load(parts)}
+    variables = {**VARIABLES, **written, **yaml.safe_load(block[0])}
+    assert judge(platform(hosts, variables, missing_programs=["docker"])).problems == []
+    built = {**variables, "metalworks_parts": [*written["metalworks_parts"], "door"]}
+    assert judge(platform(hosts, built, missing_programs=["docker"])).problems
 
 
 # The rules as a whole.
