@@ -247,6 +247,8 @@ ARGUMENTS: Final[dict[tuple[str, str], str]] = {
     ("kubelet-arg", "cluster-dns"): "cluster-dns",
     ("kubelet-arg", "cluster-domain"): "cluster-domain",
     ("kubelet-arg", "resolv-conf"): "resolv-conf",
+    # Kubernetes removed it in favour of taints (kubernetes#122384); older kubelets cordoned the node.
+    ("kubelet-arg", "register-schedulable"): "node-taint",
     ("kubelet-arg", "root-dir"): "",
     ("kubelet-arg", "port"): "",
     ("kubelet-arg", "register-node"): "",

@@ -162,10 +162,17 @@ def _labels(key: Key, name: str, value: Any) -> Iterator[str]:
     yield from found
     for label in [] if found else as_list(value):
         title = label.split("=", 1)[0]
-        domain = title.rpartition("/")[0]
-        reserved = domain.split(".")[-2:] in (["kubernetes", "io"], ["k8s", "io"])
-        if reserved and title not in KUBELET_LABEL_NAMES and not title.startswith(KUBELET_LABELS):
+        if (
+            is_kubernetes_own(title)
+            and title not in KUBELET_LABEL_NAMES
+            and not title.startswith(KUBELET_LABELS)
+        ):
             yield f"the kubelet may not give itself {title!r} and would not start; set it with kubectl label"
+
+
+def is_kubernetes_own(label: str) -> bool:
+    """Tell whether the name of a label is in a domain of Kubernetes, as node-role.kubernetes.io/worker is."""
+    return label.rpartition("/")[0].split(".")[-2:] in (["kubernetes", "io"], ["k8s", "io"])
 
 
 def _taints(key: Key, name: str, value: Any) -> Iterator[str]:

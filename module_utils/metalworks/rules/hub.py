@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..common.addresses import web_place
@@ -14,9 +14,9 @@ from ..jupyterhub.sizes import (
     pod_memory_problem,
     storage_problem,
 )
-from ..jupyterhub.tolerations import jupyterhub_tolerations
+from ..jupyterhub.tolerations import jupyterhub_selectors, jupyterhub_tolerations
 from ..jupyterhub.values import has_node_port, service_type, value_at, walk
-from ..k3s.types import split
+from ..k3s.types import as_list, is_kubernetes_own, split
 from .k3s import keeps_pods_away
 from .names import unusable_names
 from .notebooks import above_the_limit
@@ -122,6 +122,26 @@ def hub_nodes(platform: Platform) -> Iterator[str]:
             return
 
 
+def hub_labels(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster in which no node has the labels that pods of the hub ask for.
+
+    Labels of Kubernetes' own domains are not known here; Kubernetes or an operator sets them.
+    """
+    labels = [_labels(node.config) for node in platform.nodes]
+    for pods, wanted in jupyterhub_selectors(platform.values["jupyterhub_values"]).items():
+        asked = {f"{key}={value}" for key, value in wanted.items() if not is_kubernetes_own(key)}
+        if labels and not any(asked <= its for its in labels):
+            yield (
+                f"no node has the labels that the pods of {pods} ask for in jupyterhub_values "
+                f"({', '.join(sorted(asked))}): write them as node-label into the configuration of a node, "
+                "or take the selector out"
+            )
+
+
+def _labels(config: Mapping[str, Any]) -> set[str]:
+    return {str(each) for each in as_list(config.get("node-label") or [])}
+
+
 def hub_url(platform: Platform) -> Iterator[str]:
     """Refuse a `jupyterhub_url` that is no http address."""
     if platform.gives("jupyterhub_url"):
@@ -169,10 +189,11 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hub_address,
     hub_storage,
     hub_nodes,
+    hub_labels,
     hub_url,
     hub_names,
     hub_chart,
     hub_secrets,
 )
-OPTIONAL = (hub_storage, hub_nodes, hub_chart)
+OPTIONAL = (hub_storage, hub_nodes, hub_labels, hub_chart)
 PART = "jupyterhub"
