@@ -282,8 +282,10 @@ TAKEN_PORTS: Final = {
     10259: "the scheduler",
     10010: "containerd",
 }
-# Words with which a value begins or that it is, where k3s takes others, too: only a slip of one is refused.
+# Words with which a value begins or that it is. Of a snapshotter only a slip is refused, because containerd
+# takes others, too.
 SNAPSHOTTERS: Final = ("overlayfs", "native", "fuse-overlayfs", "stargz", "btrfs", "zfs")
+DATASTORES_BY_OTHER_NAMES: Final = {"mariadb": "mysql", "pgsql": "postgres"}
 DATASTORES: Final = ("mysql", "postgres", "postgresql", "http", "https", "nats", "sqlite", "etcd")
 
 # Values that k3s has dropped.
