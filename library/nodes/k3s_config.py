@@ -300,12 +300,13 @@ def data_problems(params: dict[str, Any]) -> list[str]:
     """Return which settings and token a server with data cannot take."""
     data, before = Path(params["data"]), read_others_text(Path(params["path"]))
     former = read_scalar(before or "", "data-dir") or KEYS["data-dir"].default
-    config = {name: value for name, value in params["config"].items() if name not in params["unchecked"]}
     has_data, had_data = (read_datastore(folder) != "none" for folder in (data, Path(str(former))))
     token = token_problem(params["token"], read_text(data / "server" / "token"))
     keys = data / ENCRYPTION
     encrypted = keys.is_file() and keys.stat().st_size > 0
-    found: list[str] = change_problems(before, config, has_data, had_data, encrypted)
+    found: list[str] = change_problems(
+        before, params["config"], has_data, had_data, encrypted, params["unchecked"]
+    )
     return [*found, *([token] if token else [])]
 
 

@@ -1,4 +1,4 @@
-"""Which taints the pods of a hub tolerate, for the values that an operator gives to its chart."""
+"""Which nodes the pods of a hub take, for the values that an operator gives to its chart."""
 
 from __future__ import annotations
 
@@ -35,3 +35,23 @@ def jupyterhub_tolerations(values: Mapping[str, Any]) -> dict[str, list[Mapping[
             *(given("singleuser.extraTolerations") or []),
         ],
     }
+
+
+def jupyterhub_selectors(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return which labels the pods of a hub need on their nodes, {pods: labels}.
+
+    matchNodePurpose asks for a label, if it is `require` (values.schema.yaml of zero-to-jupyterhub).
+    """
+    found = {}
+    for pods, path, kind, purpose in (
+        ("the hub", "hub.nodeSelector", "corePods", "core"),
+        ("the proxy", "proxy.chp.nodeSelector", "corePods", "core"),
+        ("the users' servers", "singleuser.nodeSelector", "userPods", "user"),
+    ):
+        own = value_at(values, path)
+        required = value_at(values, f"scheduling.{kind}.nodeAffinity.matchNodePurpose") == "require"
+        found[pods] = {
+            **({str(key): str(value) for key, value in own.items()} if isinstance(own, Mapping) else {}),
+            **({"hub.jupyter.org/node-purpose": purpose} if required else {}),
+        }
+    return found

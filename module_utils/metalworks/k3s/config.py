@@ -197,12 +197,13 @@ def change_problems(
     has_data: bool,
     had_data: bool,
     encrypted: bool = False,
+    unchecked: Collection[str] = (),
 ) -> list[str]:
     """Return why a server's settings cannot change from those of its file (`before`) to these.
 
     `has_data` and `had_data` say whether there is a datastore in the data-dir of the new and the old
     settings. `encrypted` says whether k3s has keys for Secrets there, which shows the former setting where
-    there is no file.
+    there is no file. Settings in `unchecked` may change.
     """
     found: list[str] = []
 
@@ -217,7 +218,8 @@ def change_problems(
             f"data-dir: the server's data is in {former('data-dir')}, and with another folder it would begin "
             "anew: stop k3s and move the folder first, or write the former one"
         )
-    for name in ("secrets-encryption", "secrets-encryption-provider") if has_data else ():
+    names = {"secrets-encryption", "secrets-encryption-provider"} - set(unchecked)
+    for name in sorted(names) if has_data else ():
         wanted = config.get(name, KEYS[name].default)
         # Without a file, the provider is not known.
         in_use = name == "secrets-encryption" or (before is not None and former("secrets-encryption") is True)

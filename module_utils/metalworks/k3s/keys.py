@@ -249,6 +249,8 @@ ARGUMENTS: Final[dict[tuple[str, str], str]] = {
     ("kubelet-arg", "cluster-dns"): "cluster-dns",
     ("kubelet-arg", "cluster-domain"): "cluster-domain",
     ("kubelet-arg", "resolv-conf"): "resolv-conf",
+    # Kubernetes removed it in favour of taints (kubernetes#122384); older kubelets cordoned the node.
+    ("kubelet-arg", "register-schedulable"): "node-taint",
     ("kubelet-arg", "root-dir"): "",
     ("kubelet-arg", "port"): "",
     ("kubelet-arg", "register-node"): "",
@@ -282,8 +284,10 @@ TAKEN_PORTS: Final = {
     10259: "the scheduler",
     10010: "containerd",
 }
-# Words with which a value begins or that it is, where k3s takes others, too: only a slip of one is refused.
+# Words with which a value begins or that it is. Of a snapshotter only a slip is refused, because containerd
+# takes others, too.
 SNAPSHOTTERS: Final = ("overlayfs", "native", "fuse-overlayfs", "stargz", "btrfs", "zfs")
+DATASTORES_BY_OTHER_NAMES: Final = {"mariadb": "mysql", "pgsql": "postgres"}
 DATASTORES: Final = ("mysql", "postgres", "postgresql", "http", "https", "nats", "sqlite", "etcd")
 
 # Values that k3s has dropped.

@@ -16,6 +16,7 @@ from ansible.module_utils.metalworks.k3s.keys import (
     AGREED,
     ARGUMENTS,
     DATASTORES,
+    DATASTORES_BY_OTHER_NAMES,
     KEYS,
     MEMBERSHIP,
     NEEDED,
@@ -113,6 +114,9 @@ def _key_problems(role: str, name: str, value: Any, version: Version | None) -> 
         yield f"{name}: k3s reads this file first, so there is nothing to add to; write {plain}"
     elif plain in REFUSED:
         yield f"{name}: {REFUSED[plain]}"
+    elif plain.upper().startswith("K3S_"):
+        meant = plain[len("K3S_") :].lower().replace("_", "-")
+        yield f"{name}: this is a variable of the environment, which k3s skips here; the setting is {meant}"
     elif key is None:
         meant = nearest(plain, [*KEYS, *REFUSED], 1, SLIP)
         if meant:
@@ -168,9 +172,15 @@ def _slips(config: Config) -> Iterator[str]:
             yield f"snapshotter: k3s has no {snapshotter!r}; did you mean {meant[0]}?"
     scheme, separator, _ = str(config.get("datastore-endpoint", "")).partition("://")
     if separator and scheme not in DATASTORES:
-        meant = nearest(scheme, DATASTORES, 1, SLIP)
-        if meant:
-            yield f"datastore-endpoint: it begins with {scheme}://; did you mean {meant[0]}://?"
+        # kine, getKineStorageBackend: "storage backend is not defined".
+        by_other_name = [DATASTORES_BY_OTHER_NAMES.get(scheme, "")]
+        meant = nearest(scheme, DATASTORES, 1, SLIP) or list(filter(None, by_other_name))
+        yield f"datastore-endpoint: it begins with {scheme}://" + (
+            f"; did you mean {meant[0]}://?"
+            if meant
+            else f", and k3s starts with none but {', '.join(DATASTORES)}; insist on a newer one in "
+            "k3s_server_unchecked_config"
+        )
     if "datastore-endpoint" in config and (not separator or scheme == "sqlite"):
         # kine, ParseStorageEndpoint: without a kind of database in front, k3s takes sqlite.
         yield (
@@ -194,6 +204,12 @@ def _missing_parts(config: Config, peers: Sequence[Mapping[str, Any]]) -> Iterat
         if given == value or (name == "disable" and value in _disabled(config)):
             shown = str(value).lower()
             yield f"{name}: {shown}: {lack}; take it out, or insist on it in k3s_server_unchecked_config"
+    if config.get("flannel-backend") == "tailscale" and "vpn-auth-file" not in config:
+        # k3s brings Tailscale up with the key in that file (k3s-io/k3s#7352, docs.k3s.io/networking).
+        yield (
+            "flannel-backend: tailscale: k3s brings Tailscale up with a key, and vpn-auth-file names none; "
+            "write it, or insist on the backend in k3s_server_unchecked_config, if the machines have joined"
+        )
     for name, lack in NEEDED_ONCE.items():
         if all(each.get(name) is True for each in (config, *(peer["config"] for peer in peers))):
             yield f"{name} is true on all servers, so {lack}; take it out on one of them"

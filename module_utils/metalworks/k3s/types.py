@@ -14,8 +14,14 @@ from ansible.module_utils.metalworks.k3s.keys import DROPPED, KEYS, Key
 GO_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 GO_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 SERVER_URL = re.compile(r"https://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?/?\Z")
-LABEL = re.compile(r"([A-Za-z0-9.-]+/)?\w([\w.-]*\w)?=(\w([\w.-]*\w)?)?\Z")
-TAINT = re.compile(r"([A-Za-z0-9.-]+/)?[\w.-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z")
+# k8s.io/apimachinery/pkg/util/validation: IsQualifiedName and IsValidLabelValue. A domain has at most 253
+# characters, a name and a value at most 63.
+_DOMAIN = r"(?=[^/]{1,253}/)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/"
+_WORD = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+LABEL = re.compile(rf"({_DOMAIN})?{_WORD}=({_WORD})?\Z")
+TAINT = re.compile(rf"({_DOMAIN})?{_WORD}(=({_WORD})?)?:(NoSchedule|PreferNoSchedule|NoExecute)\Z")
+WORDS = "names and values of at most 63 letters of a to z, digits, '-', '_' and '.'"
+RANGE = re.compile(r"([0-9]{1,5})(?:([-+])([0-9]{1,5}))?\Z")
 # The kubelet refuses to start with other labels of Kubernetes' own domains (admission NodeRestriction).
 KUBELET_LABELS = ("node.kubernetes.io/", "kubelet.kubernetes.io/")
 KUBELET_LABEL_NAMES = (
@@ -39,6 +45,7 @@ OF_THE_SYSTEM = (
     *("", "bin", "boot", "dev", "etc", "home", "lib", "media", "mnt", "opt", "root", "sbin", "srv", "usr"),
     *("var", "usr/lib", "usr/local", "var/lib", "var/lib/rancher", "var/log", "var/cache", "var/tmp"),
 )
+TAINT_EXAMPLE = "gpu=true:NoSchedule"
 EMPTIED = ("dev", "proc", "run", "sys", "tmp")
 # Folders of others with all that is in them: of the system, of the kubelet, and of k3s's usual data folder.
 NOT_WITHIN = (
@@ -74,7 +81,22 @@ def typed(name: str, value: Any) -> Any:
             return value in GO_TRUE
         if kind in ("number", "port") and value.isascii() and value.isdigit():
             return int(value)
+    if kind == "range" and (found := port_range(value)):
+        return f"{found[0]}-{found[1]}"
     return value
+
+
+def port_range(value: Any) -> tuple[int, int] | None:
+    """Return the first and the last port of 30000-32767, of 30000+2767, or of one port alone, or None.
+
+    These are the forms of Kubernetes (k8s.io/apimachinery/pkg/util/net, PortRange.Set), which k3s calls.
+    """
+    found = None if isinstance(value, bool) else RANGE.match(str(value).strip())
+    if not found:
+        return None
+    first, sign, second = int(found[1]), found[2], int(found[3] or 0)
+    last = first + second if sign == "+" else second if sign else first
+    return (first, last) if 0 < first <= last < 65536 else None
 
 
 def _text(key: Key, name: str, value: Any) -> Iterator[str]:
@@ -115,8 +137,7 @@ def _folder(_key: Key, name: str, value: Any) -> Iterator[str]:
 
 
 def _range(_key: Key, _name: str, value: Any) -> Iterator[str]:
-    first, _, last = str(value).partition("-")
-    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+    if port_range(value) is None:
         yield f"{value!r} is not a range of ports; write one like 30000-32767"
 
 
@@ -145,7 +166,9 @@ def _mode(_key: Key, _name: str, value: Any) -> Iterator[str]:
 
 def _list(key: Key, name: str, value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield "a mapping is not a list; write a list of NAME=VALUE"
+        pairs = [f"{each}={str(its).lower() if its in (True, False) else its}" for each, its in value.items()]
+        example = {"items": list(value), "list": list(value), "taints": [TAINT_EXAMPLE]}.get(key.kind, pairs)
+        yield f"a mapping is not a list; write a list like [{', '.join(map(str, example))}]"
         return
     for item in as_list(value):
         if not isinstance(item, str) or not item:
@@ -166,19 +189,26 @@ def _pairs(key: Key, name: str, value: Any) -> Iterator[str]:
 
 
 def _labels(key: Key, name: str, value: Any) -> Iterator[str]:
-    found = list(_list(key, name, value)) or list(_each(value, LABEL, "a label like disk=ssd"))
+    found = list(_list(key, name, value)) or list(_each(value, LABEL, f"a label like disk=ssd ({WORDS})"))
     yield from found
     for label in [] if found else as_list(value):
         title = label.split("=", 1)[0]
-        domain = title.rpartition("/")[0]
-        reserved = domain.split(".")[-2:] in (["kubernetes", "io"], ["k8s", "io"])
-        if reserved and title not in KUBELET_LABEL_NAMES and not title.startswith(KUBELET_LABELS):
+        if (
+            is_kubernetes_own(title)
+            and title not in KUBELET_LABEL_NAMES
+            and not title.startswith(KUBELET_LABELS)
+        ):
             yield f"the kubelet may not give itself {title!r} and would not start; set it with kubectl label"
+
+
+def is_kubernetes_own(label: str) -> bool:
+    """Tell whether the name of a label is in a domain of Kubernetes, as node-role.kubernetes.io/worker is."""
+    return label.rpartition("/")[0].split(".")[-2:] in (["kubernetes", "io"], ["k8s", "io"])
 
 
 def _taints(key: Key, name: str, value: Any) -> Iterator[str]:
     found = list(_list(key, name, value))
-    form = "a taint like gpu=true:NoSchedule (effects: NoSchedule, PreferNoSchedule, NoExecute)"
+    form = f"a taint like {TAINT_EXAMPLE} ({WORDS}; effects: NoSchedule, PreferNoSchedule, NoExecute)"
     yield from found or _each(value, TAINT, form)
 
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from ansible.module_utils.metalworks.common.addresses import (
     HostPort,
+    is_host,
     parse_address,
     parse_network,
     unfit_for_a_node,
 )
 from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
-from ansible.module_utils.metalworks.k3s.types import as_list, split, typed
+from ansible.module_utils.metalworks.k3s.types import as_list, port_range, split, typed
 from ansible.module_utils.metalworks.k3s.unit import environment_problems
 
 Variables = Mapping[str, Any]
@@ -160,9 +161,8 @@ def _url(host: str, port: int) -> str:
 def node_ports(config: Mapping[str, Any]) -> list[int]:
     """Return the first and the last node port; k3s's default if the given range is none."""
     for text in (setting("service-node-port-range", config), KEYS["service-node-port-range"].default):
-        first, _, last = str(text).partition("-")
-        if first.isdigit() and last.isdigit():
-            return [int(first), int(last)]
+        if found := port_range(text):
+            return list(found)
     raise AssertionError("k3s's own range of node ports is written wrongly in keys.py")
 
 
@@ -209,6 +209,12 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
             f"node-ip is {', '.join(addresses)}: {IPV4_ONLY}; write the machine's IPv4 address as "
             f"k3s_{role}_node_ip"
         )
+    for each in split(given.get("tls-san") or []):
+        if isinstance(each, str) and each and not is_host(each.removeprefix("*.")):
+            faults.append(
+                f"tls-san: {each!r} is neither an address nor a name; write one like k3s.example, without "
+                "https:// and without a port"
+            )
     bound = [parse_address(each) for each in split(settings.get("bind-address") or [])]
     asked = [parse_address(each) for each in (*addresses, reached_at)]
     if "bind-address" not in unchecked and any(
@@ -224,7 +230,9 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         "token-file": TOKEN_FILE,
     }
     config = {**derived, **settings}
-    config["kubelet-arg"] = _with_log_size(as_list(config.get("kubelet-arg") or []))
+    arguments = config.get("kubelet-arg") or []
+    if not isinstance(arguments, Mapping):  # which is refused, and would be lost among the derived ones
+        config["kubelet-arg"] = _with_log_size(as_list(arguments))
     config.pop("node-ip", None)  # it may be an empty text
     if addresses:
         config["node-ip"] = ",".join(addresses)
@@ -310,7 +318,8 @@ def _complete(
                     "turns its data into etcd: playbooks/cluster.yml without --limit does both in this order"
                 )
             joins = {} if external else membership(host, servers, states, urls)
-            node.config["tls-san"] = _names(node)
+            if not isinstance(node.config.get("tls-san"), Mapping):  # which is refused
+                node.config["tls-san"] = _names(node)
         node.faults.extend(f"environment: {each}" for each in environment_problems(node.environment))
         node.faults.extend(_family_problems(node, nodes[servers[0]]) if servers else [])
         if "server" in joins:

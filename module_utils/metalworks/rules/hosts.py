@@ -88,6 +88,22 @@ def names_of_this_computer(platform: Platform) -> Iterator[str]:
             )
 
 
+def inputs_of_the_other_role(platform: Platform) -> Iterator[str]:
+    """Refuse an input for servers that only agents have, and the other way round: nothing would read it."""
+    nodes = {role: [node for node in platform.nodes if node.role == role] for role in ("server", "agent")}
+    for role, other in (("server", "agent"), ("agent", "server")):
+        for name in platform.specs.get(f"k3s_{role}", {}):
+            # What stands in a group of both roles is not meant for this host alone.
+            meant = [platform.given[node.host].get(name) for node in nodes[role]]
+            hosts = [node.host for node in nodes[other] if name in platform.given[node.host]]
+            alone = [host for host in hosts if platform.given[host][name] not in meant]
+            if alone and not platform.gives(name) and (nodes[role] or name.endswith(("_name", "_ip"))):
+                yield (
+                    f"{listed(alone)}: {name} is for {role}s, and nothing reads it on {other}s: write "
+                    f"{name.replace(f'k3s_{role}', f'k3s_{other}')}"
+                )
+
+
 def node_names(platform: Platform) -> Iterator[str]:
     """Refuse a name that a node cannot have, and two nodes with the same name."""
     for node in platform.nodes:
@@ -184,11 +200,12 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     number_of_servers,
     groups_of_hosts,
     names_of_this_computer,
+    inputs_of_the_other_role,
     node_names,
     node_addresses,
     example_addresses,
 )
-OPTIONAL = (number_of_servers, example_addresses)
+OPTIONAL = (number_of_servers, inputs_of_the_other_role, example_addresses)
 
 
 def _is_documentation(text: str) -> bool:

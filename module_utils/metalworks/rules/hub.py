@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..common.addresses import web_place
+from ..common.sentences import listed
 from ..jupyterhub.sizes import (
     cpu_problem,
     memory_problem,
@@ -14,9 +15,9 @@ from ..jupyterhub.sizes import (
     pod_memory_problem,
     storage_problem,
 )
-from ..jupyterhub.tolerations import jupyterhub_tolerations
+from ..jupyterhub.tolerations import jupyterhub_selectors, jupyterhub_tolerations
 from ..jupyterhub.values import has_node_port, service_type, value_at, walk
-from ..k3s.types import split
+from ..k3s.types import as_list, is_kubernetes_own, split
 from .k3s import keeps_pods_away
 from .names import unusable_names
 from .notebooks import above_the_limit
@@ -43,6 +44,8 @@ OF_THE_SPAWNER = {
     "cpu_limit": cpu_problem,
     "cpu_guarantee": cpu_problem,
 }
+# Names of users in the configuration of an authenticator (jupyterhub/auth.py).
+USER_LISTS = ("admin_users", "allowed_users", "blocked_users")
 # What Kubernetes reads below `resources` of the chart's pods.
 OF_PODS = {"memory": pod_memory_problem, "cpu": pod_cpu_problem}
 
@@ -95,16 +98,19 @@ def hub_address(platform: Platform) -> Iterator[str]:
 
 def hub_storage(platform: Platform) -> Iterator[str]:
     """Refuse a cluster in which no storage class gives the hub and its users their volumes."""
-    first = [node for node in platform.nodes if node.role == "server"][:1]
-    disabled = split(first[0].config.get("disable") or []) if first else []
+    servers = [node for node in platform.nodes if node.role == "server"]
+    # The server that starts last decides what is deployed.
+    without = [node.host for node in servers if "local-storage" in split(node.config.get("disable") or [])]
     values = platform.values["jupyterhub_values"]
     own = value_at(values, "singleuser.storage.dynamic.storageClass") or value_at(
         values, "singleuser.storage.type"
     )
-    if "local-storage" in disabled and not platform.values["jupyterhub_storage_class"] and not own:
+    where = f" on {listed(without)}" if len(without) < len(servers) else ""
+    if without and not platform.values["jupyterhub_storage_class"] and not own:
         yield (
-            "k3s_server_config disables local-storage, which brings the only storage class, so no user gets "
-            "a home: take it out of disable, or write the class that you install as jupyterhub_storage_class"
+            f"k3s_server_config disables local-storage{where}, which brings the only storage class, so no "
+            "user gets a home: take it out of disable, or write the class that you install as "
+            "jupyterhub_storage_class"
         )
 
 
@@ -120,6 +126,26 @@ def hub_nodes(platform: Platform) -> Iterator[str]:
                 "(hub.tolerations, proxy.chp.tolerations, singleuser.extraTolerations)"
             )
             return
+
+
+def hub_labels(platform: Platform) -> Iterator[str]:
+    """Refuse a cluster in which no node has the labels that pods of the hub ask for.
+
+    Labels of Kubernetes' own domains are not known here; Kubernetes or an operator sets them.
+    """
+    labels = [_labels(node.config) for node in platform.nodes]
+    for pods, wanted in jupyterhub_selectors(platform.values["jupyterhub_values"]).items():
+        asked = {f"{key}={value}" for key, value in wanted.items() if not is_kubernetes_own(key)}
+        if labels and not any(asked <= its for its in labels):
+            yield (
+                f"no node has the labels that the pods of {pods} ask for in jupyterhub_values "
+                f"({', '.join(sorted(asked))}): write them as node-label into the configuration of a node, "
+                "or take the selector out"
+            )
+
+
+def _labels(config: Mapping[str, Any]) -> set[str]:
+    return {str(each) for each in as_list(config.get("node-label") or [])}
 
 
 def hub_url(platform: Platform) -> Iterator[str]:
@@ -148,6 +174,16 @@ def hub_chart(platform: Platform) -> Iterator[str]:
                 yield f"{name} has no effect without the chart's name: write it into jupyterhub_chart_ref"
 
 
+def hub_user_lists(platform: Platform) -> Iterator[str]:
+    """Refuse names of users in the chart's values that are no text, with which the hub does not start."""
+    for path, its in walk(value_at(platform.values["jupyterhub_values"], "hub.config"), "hub.config"):
+        for key in USER_LISTS:
+            names = its.get(key)
+            for name in names if isinstance(names, (list, tuple)) else ():
+                if not isinstance(name, str):
+                    yield f"jupyterhub_values, {path}.{key}: {name} is no text: write it in quotes"
+
+
 def hub_secrets(platform: Platform) -> Iterator[str]:
     """Refuse secrets of a form with which the hub would not start."""
     if not platform.gives("jupyterhub_secrets"):
@@ -169,10 +205,12 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     hub_address,
     hub_storage,
     hub_nodes,
+    hub_labels,
     hub_url,
     hub_names,
     hub_chart,
+    hub_user_lists,
     hub_secrets,
 )
-OPTIONAL = (hub_storage, hub_nodes, hub_chart)
+OPTIONAL = (hub_storage, hub_nodes, hub_labels, hub_chart)
 PART = "jupyterhub"

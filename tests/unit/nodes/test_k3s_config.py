@@ -152,6 +152,11 @@ def test_secrets_of_a_server_without_a_file_are_not_encrypted_later(
     (server / "cred" / "encryption-config.json").touch()
     params = {**machine, "config": {"secrets-encryption": True}}
     assert "the cluster's data was written with false" in run_module("k3s_config", params, capsys)["msg"]
+    insisted = {**params, "unchecked": ["secrets-encryption"]}
+    assert not run_module("k3s_config", insisted, capsys)["failed"]
+    # What was insisted on once may be insisted on again.
+    assert not run_module("k3s_config", insisted, capsys)["failed"]
+    Path(machine["path"]).unlink()
     (server / "cred" / "encryption-config.json").write_text("{}")
     assert not run_module("k3s_config", params, capsys)["failed"]
 
