@@ -217,7 +217,8 @@ STRANGER = (
 )
 UNREACHABLE = (
     rf"(to get CA certs|/cacerts).*{FAILED_CALL}|dial tcp (?!127\.|\[::1\])\S+: (connect: )?{FAILED_CALL}",
-    "a server cannot be reached: does k3s run there, is port 6443 (2379-2380 between servers) open?",
+    "a server cannot be reached: does k3s run there, is the API's port open (6443, or https-listen-port; "
+    "2379-2380 between servers)?",
 )
 START = re.compile(r"Starting k3s\S*\.service")
 # How a process says why it ends: logrus, etcd's log, a panic of Go, klog's fatal lines, and k3s since 1.34,
