@@ -32,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     [textfiles] = [each for each in given if each.startswith("--collector.textfile.directory=")]
     place = folder / Path(textfiles.partition("=")[2]).relative_to(HOST)
     place.mkdir(parents=True)
-    measured = [sys.executable, MEASURE, folder / "data", place / "metalworks.prom"]
+    measured = [sys.executable, MEASURE, folder / "data", folder / "data/storage", place / "metalworks.prom"]
     subprocess.run(measured, check=True)
     address = f"127.0.0.1:{free_port()}"
     arguments = [each.replace(HOST, str(folder)) for each in given]

@@ -126,7 +126,8 @@ def cluster_domain(platform: Platform) -> Iterator[str]:
         rest = [part for part in platform.parts if part == FOLLOWS_THE_DOMAIN]
         yield (
             f"cluster-domain is {domain}, and parts are looked up below svc.{usual} only "
-            f"({', '.join(parts)}): take it out, or leave these parts out (metalworks_parts: [{', '.join(rest)}])"
+            f"({', '.join(parts)}): take it out, or leave these parts out "
+            f"(metalworks_parts: [{', '.join(rest)}])"
         )
 
 
