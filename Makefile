@@ -119,7 +119,7 @@ test-events: test-destructive ## The earlier name of test-destructive
 test-targets: artifacts ## Every place to run: site.yml twice, then the tests; some of them: TARGETS="metal lab"
 	@python tests/targets/run.py $(TARGETS)
 
-verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job
+verify: .venv/.ready ## Ask the running platform (INVENTORY=...) whether it does its job; METALWORKS_LONG_TESTS=yes asks the long questions, too
 	@pytest tests/platform tests/browser --inventory $(INVENTORY)
 
 ## For those who change the project
