@@ -23,6 +23,7 @@ NAMED_TEST = re.compile(r"(?!test_sequence)test_\w+|Test[A-Z]\w+")  # test_seque
 FENCE = re.compile(r"^\s*```")
 CODE_SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"!?\[(?:[^\]]|\][^(])*?\]\(([^)\s]+)\)")
+LINE_NUMBER = re.compile(r"L([1-9]\d*)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.*-]+)+/?")
 PLAYBOOK = re.compile(r"(?:playbooks/[\w/]+|site)\.yml")
 MAKE = re.compile(r"(?:^\s*|[;&|] )(?:[A-Z]\w*=\S+ )*make ((?:[A-Z]\w*=\S+ )*)([a-z][a-z-]*+)(?!\*)")
@@ -114,6 +115,9 @@ def link_problems(line: Line) -> Iterator[str]:
         there = (line.page.parent / name).resolve() if name else line.page
         if not there.exists():
             yield f"the link {target} leads to nothing"
+        elif there.is_file() and there.suffix != ".md" and (line_number := LINE_NUMBER.fullmatch(anchor)):
+            if int(line_number[1]) > len(there.read_text().splitlines()):
+                yield f"the file has no such line: {target}"
         elif anchor and anchor not in anchors(there):
             yield f"the page has no heading for the link {target}"
 
@@ -329,6 +333,9 @@ def test_every_decision_is_listed() -> None:
         (link_problems, "[index](docs/NOWHERE.md)", False, 1),
         (link_problems, "[no such heading](docs/README.md#no-such-heading)", False, 1),
         (link_problems, "[elsewhere](https://example.org/x.md)", False, 0),
+        (link_problems, "[a line](LICENSE#L1)", False, 0),
+        (link_problems, "[no such line](LICENSE#L100000)", False, 1),
+        (link_problems, "[a page has headings](docs/README.md#L1)", False, 1),
         (path_problems, "`roles/node/tasks/main.yml`", False, 0),
         (path_problems, "`roles/nothing/tasks/main.yml`", False, 1),
         (path_problems, "`/etc/rancher/k3s`, `a/b`", False, 0),
