@@ -16,13 +16,20 @@ ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "README.md"
 REAL_K3S = ROOT / "docs" / "reference" / "real-k3s.md"
 ANSWERS = ROOT / "docs" / "reference" / "answers.md"
+# Pages with commands, and what runs the sessions (blocks of console) of the first.
+TUTORIALS, HOW_TO = ROOT / "docs" / "tutorials", ROOT / "docs" / "how-to"
+SESSIONS = ROOT / "tests" / "destructive" / "test_tutorials.py"
 # Where tests are collected from, and what measures.
 PROOFS = ("tests/", "molecule/", "files/model/tests/", "benchmarks/")
 DEFINED_TEST = re.compile(r"^\s*(?:def|async def|func) (test_\w+|Test\w+)\(", re.MULTILINE)
 NAMED_TEST = re.compile(r"(?!test_sequence)test_\w+|Test[A-Z]\w+")  # test_sequence is a key of Molecule's
+RUN_BY = re.compile(r"\(Run by `([^`]+)`[^)]*\.\)")
+NOT_RUN = re.compile(r"\(Not run by a test: [`\w][^)]*\.\)")
+CONTENT = re.compile(r"\binto `[^`]+`:$")
 FENCE = re.compile(r"^\s*```")
 CODE_SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"!?\[(?:[^\]]|\][^(])*?\]\(([^)\s]+)\)")
+LINE_NUMBER = re.compile(r"L([1-9]\d*)")
 PATH = re.compile(r"[\w.-]+(?:/[\w.*-]+)+/?")
 PLAYBOOK = re.compile(r"(?:playbooks/[\w/]+|site)\.yml")
 MAKE = re.compile(r"(?:^\s*|[;&|] )(?:[A-Z]\w*=\S+ )*make ((?:[A-Z]\w*=\S+ )*)([a-z][a-z-]*+)(?!\*)")
@@ -114,6 +121,9 @@ def link_problems(line: Line) -> Iterator[str]:
         there = (line.page.parent / name).resolve() if name else line.page
         if not there.exists():
             yield f"the link {target} leads to nothing"
+        elif there.is_file() and there.suffix != ".md" and (line_number := LINE_NUMBER.fullmatch(anchor)):
+            if int(line_number[1]) > len(there.read_text().splitlines()):
+                yield f"the file has no such line: {target}"
         elif anchor and anchor not in anchors(there):
             yield f"the page has no heading for the link {target}"
 
@@ -209,6 +219,53 @@ def unanswered_problems(line: Line) -> Iterator[str]:
             yield f"{question}: pytest finds no {name} in {path}"
 
 
+def commands(page: Path) -> Iterator[tuple[int, str]]:
+    """What a page tells to type, by the line where it begins, with the paragraph that follows it.
+
+    These are fenced blocks, but those to be read and the content of files, and tables of commands.
+    """
+    text = page.read_text().splitlines()
+    begin, above = 0, ""
+    for number, line in enumerate(text, 1):
+        if FENCE.match(line) and not begin:
+            begin, kind = number, line.strip(" `")
+        elif FENCE.match(line):
+            run = kind == "console" and page.parent == TUTORIALS and SESSIONS.exists()
+            if kind not in {"yaml", "json", "text"} and not run and not CONTENT.search(above):
+                yield begin, paragraph(text[number:])
+            begin = 0
+        elif not begin and line.strip() == "| to | do |":
+            rows = next((at for at, row in enumerate(text[number:]) if not row.startswith("|")), 0)
+            yield number, paragraph(text[number + rows :])
+        if not begin and line.strip():
+            above = line
+
+
+def paragraph(text: list[str]) -> str:
+    """Return the paragraph that begins here, or after one empty line."""
+    text = text[1:] if text and not text[0].strip() else text
+    end = next((at for at, line in enumerate(text) if not line.strip()), len(text))
+    return " ".join(line.strip() for line in text[:end])
+
+
+def is_proof(span: str) -> bool:
+    """Whether a name is a test, a scenario, or a verb that tests."""
+    path, _, name = span.partition("::")
+    if span.startswith("make "):
+        return span.removeprefix("make ") in verbs() and span.startswith(("make test", "make verify"))
+    return path.startswith(PROOFS) and (name in collected(ROOT / path) if name else (ROOT / path).exists())
+
+
+def unmarked_problems(page: Path) -> Iterator[str]:
+    """Each command of tutorials and how-tos names the test that runs it, or says why none does."""
+    for number, below in commands(page):
+        named = RUN_BY.match(below)
+        if named and not is_proof(named[1]):
+            yield f"{page.name}:{number}: {named[1]} is no test"
+        elif not named and not NOT_RUN.match(below):
+            yield f"{page.name}:{number}: write (Run by `a test`.) or (Not run by a test: why.) below"
+
+
 @cache
 def verbs() -> frozenset[str]:
     """The targets of the Makefile."""
@@ -293,6 +350,36 @@ def test_a_question_without_a_place_is_found(row: str, found: int) -> None:
     assert len(list(unanswered_problems(Line(ANSWERS, 1, row, False)))) == found
 
 
+def test_every_command_is_run_by_a_test_or_marked() -> None:
+    typed = [page for page in pages() if page.is_relative_to(TUTORIALS) or page.is_relative_to(HOW_TO)]
+    assert [problem for page in typed for problem in unmarked_problems(page)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("```\nmake up\n```\n(Run by `make verify`.)\n", 0),
+        ("```\nmake up\n```\n\n(Run by `tests/unit/test_docs.py::test_judge`, with\nanother name.)\n", 0),
+        ("```\nmake up\n```\n\n(Run by `molecule/default`.)\n", 0),
+        ("- a\n  ```shell\n  make up\n  ```\n  (Not run by a test: it waits for a key.)\n", 0),
+        ("```yaml\na: b\n```\n", 0),
+        ("Write this into `a.txt`:\n\n```python\n1\n```\n", 0),
+        ("```\nmake up\n```\n", 1),
+        ("```\nmake up\n```\n\n\n(Run by `make verify`.)\n", 1),
+        ("```\nmake up\n```\n\n(Not run by a test: .)\n", 1),
+        ("```\nmake up\n```\n\n(Run by `make up`.)\n", 1),
+        (f"```\nmake up\n```\n\n(Run by `tests/unit/test_docs.py::{'anchors'}`.)\n", 1),
+        ("```console\n$ make up\n```\nIt runs.\n\n```\nmake up\n```\n", 2),
+        ("| to | do |\n|---|---|\n| a | `make up` |\n\n(Run by `make verify`.)\n", 0),
+        ("| to | do |\n|---|---|\n| a | `make up` |\n\nIt runs.\n", 1),
+    ],
+)
+def test_a_command_without_a_mark_is_found(tmp_path: Path, text: str, found: int) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert len(list(unmarked_problems(page))) == found
+
+
 def test_every_verb_of_make_exists() -> None:
     assert problems(make_problems) == []
 
@@ -329,6 +416,9 @@ def test_every_decision_is_listed() -> None:
         (link_problems, "[index](docs/NOWHERE.md)", False, 1),
         (link_problems, "[no such heading](docs/README.md#no-such-heading)", False, 1),
         (link_problems, "[elsewhere](https://example.org/x.md)", False, 0),
+        (link_problems, "[a line](LICENSE#L1)", False, 0),
+        (link_problems, "[no such line](LICENSE#L100000)", False, 1),
+        (link_problems, "[a page has headings](docs/README.md#L1)", False, 1),
         (path_problems, "`roles/node/tasks/main.yml`", False, 0),
         (path_problems, "`roles/nothing/tasks/main.yml`", False, 1),
         (path_problems, "`/etc/rancher/k3s`, `a/b`", False, 0),
