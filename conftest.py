@@ -10,6 +10,7 @@ machines are asked over plain ssh.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -136,6 +137,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.ansible_inventory = config.option.ansible_inventory or config.option.inventory
     testinfra.utils.ansible_runner.get_ansible_inventory = resolved_inventory
     testinfra.backend.ssh.SshBackend = Ssh
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests with the mark `long`, unless they are asked for: `make test-destructive` does."""
+    long = [each for each in items if each.get_closest_marker("long")]
+    if long and not os.environ.get("METALWORKS_LONG_TESTS"):
+        config.hook.pytest_deselected(items=long)
+        items[:] = [each for each in items if each not in long]
 
 
 def explanations(host: Any) -> Iterator[tuple[str, str]]:

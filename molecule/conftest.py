@@ -1,8 +1,7 @@
-"""Which tests of a scenario run, and clients of the cluster that scenarios of applications share."""
+"""Clients of the cluster that scenarios of applications share."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,14 +9,6 @@ from tests.support.scenario import CONTEXT, KUBECONFIG
 from tests.support.watchers import Watchers
 
 from kubernetes import client, config
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests with the mark `long`, unless they are asked for: `make test-destructive` does."""
-    long = [each for each in items if each.get_closest_marker("long")]
-    if long and not os.environ.get("METALWORKS_LONG_TESTS"):
-        config.hook.pytest_deselected(items=long)
-        items[:] = [each for each in items if each not in long]
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,14 @@ address:
   type: str
   returned: success
   sample: 192.0.2.11
+api_ports:
+  description:
+    - The ports of the API servers themselves, behind the Service C(kubernetes), as network policies see them.
+    - None if this user may not read its endpoints.
+  type: list
+  elements: int
+  returned: success
+  sample: [6443]
 """
 
 import time
@@ -77,7 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi, NoContextError
-from ansible.module_utils.metalworks.kubernetes.cluster import cause, read_nodes
+from ansible.module_utils.metalworks.kubernetes.cluster import cause, read_api_ports, read_nodes
 
 ARGUMENTS: dict[str, Any] = {
     "wait_for": {
@@ -116,6 +124,7 @@ def main() -> None:
                 module.fail_json(msg=f"{message} `kubectl describe node` says why.")
             time.sleep(1)
             version, nodes = read_nodes(api)
+        ports = read_api_ports(api)
     except NoContextError as error:
         if module.check_mode:
             module.exit_json(changed=False, exists=False)
@@ -124,7 +133,9 @@ def main() -> None:
         module.fail_json(msg=cause(error, context))
     address = next((node.address for node in nodes if node.ready), "")
     found = [asdict(node) for node in nodes]
-    module.exit_json(changed=False, exists=True, version=version, nodes=found, address=address)
+    module.exit_json(
+        changed=False, exists=True, version=version, nodes=found, address=address, api_ports=ports
+    )
 
 
 if __name__ == "__main__":

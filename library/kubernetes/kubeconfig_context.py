@@ -85,7 +85,9 @@ kept:
   returned: always
   sample: [proxy-url]
 replaced:
-  description: Keys in the context's entries that somebody else wrote, and that contradict the module's own.
+  description:
+    - Keys in the context's entries that contradict the module's own, and are gone or have the module's value.
+    - C(server) is one, also if it is the cluster that has another address by now.
   type: list
   elements: str
   returned: always
@@ -257,7 +259,7 @@ def main() -> None:
         path = kubeconfig.located(params["path"])
         nothing = not path.exists() and not kubeconfig.backup_of(path).exists()
         absent = params["state"] == "absent" and nothing
-        problem = None if absent else kubeconfig.write_problem(path)
+        problem = None if absent else kubeconfig.write_problem(params["path"])
         if problem:
             raise kubeconfig.KubeconfigError(problem)
         if module.check_mode or absent:
@@ -278,7 +280,8 @@ def main() -> None:
     if result["replaced"]:
         module.warn(
             f"The context {params['name']} in {path} loses {', '.join(result['replaced'])}, which somebody "
-            "changed in it: it is the platform's. Make a context of your own with another name to keep them."
+            "changed in it, or which the cluster has changed: it is the platform's. To keep what you wrote, "
+            "make a context of your own with another name."
         )
     module.exit_json(**result)
 

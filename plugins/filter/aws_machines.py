@@ -29,10 +29,14 @@ def aws_removal(
 
 
 def aws_firewall_rules(
-    group_name: str, operators: Sequence[str], people: Sequence[str], people_ports: Sequence[int]
+    group_name: str,
+    operators: Sequence[str],
+    people: Sequence[str],
+    people_ports: Sequence[int],
+    api_port: int,
 ) -> list[dict[str, Any]]:
     """Return the rules of the machines' security group."""
-    rules: list[dict[str, Any]] = firewall_rules(group_name, operators, people, people_ports)
+    rules: list[dict[str, Any]] = firewall_rules(group_name, operators, people, people_ports, api_port)
     return rules
 
 

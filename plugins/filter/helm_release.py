@@ -1,7 +1,9 @@
-"""Filters of the role helm_release: the values for Helm, and its output without secrets."""
+"""Filters of the role helm_release: the values for Helm, its output without secrets, logins to registries."""
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.metalworks.artifacts.cache import Fingerprint, files_below
 from ansible.module_utils.metalworks.common.scrub import scrub
 from ansible.module_utils.metalworks.kubernetes.chart import value_problems
+from ansible.module_utils.metalworks.kubernetes.secrets import LOGIN
 
 
 def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[str, Any]:
@@ -41,6 +44,23 @@ def folder_checksum(reference: str) -> str:
     return Fingerprint().files(folder, files_below(folder)).hex if folder.is_dir() else ""
 
 
+def pull_login(registry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the login with which pods pull from a registry; empty if it needs none."""
+    keys = ("address", "username", "password") if registry.get("username") else ()
+    return {key: registry[key] for key in keys}
+
+
+def pull_secret(login: Mapping[str, str], namespace: str) -> dict[str, Any]:
+    """Return the Secret with a login, in the form of the module k8s_secrets.
+
+    https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/
+    """
+    user = {"username": login["username"], "password": login["password"]}
+    encoded = base64.b64encode("{username}:{password}".format(**user).encode()).decode()
+    content = json.dumps({"auths": {login["address"]: {**user, "auth": encoded}}}, sort_keys=True)
+    return {"namespace": namespace, "name": "metalworks-registry", "data": {LOGIN: content}}
+
+
 class FilterModule:
     """Ansible calls filters() of this class."""
 
@@ -50,5 +70,7 @@ class FilterModule:
             "chart_problems": chart_problems,
             "folder_checksum": folder_checksum,
             "helm_values": helm_values,
+            "pull_login": pull_login,
+            "pull_secret": pull_secret,
             "scrub": scrub,
         }

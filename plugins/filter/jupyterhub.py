@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.metalworks.common.addresses import in_url
 from ansible.module_utils.metalworks.images.names import split, version_problem
 from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
-from ansible.module_utils.metalworks.jupyterhub.values import has_node_port
+from ansible.module_utils.metalworks.jupyterhub.values import has_node_port, value_at
 
 
 def split_reference(reference: str) -> dict[str, str]:
@@ -72,10 +73,9 @@ def hub_url(address: str, port: int, values: dict[str, Any]) -> str:
     return f"http://{in_url(address)}:{found}" if address and found else ""
 
 
-def pull_login(registry: dict[str, Any]) -> dict[str, str]:
-    """Return the login with which pods pull from a registry; empty if it needs none."""
-    keys = ("address", "username", "password") if registry.get("username") else ()
-    return {key: registry[key] for key in keys}
+def other_authenticator(values: Mapping[str, Any]) -> str:
+    """Return the authenticator that an operator's values set in place of ours; empty if they set none."""
+    return str(value_at(values, "hub.config.JupyterHub.authenticator_class") or "")
 
 
 class FilterModule:
@@ -85,11 +85,11 @@ class FilterModule:
         """Return the filters by the names that templates use."""
         return {
             "jupyterhub_image": jupyterhub_image,
+            "jupyterhub_other_authenticator": other_authenticator,
             "jupyterhub_profile_list": jupyterhub_profile_list,
             "jupyterhub_profiles": jupyterhub_profiles,
             "jupyterhub_tolerations": jupyterhub_tolerations,
             "jupyterhub_without": jupyterhub_without,
             "hub_node_port": hub_node_port,
             "hub_url": hub_url,
-            "pull_login": pull_login,
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 
 from ansible.module_utils.metalworks.model.canary import canary_problem
 from ansible.module_utils.metalworks.model.entries import CONTEXT, complete, image_name
+
+EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
 
 
 def model_entries(
@@ -35,13 +39,24 @@ def model_entries(
             "image": images.get(image_name(each["name"]), "") if each["name"] in logged else "",
             "replicas": int(each["replicas"]),
             "maxReplicas": max(int(each["max_replicas"]), int(each["replicas"])),
+            "scaleAbove": str(each["scale_above"]),
             "service": {"type": each["service_type"], "nodePort": each["node_port"]},
-            "settings": dict(each["settings"]),
+            "settings": {name: setting(value) for name, value in each["settings"].items()},
             "memory": {"serve": each["memory"], "train": each["training_memory"]},
+            "workers": int(each["training_workers"]),
         }
         for each in map(complete, models)
         if each["kind"] or logged.get(each["name"], {}).get("version")
     ]
+
+
+def setting(value: Any) -> str:
+    """Return a setting as text. Helm would write 2000000 as 2e+06.
+
+    PyYAML takes 1e-06 for text and writes it without quotes, and Helm takes that for a number.
+    """
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return format(Decimal(text), "f") if EXPONENT.fullmatch(text) else text
 
 
 def logged_models(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -83,6 +98,11 @@ def model_watches(models: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"deployment/{name}-watch" for name in trained(models)]
 
 
+def model_api_egress(ports: Iterable[int]) -> list[dict[str, int]]:
+    """Return the ways to the API: the port of its Service, the usual one, and those of this cluster."""
+    return [{"port": port} for port in dict.fromkeys((443, 6443, *ports))]
+
+
 class FilterModule:
     """Ansible calls filters() of this class."""
 
@@ -92,6 +112,7 @@ class FilterModule:
             "canary_problem": canary_problem,
             "logged_images": logged_images,
             "logged_models": logged_models,
+            "model_api_egress": model_api_egress,
             "model_entries": model_entries,
             "model_jobs": model_jobs,
             "model_watches": model_watches,

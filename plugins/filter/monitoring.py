@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.common.sizes import share
+from ansible.module_utils.metalworks.k3s.keys import KEYS
 from ansible.module_utils.metalworks.kubernetes.policies import in_namespace
 from ansible.module_utils.metalworks.monitoring.boards import grafana
 from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
@@ -27,6 +29,8 @@ from ansible.module_utils.metalworks.monitoring.rooms import (
 
 # Where Grafana's own chart lets it look for dashboards that are values of the release.
 FOLDER = "/var/lib/grafana/dashboards/metalworks"
+
+DATA_FOLDER = str(KEYS["data-dir"].default)
 
 
 def image(reference: str) -> dict[str, str]:
@@ -49,6 +53,13 @@ def claim(size: str, storage_class: str) -> dict[str, Any]:
     if storage_class:
         spec["storageClassName"] = storage_class
     return {"volumeClaimTemplate": {"spec": spec}}
+
+
+def mounts_of_pods(data_folders: Iterable[str]) -> str:
+    """Return the mounts whose sizes say nothing of a disk, as a regular expression for the node exporter."""
+    usual = ("dev", "etc/.+", "proc", "sys", "run/.+", "var/lib/docker/.+", "var/lib/kubelet/.+")
+    pods = [f"{re.escape(folder.strip('/'))}/agent/.+" for folder in (DATA_FOLDER, *data_folders)]
+    return f"^/({'|'.join((*usual, *dict.fromkeys(pods)))})($|/)"
 
 
 def ingress(peers: Iterable[str | Mapping[str, Any]], port: int) -> list[dict[str, Any]]:
@@ -99,6 +110,7 @@ class FilterModule:
             "monitoring_keeping": keeping,
             "monitoring_kept": kept,
             "monitoring_monitors": monitors_of,
+            "monitoring_mounts_of_pods": mounts_of_pods,
             "monitoring_rules": rules_of,
             "monitoring_secrets": secrets,
             "monitoring_share": share,

@@ -152,3 +152,25 @@ def test_values_that_the_chart_does_not_take_are_refused_before_a_machine_is_ask
     assert "2. jupyterhub_values, singleuser.startTimeout: write a value of the type integer" in outcome.said
     assert "S3cr3t-w0rd" not in outcome.said
     assert outcome.changed_nothing
+
+
+@pytest.mark.parametrize(
+    ("playbook", "part"),
+    [("logs", "logging"), ("report", "monitoring"), ("operations/retrain_model", "model")],
+)
+def test_a_part_that_the_inventory_leaves_out_is_not_asked(playbook: str, part: str, tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}")
+    given = {
+        "metalworks_parts": ["jupyterhub"],
+        "metalworks_machines": "existing",
+        "metalworks_context": "none",
+    }
+    given |= {
+        "metalworks_name": "small",
+        "metalworks_state_dir": str(tmp_path / "state"),
+        "logs_search": "level=error",
+    }
+    outcome = play(ROOT / "playbooks" / f"{playbook}.yml", inventory, **given)
+    assert outcome.code == 2, outcome.said
+    assert f"Nothing was done: metalworks_parts of this inventory has no {part}." in outcome.said

@@ -39,14 +39,15 @@ connection.request(method, path, body or None)
 answer = connection.getresponse()
 print(json.dumps([answer.status, answer.read().decode()]))
 """
-# Asks from many connections, half of which are made anew for each request, until a file appears.
+# Asks from many connections, half of which are made anew for each request, until a file appears and the least
+# number of answers is reached.
 LOAD = """
 import collections, http.client, json, os, sys, threading, time
-host, stop = sys.argv[1:]
+host, stop, least = sys.argv[1], sys.argv[2], int(sys.argv[3])
 seen, failures, lock = collections.Counter(), [], threading.Lock()
 def ask(number):
     connection = None
-    while not os.path.exists(stop):
+    while not os.path.exists(stop) or len(failures) + sum(seen.values()) < least:
         began = time.time()
         try:
             if connection is None:
@@ -99,14 +100,17 @@ class Asker:
             return status, content
 
     @contextlib.contextmanager
-    def load(self) -> Iterator[dict[str, Any]]:
-        """Ask all the time; the dictionary has `seen` and `failures` when the block has ended."""
+    def load(self, least: int = 0) -> Iterator[dict[str, Any]]:
+        """Ask all the time; the dictionary has `seen` and `failures` when the block has ended.
+
+        Asking goes on after the block until there were `least` answers.
+        """
         found: dict[str, Any] = {}
         stop = f"/tmp/stop-{id(found)}"
 
         def run() -> None:
-            said = run_in_pod(self.core, self.namespace, self.name, "python3", "-c", LOAD, ADDRESS, stop)
-            found["said"] = said
+            asking = ("python3", "-c", LOAD, ADDRESS, stop, str(least))
+            found["said"] = run_in_pod(self.core, self.namespace, self.name, *asking)
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -114,7 +118,7 @@ class Asker:
             yield found
         finally:
             run_in_pod(self.core, self.namespace, self.name, "touch", stop)
-            thread.join(60)
+            thread.join(60 + least / 10)
         found |= json.loads(found.pop("said", "") or "{}")
 
 

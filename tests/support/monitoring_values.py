@@ -29,6 +29,8 @@ INPUTS: dict[str, Any] = {
     "jupyterhub_namespace": "hubs",
     "monitoring_namespace": "watch",
     "monitoring_hub_token": "t" * 64,
+    "groups": {},
+    "hostvars": {},
     "monitoring_url": "https://hub.example",
 }
 

@@ -257,6 +257,8 @@ CHANGES_NO_MACHINE = {
     "check_inventory",
     "fetch",
     "logs",
+    "report",
+    "try_alert",
     "verify",
 }
 

@@ -21,6 +21,8 @@ INPUTS: dict[str, Any] = {
     "mlflow_namespace": "mlflow",
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
     "model_logged": {},
+    "groups": {},
+    "hostvars": {},
     "__model_tokens": {
         "trainer": "token-of-the-trainer",
         "watch": "token-of-the-watch",
@@ -78,6 +80,38 @@ def test_servers_have_no_key_of_the_store_and_each_program_has_its_own_token(ren
     assert "AWS_SECRET_ACCESS_KEY" in train and "'key': 'trainer'" in train
     assert "model-registry" not in str(objects["CronJob", "ingest-invoices"])
     assert set(objects["Secret", "model-registry"]["stringData"]) == {"trainer", "watch", "server"}
+
+
+def test_workers_of_a_training_are_pods_of_its_job_and_only_talk_to_each_other(render: Render) -> None:
+    alone = render()
+    assert ("Service", "training") not in alone and ("NetworkPolicy", "training") not in alone
+    models = [{"name": "recommender", "kind": "recommender", "training_workers": 2}]
+    objects = render(model_models=models)
+    job = objects["CronJob", "recommender-train"]["spec"]["jobTemplate"]["spec"]
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 3, 3)
+    assert job["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
+    service = objects["Service", "training"]
+    assert (
+        service["spec"]["clusterIP"] == "None"
+        and service["metadata"]["name"] == job["template"]["spec"]["subdomain"]
+    )
+    policy = objects["NetworkPolicy", "training"]["spec"]
+    training = {"podSelector": {"matchLabels": service["spec"]["selector"]}}
+    assert policy["ingress"] == [{"from": [training]}] and policy["egress"] == [{"to": [training]}]
+    assert service["spec"]["selector"].items() <= job["template"]["metadata"]["labels"].items()
+
+
+def test_settings_reach_the_programs_as_they_were_written(render: Render) -> None:
+    given = {"body_bound": 2_000_000, "drift_bound": 1e-06, "access_log": False, "half_life": 80}
+    entry = {"name": "recommender", "kind": "recommender", "settings": given}
+    data = render(model_models=[entry])["ConfigMap", "recommender"]["data"]
+    shown = {name: data[f"METALWORKS_MODEL_{name.upper()}"] for name in given}
+    assert shown == {
+        "body_bound": "2000000",
+        "drift_bound": "0.000001",
+        "access_log": "false",
+        "half_life": "80",
+    }
 
 
 def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:

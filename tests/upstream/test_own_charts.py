@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ NEEDED = {
     "mlflow": {"image": "r.example/mlflow:1", "door": {"secret": "s" * 32}},
     "object_store": {"images": {"gateway": "r.example/gateway:1", "front": "r.example/front:1"}},
 }
-LOGIN = {"address": "r.example:5000", "username": "robot", "password": 'a"b'}
 
 
 def rendered(part: str, **values: Any) -> list[dict[str, Any]]:
@@ -38,18 +35,6 @@ def pull_secrets(objects: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("part", NEEDED)
-def test_pods_pull_with_the_login_of_the_registry(part: str) -> None:
-    objects = rendered(part, registry=LOGIN, pullSecrets=["another"])
-    assert pull_secrets(objects) == ["another", "image-pull-secret"]
-    (secret,) = (each for each in objects if each["metadata"]["name"] == "image-pull-secret")
-    assert secret["type"] == "kubernetes.io/dockerconfigjson"
-    (login,) = json.loads(secret["stringData"][".dockerconfigjson"])["auths"].items()
-    assert login[0] == LOGIN["address"]
-    assert base64.b64decode(login[1]["auth"]).decode() == f"{LOGIN['username']}:{LOGIN['password']}"
-
-
-@pytest.mark.parametrize("part", NEEDED)
-def test_nothing_is_made_where_the_nodes_have_the_login(part: str) -> None:
-    objects = rendered(part)
-    assert pull_secrets(objects) == []
-    assert "image-pull-secret" not in [each["metadata"]["name"] for each in objects]
+@pytest.mark.parametrize("names", [[], ["metalworks-registry", "another"]])
+def test_pods_pull_with_the_logins_that_are_named(part: str, names: list[str]) -> None:
+    assert pull_secrets(rendered(part, pullSecrets=names)) == names

@@ -76,6 +76,11 @@ def run(chosen: argparse.Namespace, settings: Settings) -> int:
             from .data.run import ingest
 
             return 1 if ingest(settings, chosen.first, chosen.last)[1] else 0
+        case "train" if int(os.environ.get("JOB_COMPLETION_INDEX", "0")):
+            from .train.workers import work
+
+            work(settings)
+            return 0
         case "train" if settings.kind == "anomalies":
             from .train.run_anomalies import train as train_anomalies
 

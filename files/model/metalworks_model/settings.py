@@ -59,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Threads of the linear algebra. The same number gives the same bits."""
     dask_scheduler: str = ""
     """The address of a Dask scheduler, as tcp://dask:8786; empty: one process trains."""
+    workers: Annotated[int, Meta(ge=0)] = 0
+    """How many workers the training waits for, whose scheduler it is itself, at the address above."""
+    workers_timeout: Seconds = 600.0
     seed: int = 0
 
     # The registry: MLflow's address, or a folder as file:///models.

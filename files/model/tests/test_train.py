@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +15,9 @@ import pytest
 from metalworks_model.data.prepare import Purchases
 from metalworks_model.models.anomalies import Anomalies
 from metalworks_model.models.artifact import load
+from metalworks_model.settings import Settings
 from metalworks_model.train import anomalies, baselines, ease, fit, sharded
+from metalworks_model.train import workers as workers_of_job
 from scipy import sparse
 
 from .conftest import PARAMETERS, WORLD, batch, generate, ingest
@@ -191,6 +197,39 @@ def test_each_customer_is_in_one_shard_whoever_else_is_there(bought: Purchases) 
     whole = sharded.shard_of(bought.users, 8)
     assert set(whole.tolist()) == set(range(8))
     assert sharded.shard_of(bought.users[5:9], 8).tolist() == whole[5:9].tolist()
+
+
+def test_pods_of_a_job_are_workers_of_its_first_as_often_as_it_asks(bought: Purchases) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    settings = Settings.read({}, dask_scheduler=address, workers=2)
+    command = [sys.executable, "-m", "metalworks_model", "train"]
+    its = {**os.environ, "METALWORKS_MODEL_DASK_SCHEDULER": address}
+    pods = [subprocess.Popen(command, env={**its, "JOB_COMPLETION_INDEX": each}) for each in "12"]
+    try:
+        # The second time is a first pod that was started again.
+        for _ in range(2):
+            with workers_of_job.client(settings) as client:
+                several = sharded.fit(client, bought, PARAMETERS)
+            assert np.abs(several.inverse - ease.fit(bought, PARAMETERS).inverse).max() < 1e-10
+        assert [each.poll() for each in pods] == [None, None]
+    finally:
+        for each in pods:
+            each.kill()
+            each.wait()
+
+
+def test_workers_that_do_not_come_are_counted() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    settings = Settings.read({}, dask_scheduler=address, workers=1, workers_timeout=0.5)
+    with (
+        pytest.raises(RuntimeError, match="0 of 1 workers came within"),
+        workers_of_job.client(settings),
+    ):
+        pass
 
 
 # Baselines

@@ -18,7 +18,7 @@ from ..common.sentences import listed
 
 NAME, PLATFORM, GROUP, MARK = "Name", "metalworks", "metalworks-group", "metalworks-mark"
 READY = ("pending", "running")
-SSH, KUBERNETES = 22, 6443
+SSH = 22
 
 Answer = Mapping[str, Any]
 Hosts = Mapping[str, Mapping[str, Any]]  # by name: image, instance_type, disk_gib, key_pair
@@ -124,7 +124,11 @@ def to_remove(mark: str, staying: Sequence[str], instances: Sequence[Answer]) ->
 
 
 def firewall_rules(
-    group_name: str, operators: Sequence[str], people: Sequence[str], people_ports: Sequence[int]
+    group_name: str,
+    operators: Sequence[str],
+    people: Sequence[str],
+    people_ports: Sequence[int],
+    api_port: int,
 ) -> list[dict[str, Any]]:
     """Return the rules of the security group, as amazon.aws.ec2_security_group takes them.
 
@@ -134,7 +138,7 @@ def firewall_rules(
         {"proto": "all", "group_name": group_name, "rule_desc": "The machines among each other"}
     ]
     for networks, ports, purpose in (
-        (operators, (SSH, KUBERNETES), "Operators"),
+        (operators, (SSH, api_port), "Operators"),
         (people, people_ports, "People"),
     ):
         for network in networks:

@@ -34,6 +34,12 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "another server is just joining: let servers join one after the other, and start this one again",
     ),
     (
+        # Older clients leave the answer's text out (pkg/clientaccess).
+        r"etcd disabled|/v1-k3s/server-bootstrap: 400 Bad Request",
+        "the server that it is to join keeps its data in sqlite, which cannot be joined: run "
+        "playbooks/cluster.yml without --limit, which turns these data into etcd first",
+    ),
+    (
         r"cluster ID mismatch",
         "this server has etcd data of another cluster: reset it (it loses what only it holds), and it joins "
         "as a new server",
@@ -140,7 +146,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
         "the kubelet needs /dev/kmsg, which this container does not have: the computer under it must give it",
     ),
     (
-        r"too many open files|([Ii]notify|fsnotify|[Ww]atch).*no space left on device",
+        r"too many open files|([Ii]notify|fsnotify).*no space left on device",
         "a limit of the kernel for watched files is used up: raise fs.inotify.max_user_instances and "
         "fs.inotify.max_user_watches (node_sysctls)",
     ),
@@ -214,9 +220,11 @@ UNREACHABLE = (
     "a server cannot be reached: does k3s run there, is port 6443 (2379-2380 between servers) open?",
 )
 START = re.compile(r"Starting k3s\S*\.service")
-# How a process says why it ends: logrus, a panic of Go, klog's fatal lines, and k3s since 1.34.
+# How a process says why it ends: logrus, etcd's log, a panic of Go, klog's fatal lines, and k3s since 1.34,
+# which does not always give the reason.
+SHUTDOWN = "Shutdown request received"
 FATAL = re.compile(
-    r"level=(fatal|panic)|^panic: |^F\d{4} |Shutdown request received|Failed to run kubelet"
+    rf"level=(fatal|panic)|\"level\":\"(fatal|panic)\"|^panic: |^F\d{{4}} |{SHUTDOWN}|Failed to run kubelet"
     r"|Failed (to execute|at step EXEC)|result 'oom-kill'"
 )
 ERROR = re.compile(r"level=(fatal|error)|^[EF]\d{4} |\b(fatal|panic|error)\b", re.IGNORECASE)
@@ -238,12 +246,12 @@ def last_attempt(journal: Sequence[str]) -> list[str]:
 def likely_cause(journal: Sequence[str]) -> str | None:
     """Return the likely cause, or None: no cause is better than a wrong one.
 
-    If there is a line with which the process ended, it decides. Then an unreachable server is the cause
-    only if that line says so.
+    If there is a line with which the process ended, it decides, and what is above it is not asked.
     """
     fatal = [line for line in journal if FATAL.search(line)]
     errors = [line for line in journal if ERROR.search(line)]
-    for lines in (fatal, errors, journal):
+    decided = any(SHUTDOWN not in line for line in fatal)
+    for lines in (fatal,) if decided else (fatal, errors, journal):
         cause = _last_known(lines, CAUSES)
         if cause:
             return cause

@@ -44,6 +44,8 @@ def _server(kind: str, **more: object) -> Key:
 TOKEN_FILE: Final = "/etc/rancher/k3s/token"
 # The keys with which a server initialises or joins a cluster.
 MEMBERSHIP: Final = ("cluster-init", "server")
+# What k3s makes in its data folder beside the volumes.
+OF_K3S: Final = ("agent", "data", "server")
 PACKAGED: Final = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes")
 
 KEYS: Final[dict[str, Key]] = {
@@ -74,7 +76,7 @@ KEYS: Final[dict[str, Key]] = {
     "write-kubeconfig-group": _server("text"),
     # Data
     "data-dir": Key("folder", default="/var/lib/rancher/k3s"),
-    "default-local-storage-path": _server("text"),
+    "default-local-storage-path": _server("folder"),
     "secrets-encryption": _server("flag", agreed=True, default=False),
     "secrets-encryption-provider": _server(
         "text", agreed=True, default="aescbc", choices=("aescbc", "secretbox"), since=Version(1, 30)

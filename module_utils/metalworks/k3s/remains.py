@@ -14,16 +14,16 @@ from pathlib import Path
 
 from ansible.module_utils.metalworks.common.files import read_others_text
 from ansible.module_utils.metalworks.common.run import Run
+from ansible.module_utils.metalworks.k3s.keys import OF_K3S
 from ansible.module_utils.metalworks.k3s.unit import environment_file
 
 SOCKET = "/run/k3s/containerd/containerd.sock"
 KUBELET = "/var/lib/kubelet"
 LINKS = ("cni0", "flannel.1", "flannel-v6.1", "flannel-wg", "flannel-wg-v6", "kube-ipvs0")
 BRIDGE = "cni0"
-# The chains of kube-proxy and of the CNI plugins, and flannel's rules by their comment.
-RULE = re.compile(r"KUBE-|CNI-|flannel")
-# What k3s makes in its data folder beside the volumes. Others may have put files of theirs there.
-OF_K3S = ("agent", "data", "server")
+# The chains of kube-proxy, of the CNI plugins and of flannel, whose rules are told by their comment as well
+# (k3s-killall.sh: `grep -v KUBE- | grep -v CNI- | grep -iv flannel`).
+RULE = re.compile(r"KUBE-|CNI-|flannel|FLANNEL")
 VOLUMES = "storage"  # the folder of local-path volumes below data-dir, with users' files
 
 
@@ -114,7 +114,7 @@ def rules_that_stay(saved: str) -> str | None:
 def files_of_k3s(unit: str, unit_folder: Path, config_file: Path, token_file: str, data: str) -> list[Path]:
     """Return the files of the roles and of k3s.
 
-    Settings of others in config.yaml.d and users' volumes stay.
+    Settings of others in config.yaml.d and users' volumes stay, and so do files that others put beside k3s's.
     """
     folder = config_file.parent
     names = ("registries.yaml", "registries.d", "k3s.yaml")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from ansible.module_utils.metalworks.common.addresses import Address, Network, overlap, special_part
@@ -20,6 +21,7 @@ from ansible.module_utils.metalworks.k3s.keys import (
     MEMBERSHIP,
     NEEDED,
     NEEDED_ONCE,
+    OF_K3S,
     REFUSED,
     SNAPSHOTTERS,
     TAKEN_PORTS,
@@ -35,6 +37,7 @@ Config = Mapping[str, Any]
 NETWORKING = {"cluster-cidr", "service-cidr", "cluster-dns", "node-ip"}
 SLIP = 0.8  # an unknown key that is so similar to a known one (0 to 1) counts as a typing error
 SMALLEST_POD_NETWORK = 24  # each node gets a /24 of the IPv4 pod network
+LAST_PORT = 65535
 LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses a service network with more than 20 bits for hosts
 # k3s's DNS has the tenth address of the service network (pkg/cli/server: GetIndexedIP), which a /29 lacks.
 SMALLEST_SERVICE_NETWORK = 28
@@ -210,9 +213,37 @@ def _missing_parts(config: Config, peers: Sequence[Mapping[str, Any]]) -> Iterat
     for name, lack in NEEDED_ONCE.items():
         if all(each.get(name) is True for each in (config, *(peer["config"] for peer in peers))):
             yield f"{name} is true on all servers, so {lack}; take it out on one of them"
+    yield from _api_port_problems(config)
+    yield from _volume_problems(config)
+
+
+def _api_port_problems(config: Config) -> Iterator[str]:
+    """Yield why the API could not listen. Its server itself has the port after the one that others use.
+
+    k3s sets that one so (pkg/daemons/control, defaults).
+    """
     port = config.get("https-listen-port")
-    if port in TAKEN_PORTS:
-        yield f"https-listen-port: {port} is the port of {TAKEN_PORTS[port]}; write another one"
+    taken = {**TAKEN_PORTS, **({5001: "the embedded registry"} if config.get("embedded-registry") else {})}
+    if port in taken:
+        yield f"https-listen-port: {port} is the port of {taken[port]}; write another one"
+    elif port is not None and port + 1 in taken:
+        yield (
+            f"https-listen-port: {port} makes k3s use {port + 1}, too, which is the port of "
+            f"{taken[port + 1]}; write another one"
+        )
+    elif port == LAST_PORT:
+        yield f"https-listen-port: k3s uses the port after it, too, and {port} is the last one; write another"
+
+
+def _volume_problems(config: Config) -> Iterator[str]:
+    """Yield a folder of volumes in one that goes when k3s is taken from a machine."""
+    data = PurePosixPath(str(_effective("data-dir", config)))
+    volumes = PurePosixPath(str(config.get("default-local-storage-path", data / "storage")))
+    if any(volumes.is_relative_to(data / name) for name in OF_K3S):
+        yield (
+            f"default-local-storage-path: {volumes} is among k3s's own data, which go when k3s is taken "
+            f"away; write a folder beside {data}, like /srv/volumes"
+        )
 
 
 # Relations between values.
@@ -330,6 +361,8 @@ def _shared(config: Config) -> dict[str, Any]:
     """Return what servers must share. Of `disable`, k3s compares servicelb only (CriticalControlArgs)."""
     return {
         **agreed(config),
+        # k3s writes that of the server which starts last for all nodes.
+        "default-local-storage-path": config.get("default-local-storage-path", "k3s's own"),
         "disable: servicelb": "servicelb" in _disabled(config),
         # A server without datastore-endpoint would make a cluster of its own.
         "datastore-endpoint": "given" if "datastore-endpoint" in config else "not given",

@@ -47,6 +47,12 @@ OF_THE_SYSTEM = (
 )
 TAINT_EXAMPLE = "gpu=true:NoSchedule"
 EMPTIED = ("dev", "proc", "run", "sys", "tmp")
+# Folders of others with all that is in them: of the system, of the kubelet, and of k3s's usual data folder.
+NOT_WITHIN = (
+    *("bin", "boot", "etc", "lib", "sbin", "usr/bin", "usr/lib", "usr/sbin", "usr/share"),
+    *("var/lib/kubelet", "var/lib/cni", "var/lib/containerd", "var/lib/docker"),
+    *(f"var/lib/rancher/k3s/{name}" for name in ("agent", "data", "server")),
+)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -114,7 +120,7 @@ def _file(_key: Key, _name: str, value: Any) -> Iterator[str]:
 
 
 def _folder(_key: Key, name: str, value: Any) -> Iterator[str]:
-    """Yield what is wrong with the folder of k3s's data, most of which goes when k3s is taken away."""
+    """Yield what is wrong with a folder of k3s, most of which goes when k3s is taken away."""
     found = list(_file(_key, name, value))
     yield from found
     if found:
@@ -124,6 +130,8 @@ def _folder(_key: Key, name: str, value: Any) -> Iterator[str]:
         yield f"{value!r} has . or .. in it; write the folder itself"
     elif "/".join(parts) in OF_THE_SYSTEM:
         yield f"{value!r} is a folder of the system or of others; write one of k3s's own, like /srv/k3s"
+    elif within := next((each for each in NOT_WITHIN if parts[: each.count("/") + 1] == each.split("/")), ""):
+        yield f"{value!r} is in /{within}, which others use, or k3s for its parts; write one like /srv/k3s"
     elif parts[0] in EMPTIED:
         yield f"{value!r} is below /{parts[0]}, which is empty after a boot; write one like /srv/k3s"
 

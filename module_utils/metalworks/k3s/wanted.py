@@ -7,6 +7,7 @@ on its disk, comes from the machines.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,7 @@ class WantedCluster:
     service_networks: list[str]
     node_ports: list[int]  # the first and the last that a service can take
     flannel_backend: str
+    volumes_dir: str  # where the provisioner of k3s puts volumes, on each node
 
 
 def wanted_cluster(
@@ -116,6 +118,7 @@ def wanted_cluster(
         service_networks=[str(each) for each in split(setting("service-cidr", shared))],
         node_ports=node_ports(shared),
         flannel_backend=str(setting("flannel-backend", shared)),
+        volumes_dir=_volumes_dir(shared),
     )
 
 
@@ -163,6 +166,12 @@ def node_ports(config: Mapping[str, Any]) -> list[int]:
     raise AssertionError("k3s's own range of node ports is written wrongly in keys.py")
 
 
+def _volumes_dir(config: Mapping[str, Any]) -> str:
+    """Return the folder of volumes: k3s writes that of a server for all nodes, whatever their data-dir is."""
+    given = config.get("default-local-storage-path")
+    return _one_slash(given or f"{setting('data-dir', config)}/storage")
+
+
 # One host.
 
 
@@ -181,7 +190,7 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         _mapping(f"k3s_{role}_{name}", read(f"k3s_{role}_{name}"), faults)
         for name in ("config", "unchecked_config")
     )
-    given = {key: typed(key, value) for key, value in given.items()}
+    given, unchecked = ({key: typed(key, value) for key, value in its.items()} for its in (given, unchecked))
     settings = {**given, **unchecked}
     source = f"k3s_{role}_environment"
     source = source if read(source) is not None else "k3s_environment"
@@ -236,13 +245,18 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         given=given,
         unchecked=unchecked,
         config=config,
-        data_dir=str(setting("data-dir", config)).rstrip("/") or "/",
+        data_dir=_one_slash(setting("data-dir", config)),
         token_file=str(config["token-file"]),
         flannel_interface=str(config.get("flannel-iface") or ""),
         api_address=str(read(f"k3s_{role}_api_address") or read("k3s_api_address") or ""),
         environment=environment,
         faults=faults,
     )
+
+
+def _one_slash(folder: Any) -> str:
+    """Return a folder's path as /proc/mounts writes it. normpath keeps two slashes at the beginning."""
+    return posixpath.normpath(f"//{folder}")
 
 
 def _with_log_size(arguments: Sequence[Any]) -> list[Any]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..common.json_api import ApiError as ApiError
 from ..common.json_api import JsonApi
-from .kubeconfig import KubeconfigError, parse
+from .kubeconfig import OURS, KubeconfigError, parse
 from .login import LoginError, login_headers, with_credentials
 
 Object = dict[str, Any]
@@ -116,13 +116,42 @@ def read_context(path: Path, name: str | None) -> tuple[Object, Object]:
         raise ApiError(f"{where}: its cluster has no server: write the API's address.")
     if not isinstance(server, str) or not server.strip().lower().startswith(("https://", "http://")):
         raise ApiError(f"{where}: its cluster has the server {server}: write https:// before the address.")
-    # kubectl takes socks5:// and https:// as well. Without it, another server could be reached.
-    if not str(cluster.get("proxy-url") or "http://").lower().startswith("http://"):
-        raise ApiError(
-            f"{where}: its cluster has the proxy-url {cluster['proxy-url']}, and only http:// is known here: "
-            "write a proxy of that kind, or an address into server that is reached without one."
-        )
+    if problem := proxy_problem(cluster):
+        raise ApiError(f"{where}: {problem}.")
     return beside(path, cluster), beside(path, user)
+
+
+def proxy_problem(cluster: Object) -> str | None:
+    """Return why a cluster's proxy cannot be used.
+
+    kubectl takes socks5:// and https:// as well. Without it, another server could be reached.
+    """
+    if str(cluster.get("proxy-url") or "http://").lower().startswith("http://"):
+        return None
+    return (
+        f"its cluster has the proxy-url {cluster['proxy-url']}, and only http:// is known here: "
+        "write a proxy of that kind, or an address into server that is reached without one"
+    )
+
+
+def kept_problem(path: Path, name: str) -> str | None:
+    """Return why a context that is written anew could not be used, for what the operator added to it.
+
+    These keys stay (kubeconfig.OURS has the others), and the platform uses them as kubectl does.
+    """
+    try:
+        config = parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, KubeconfigError):
+        return None  # there is none yet, or it cannot be written either
+    cluster = entries(config, "clusters", "cluster").get(name) or {}
+    user = entries(config, "users", "user").get(name) or {}
+    kept = {key: value for key, value in user.items() if key not in OURS["user"]}
+    try:
+        login_headers(with_credentials(kept, cluster))
+    except LoginError as error:
+        return f"context {name}: {error}"
+    problem = proxy_problem(cluster)
+    return f"context {name}: {problem}" if problem else None
 
 
 def named(config: Object, singular: str, name: object, where: str) -> Object:

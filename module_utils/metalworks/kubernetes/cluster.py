@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from ..common import certificates
 from ..common.nodes import Node, parse_node
@@ -53,6 +54,13 @@ def read_nodes(api: KubernetesApi) -> tuple[str, tuple[Node, ...]]:
     version = str(api.get("/version")["gitVersion"])
     nodes = (parse_node(item) for item in api.get("/api/v1/nodes")["items"])
     return version, tuple(sorted(nodes, key=lambda node: node.name))
+
+
+def read_api_ports(api: KubernetesApi) -> list[int]:
+    """Return the ports of the API servers behind the Service `kubernetes`; none if they may not be seen."""
+    query = urlencode({"labelSelector": "kubernetes.io/service-name=kubernetes"})
+    slices = readable(api, f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?{query}")
+    return sorted({int(port["port"]) for each in slices for port in each.get("ports") or []})
 
 
 def read(api: KubernetesApi, wanted: Wanted) -> Cluster:
@@ -196,7 +204,8 @@ def _node_problems(found: Cluster, wanted: Wanted) -> list[str]:
         return [
             f"images are built here for {wanted.architecture}, and these nodes cannot run them: "
             f"{', '.join(foreign)}. Run Ansible on a computer like the nodes, keep pods off them (kubectl "
-            "cordon), or let metalworks_notebooks name published images only"
+            "cordon), or build none: let metalworks_notebooks name published images only, and leave out the "
+            "parts whose images are not published (metalworks_parts: [jupyterhub])"
         ]
     return []
 

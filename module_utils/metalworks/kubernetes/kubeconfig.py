@@ -182,11 +182,13 @@ def kept_keys(config: Mapping[str, Any], name: str) -> list[str]:
 
 
 def replaced_keys(found: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
-    """Return the keys that somebody else wrote into our entries, and that go because they contradict ours."""
+    """Return the keys of our entries that contradict ours, whoever wrote them: they go, or get our value."""
     before, after = ({kind: _entry(each, kind, name) or {} for kind in LISTS} for each in (found, wanted))
     gone = [key for kind in LISTS for key in before[kind] if key not in after[kind]]
     moved = [key for key in OURS["context"] if before["contexts"].get(key, name) != name]
-    return [*gone, *sorted(moved)]
+    server = before["clusters"].get("server")
+    led = ["server"] if server and server != after["clusters"].get("server") else []
+    return [*led, *gone, *sorted(moved)]
 
 
 def remove(found: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -262,6 +264,10 @@ def _put(config: dict[str, Any], kind: str, name: str, value: dict[str, Any]) ->
 def located(path: str | Path) -> Path:
     """Return the file itself, links followed; KubeconfigError if the name is none of a file."""
     text = os.path.expandvars(path)
+    if "\0" in text:
+        raise KubeconfigError(
+            f"{text!r} has a character (NUL) in it that no file's name can have: take it out"
+        )
     if not text.strip():
         raise KubeconfigError("no file is named: write one, such as ~/.kube/config")
     if text.endswith("/"):
@@ -295,6 +301,20 @@ def write_problem(path: str | Path) -> str | None:
     """
     try:
         file = located(path)
+    except KubeconfigError as error:
+        return str(error)
+    problem = _write_problem(path, file)
+    written = Path(os.path.expandvars(path)).expanduser()
+    for each in (written, *written.parents) if problem else ():
+        if each.is_symlink() and not each.exists():
+            gone = each.readlink()
+            return f"{each} is a link to {gone}, which is not there (remove it, or make that): {problem}"
+    return problem
+
+
+def _write_problem(path: str | Path, file: Path) -> str | None:
+    """Return why a context could not be written into a file whose links were followed."""
+    try:
         folder = next(each for each in file.parents if os.path.lexists(each))
         if not folder.is_dir():
             return explain(NotADirectoryError(errno.ENOTDIR, "", str(folder)), folder)

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+# The key of a login to a registry.
+LOGIN = ".dockerconfigjson"
 LABELS = {"app.kubernetes.io/managed-by": "metalworks"}
 
 
@@ -16,11 +18,14 @@ def values_of(secret: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def make_secret(metadata: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """Return a Secret with these values. Its labels say besides who manages it."""
+    """Return a Secret with these values. Its labels say besides who manages it.
+
+    The kubelet takes a login to a registry from a Secret of its own type only.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "type": "Opaque",
+        "type": "kubernetes.io/dockerconfigjson" if LOGIN in values else "Opaque",
         "metadata": {**metadata, "labels": {**metadata.get("labels", {}), **LABELS}},
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
     }

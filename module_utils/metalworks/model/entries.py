@@ -13,11 +13,13 @@ DEFAULTS: dict[str, Any] = {
     "alias": "champion",
     "replicas": 3,
     "max_replicas": 5,
+    "scale_above": "400m",
     "service_type": "ClusterIP",
     "node_port": None,
     "settings": {},
     "memory": "512Mi",
     "training_memory": "2Gi",
+    "training_workers": 0,
 }
 
 

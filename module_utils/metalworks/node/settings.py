@@ -20,7 +20,7 @@ from ansible.module_utils.metalworks.node import boot
 HEADER = "# Written by Ansible (role node).\n"
 SYSCTL_FILE = "etc/sysctl.d/90-metalworks.conf"
 MODULES_FILE = "etc/modules-load.d/metalworks.conf"
-SWAP_LINE = re.compile(r"^(?!\s*#)\s*\S+\s+\S+\s+swap\s", re.MULTILINE)
+SWAP_LINE = re.compile(r"^[ \t]*(?!#)\S+[ \t]+\S+[ \t]+swap(?=\s|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..aws.plan import SSH
 from ..common.addresses import network_problem, parse_network
 from ..common.sentences import listed
 from .platform import Platform
@@ -77,7 +78,7 @@ def aws_networks(platform: Platform) -> Iterator[str]:
                 yield f"aws_machines_people: {problem}"
     for _, ports in _values(platform, "people_ports"):
         for port in ports:
-            if port in (22, 6443):
+            if port in (SSH, platform.cluster.api_port):
                 yield (
                     f"aws_machines_people_ports has {port}, which is for operators: take it out, and "
                     "write the networks of operators as aws_machines_operators"

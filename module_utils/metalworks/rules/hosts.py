@@ -15,6 +15,8 @@ from .platform import REAL, Platform
 
 # RFC 5737 reserves these networks for documentation. The examples of this repository use them.
 LONGEST_LABEL = 63
+ARTICLES = {"server": "a", "agent": "an"}
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")  # C.LOCALHOST of Ansible
 DOCUMENTATION = [ipaddress.ip_network(f"{start}.0/24") for start in ("192.0.2", "198.51.100", "203.0.113")]
 
 
@@ -86,9 +88,21 @@ def inputs_of_the_other_role(platform: Platform) -> Iterator[str]:
             alone = [host for host in hosts if platform.given[host][name] not in meant]
             if alone and not platform.gives(name) and (nodes[role] or name.endswith(("_name", "_ip"))):
                 yield (
-                    f"{listed(alone)}: {name} is for {role}s, and nothing reads it on an {other}: write "
-                    f"{name.replace(f'k3s_{role}', f'k3s_{other}')}"
-                ).replace(" on an server", " on a server")
+                    f"{listed(alone)}: {name} is for {role}s, and nothing reads it on {ARTICLES[other]} "
+                    f"{other}: write {name.replace(f'k3s_{role}', f'k3s_{other}')}"
+                )
+
+
+def names_of_this_computer(platform: Platform) -> Iterator[str]:
+    """Refuse a machine under a name that means this computer, on which the playbooks work as its user."""
+    for node in platform.nodes:
+        if node.host in LOCAL_NAMES:
+            yield (
+                f"host {node.host}: the playbooks use that name for the work on this computer, which would "
+                "get the machines' variables too, such as ansible_become, and look for root's kubeconfig. "
+                "If this computer is the machine, give it another name: box: {ansible_connection: local, "
+                "ansible_host: ITS-ADDRESS}"
+            )
 
 
 def node_names(platform: Platform) -> Iterator[str]:
@@ -124,6 +138,8 @@ def node_addresses(platform: Platform) -> Iterator[str]:
         "have the same address {value}: give each its own ansible_host",
     )
     for node in usable:
+        if node.host in LOCAL_NAMES:
+            continue  # names_of_this_computer says what to write
         for text in node.addresses or [node.reached_at]:
             address = parse_address(text)
             unfit = unfit_for_a_node(address) if address else "loopback" if is_loopback(text) else None
@@ -185,6 +201,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     number_of_servers,
     groups_of_hosts,
     inputs_of_the_other_role,
+    names_of_this_computer,
     node_names,
     node_addresses,
     example_addresses,

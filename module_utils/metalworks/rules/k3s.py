@@ -9,6 +9,7 @@ from typing import Any
 from ..common.addresses import is_host, is_loopback, parse_address, parse_network, unfit_for_a_node
 from ..common.suggestions import did_you_mean
 from ..k3s import settings
+from ..k3s.keys import KEYS
 from ..k3s.release import form_problem, parse
 from ..k3s.settings import IPV4_ONLY
 from ..k3s.types import as_list
@@ -20,6 +21,8 @@ from .platform import Platform
 SHORTEST_TOKEN = 16
 # Names and addresses of nodes are judged by hosts.py: each by itself, and that no two have the same.
 JUDGED_ELSEWHERE = {"node-name", "node-ip"}
+# The part whose pods look up no name with the cluster's domain in it.
+FOLLOWS_THE_DOMAIN = "jupyterhub"
 # In place of a version that cannot be known; settings that came later are judged as known.
 ANY_VERSION = "v1.99.0+k3s1"
 
@@ -113,6 +116,20 @@ def room_for_nodes(platform: Platform) -> Iterator[str]:
             )
 
 
+def cluster_domain(platform: Platform) -> Iterator[str]:
+    """Refuse another domain of the cluster beside parts that look each other up in k3s's usual one."""
+    usual = KEYS["cluster-domain"].default
+    parts = [part for part in platform.parts if part != FOLLOWS_THE_DOMAIN]
+    first = [node for node in platform.nodes if node.role == "server"][:1]
+    domain = first[0].config.get("cluster-domain", usual) if first else usual
+    if parts and domain != usual:
+        rest = [part for part in platform.parts if part == FOLLOWS_THE_DOMAIN]
+        yield (
+            f"cluster-domain is {domain}, and {', '.join(parts)} look each other up below svc.{usual} only: "
+            f"take it out, or leave these parts out (metalworks_parts: [{', '.join(rest)}])"
+        )
+
+
 def cluster_token(platform: Platform) -> Iterator[str]:
     """Refuse a token that can be guessed, or that k3s would read differently."""
     if not platform.gives_anywhere("k3s_token"):
@@ -136,6 +153,7 @@ RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     node_proxies,
     inner_networks,
     room_for_nodes,
+    cluster_domain,
     cluster_token,
 )
 # A weak token is the operator's risk, and the roles take it. A proxy may reach the nodes.

@@ -23,10 +23,13 @@ SETTINGS = Path(__file__).resolve().parents[3] / "files" / "model" / "metalworks
 # Those that the chart and the inventory's other inputs set.
 TAKEN = {"model", "model_version", "kind", "registry_url", "registry_token_file", "cache_dir", "data_url",
          "port", "source", "source_url", "linger", "grace", "showings_url", "watch_port",
-         "retrain_cronjob", "servers_url", "champion", "requirements", "fallback_version"}  # fmt: skip
+         "retrain_cronjob", "servers_url", "champion", "requirements", "fallback_version",
+         "workers"}  # fmt: skip
 # Names of what the role itself makes in the namespace, and the longest that leaves room for those of Jobs.
-OWN_NAMES = {"shop", "ingest-invoices", "ingest-shop", "model-train", "model"}
+OWN_NAMES = {"shop", "ingest-invoices", "ingest-shop", "model-train", "model", "training"}
 LONGEST_NAME = 32
+MOST_WORKERS = 50
+CPU = re.compile(r"[1-9][0-9]*m?|0\.[0-9]*[1-9]")
 SOURCES = ("http://", "https://", "s3://", "generated://")
 # Minutes, hours, days of the month, months, days of the week; or a name (robfig/cron, as in Kubernetes).
 FIELD = r"[0-9A-Za-z*/,?-]+"
@@ -107,6 +110,13 @@ def _entry_problems(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
             f"{where}: node_port is {entry['node_port']}, and the service is ClusterIP: write service_type: "
             "NodePort"
         )
+    if not CPU.fullmatch(str(entry["scale_above"])):
+        yield f"{where}: scale_above is {entry['scale_above']!r}: write CPU like 400m, or 0.4 for the same"
+    workers = int(entry["training_workers"])
+    if not 0 <= workers <= MOST_WORKERS:
+        yield f"{where}: training_workers is {workers}: write 0 to {MOST_WORKERS}"
+    elif workers and entry["kind"] != "recommender":
+        yield f"{where}: training_workers is {workers}, and only a recommender has some: take it out"
     for name in ("memory", "training_memory"):
         if problem := storage_problem(entry[name]):
             yield f"{where}, {name}: {problem}"

@@ -9,7 +9,7 @@ from typing import Any
 from ..common.kubernetes_names import is_label
 from ..common.suggestions import did_you_mean
 from ..images.names import version_problem
-from ..images.parts import built_images, origin_problem, platform_images
+from ..images.parts import built_images, images_of, origin_problem, platform_images
 from ..jupyterhub.sizes import cpu_problem, memory_bytes, memory_problem
 from ..jupyterhub.values import value_at
 from .platform import Platform
@@ -85,7 +85,7 @@ def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
     if built:
         yield (
             f"images are built here ({', '.join(built)}), and only a registry brings them to this cluster: "
-            "name one in metalworks_registry, or let metalworks_notebooks name published images only"
+            f"name one in metalworks_registry, or build none: {how_not_to_build(platform)}"
         )
 
 
@@ -136,6 +136,27 @@ def built_here(platform: Platform) -> list[str]:
         each for each in platform.values["metalworks_notebooks"] if isinstance(each.get("image"), Mapping)
     ]
     return built_images(platform_images(offered, platform.parts), platform.source)
+
+
+def how_not_to_build(platform: Platform) -> str:
+    """Return what to write so that no image is built on this computer."""
+    offered, parts = _built_anyway(platform)
+    ways = ["write metalworks_artifact_source: upstream"] if platform.source != "upstream" else []
+    ways += ["let metalworks_notebooks name published images only"] if offered else []
+    if parts:
+        rest = ", ".join(part for part in platform.parts if part not in parts)
+        ways.append(f"leave out the parts whose images are not published (metalworks_parts: [{rest}])")
+    return ", and ".join(ways)
+
+
+def _built_anyway(platform: Platform) -> tuple[list[str], list[str]]:
+    """Return the notebooks and the parts that have images which nobody publishes."""
+    offered = [
+        str(each.get("slug"))
+        for each in platform.values["metalworks_notebooks"]
+        if isinstance(each.get("image"), Mapping) and "context" in each["image"]
+    ]
+    return offered, [part for part in platform.parts if built_images(images_of(part), "upstream")]
 
 
 def _choices(platform: Platform) -> Iterator[tuple[str, list[Choice]]]:

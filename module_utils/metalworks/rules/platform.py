@@ -102,13 +102,13 @@ class Platform:
         """Return the cluster that the roles of k3s would make."""
         return wanted_cluster(self.groups, self.hosts)
 
-    @property
+    @cached_property
     def nodes(self) -> list[WantedNode]:
         """Return the hosts that are servers or agents, in the inventory's order."""
         members = {*self.groups.get("k3s_server", ()), *self.groups.get("k3s_agent", ())}
         return [node for host, node in self.cluster.nodes.items() if host in members]
 
-    @property
+    @cached_property
     def catalogue(self) -> dict[str, Any]:
         """Return artifacts.yml with those of the inventory's overrides that can be merged."""
         overrides = artifact_rules.usable(self.entries, self.values["metalworks_artifacts"])

@@ -35,7 +35,19 @@ def node_ports(platform: Platform) -> Iterator[str]:
             yield f"{', '.join(names)} use the same port {port}: change one"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (node_ports,)
+def api_port(platform: Platform) -> Iterator[str]:
+    """Refuse a port of the API at which, or at the next one, sshd listens on a server."""
+    port = platform.cluster.api_port
+    for host in platform.cluster.servers:
+        ssh = _ssh_port(platform.hosts[host])
+        if ssh in (port, port + 1):
+            yield (
+                f"host {host}: https-listen-port is {port}, and k3s listens there and at {port + 1}, but ssh "
+                f"has {ssh}: write another port"
+            )
+
+
+RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (node_ports, api_port)
 
 
 def _taken(platform: Platform) -> dict[int, str]:
@@ -53,7 +65,11 @@ def _taken(platform: Platform) -> dict[int, str]:
         registry = node.config.get("embedded-registry") is True
         listening = reach.ports(node.role, cluster.datastore == "etcd", "", registry, cluster.api_port)
         found.update({port.number: LISTENERS.get(port.number, "k3s listens") for port in listening})
-    return {**found, cluster.api_port: "the API listens (https-listen-port)"}
+    return {
+        **found,
+        cluster.api_port: "the API listens (https-listen-port)",
+        cluster.api_port + 1: "the API server itself listens (the port after https-listen-port)",
+    }
 
 
 def _ssh_port(variables: Mapping[str, Any]) -> int:

@@ -17,11 +17,13 @@ import requests
 from tests.support.artifacts import built_path
 from tests.support.hub import Hub, address_of_hub, log_in
 from tests.support.pods import run_in_pod
+from tests.support.scenario import converge_again
 from tests.support.waiting import wait_for
 
 from kubernetes import client
 
 ROOT = Path(__file__).resolve().parents[3]
+SCENARIO = ROOT / "molecule" / "jupyterhub"
 EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 NAMESPACE = "jupyterhub"
 TOKEN = hashlib.sha256(b"api").hexdigest()
@@ -173,6 +175,24 @@ def test_servers_and_sessions_outlive_a_restart_of_the_hub(
     assert core.read_namespaced_pod("jupyter-ada", NAMESPACE).metadata.uid == uid
     assert requests.get(f"{hub_url}/user/ada/api", timeout=10).status_code == 200
     hub.stop("ada")
+
+
+def test_people_whom_another_authenticator_knows_are_left_alone(hub: Hub, hub_url: str) -> None:
+    config = {
+        "JupyterHub": {"authenticator_class": "dummy"},
+        "DummyAuthenticator": {"password": "open-to-all"},
+        "Authenticator": {"allow_all": True},
+    }
+    other = {"jupyterhub_users": [], "jupyterhub_values": {"hub": {"config": config}}}
+    try:
+        converge_again(SCENARIO, "cluster.yml", **other).check()
+        wait_for(hub.answers, "the hub does not come back")
+        assert log_in(hub_url, "somebody", "open-to-all") == 302
+        assert log_in(hub_url, "somebody", "first-programmer") == 403
+        assert converge_again(SCENARIO, "cluster.yml", **other).changed_nothing
+        assert hub.ask("GET", "/users/somebody").status_code == 200
+    finally:
+        converge_again(SCENARIO, "cluster.yml").check()
 
 
 def test_unknown_value_is_refused_by_its_name() -> None:

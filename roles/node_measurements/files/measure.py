@@ -60,9 +60,9 @@ def end_of(text: str) -> float | None:
     return min(ends) if ends else None
 
 
-def volumes(data: Path) -> Iterator[Sample]:
+def volumes(parent: Path) -> Iterator[Sample]:
     """Yield a sample for each volume of k3s' own provisioner."""
-    for folder in sorted((data / "storage").glob("pvc-*")):
+    for folder in sorted(parent.glob("pvc-*")):
         named = VOLUME.fullmatch(folder.name)
         if named:
             labels = {"namespace": named[1], "persistentvolumeclaim": named[2]}
@@ -83,8 +83,11 @@ def certificates(data: Path) -> Iterator[Sample]:
 
 
 def snapshots(data: Path) -> Iterator[Sample]:
-    """Yield when the newest snapshot was written. A new cluster counts from its first certificate on."""
-    if not (data / "server/db/etcd").is_dir():
+    """Yield when the newest snapshot was written. A new cluster counts from its first certificate on.
+
+    etcd's log shows that it is used: k3s writes db/etcd/name with sqlite, too.
+    """
+    if not (data / "server/db/etcd/member/wal").is_dir():
         return
     files = [*(data / "server/db/snapshots").glob("*"), data / "server/tls/server-ca.crt"]
     times = [path.stat().st_mtime for path in files if path.exists()]
@@ -108,9 +111,10 @@ def main() -> None:
     """Measure once, and put the file in its place as a whole."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="the data folder of k3s")
+    parser.add_argument("volumes", type=Path, help="the folder of k3s' volumes")
     parser.add_argument("file", type=Path, help="the file that is written")
     given = parser.parse_args()
-    samples = [each for source in (volumes, certificates, snapshots) for each in source(given.data)]
+    samples = [*volumes(given.volumes), *certificates(given.data), *snapshots(given.data)]
     beside = given.file.with_suffix(".new")
     beside.write_text(written(samples))
     beside.chmod(0o644)

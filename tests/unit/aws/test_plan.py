@@ -85,7 +85,7 @@ def test_without_a_mark_nothing_is_removed() -> None:
 
 
 def test_firewall_lets_operators_people_and_machines_in_and_nobody_else() -> None:
-    rules = firewall_rules("g", ["203.0.113.7/32", "2001:db8::/48"], ["198.51.100.0/24"], [30080])
+    rules = firewall_rules("g", ["203.0.113.7/32", "2001:db8::/48"], ["198.51.100.0/24"], [30080], 7443)
     opened = {
         (rule.get("cidr_ip") or rule.get("cidr_ipv6") or rule["group_name"], *rule.get("ports", ["all"]))
         for rule in rules
@@ -93,9 +93,9 @@ def test_firewall_lets_operators_people_and_machines_in_and_nobody_else() -> Non
     assert opened == {
         ("g", "all"),
         ("203.0.113.7/32", "22"),
-        ("203.0.113.7/32", "6443"),
+        ("203.0.113.7/32", "7443"),
         ("2001:db8::/48", "22"),
-        ("2001:db8::/48", "6443"),
+        ("2001:db8::/48", "7443"),
         ("198.51.100.0/24", "30080"),
     }
     assert [rule["cidr_ipv6"] for rule in rules if "cidr_ipv6" in rule] == ["2001:db8::/48"] * 2

@@ -78,6 +78,7 @@ def test_rules_of_others_stay() -> None:
 *nat
 :PREROUTING ACCEPT [0:0]
 :KUBE-SERVICES - [0:0]
+:FLANNEL-POSTRTG - [0:0]
 :DOCKER - [0:0]
 -A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
 -A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
@@ -85,7 +86,7 @@ def test_rules_of_others_stay() -> None:
 -A CNI-HOSTPORT-DNAT -j CNI-DN-1
 COMMIT
 """
-    lines = [saved.splitlines()[index] for index in (0, 1, 3, 6, 8)]
+    lines = [saved.splitlines()[index] for index in (0, 1, 4, 7, 9)]
     assert rules_that_stay(saved) == "\n".join([*lines, ""])
     assert "MASQUERADE" in lines[3]
     assert rules_that_stay("*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n") is None

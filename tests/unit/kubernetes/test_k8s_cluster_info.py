@@ -13,7 +13,16 @@ NODES = [
     node("one", ready=False, InternalIP="192.0.2.1"),
     node("three", InternalIP="192.0.2.3", ExternalIP="198.51.100.3"),
 ]
-KNOWN = answers(**{"/api/v1/nodes": {"items": NODES}})
+SLICES = (
+    "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    "?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes"
+)
+KNOWN = answers(
+    **{
+        "/api/v1/nodes": {"items": NODES},
+        SLICES: {"items": [{"ports": [{"name": "https", "port": 7443}]}, {"ports": None}]},
+    }
+)
 
 
 def ask(path: Path, capsys: Any, **more: Any) -> dict[str, Any]:
@@ -26,6 +35,13 @@ def test_nodes_are_told_by_name_and_the_first_ready_one_s_address(tmp_path: Path
         assert [each["name"] for each in told["nodes"]] == ["one", "three", "two"]
         assert (told["version"], told["address"]) == ("v1.34.4+k3s1", "198.51.100.3")
         assert ask(path, capsys, wait_for={"nodes": ["two"], "seconds": 0})["changed"] is False
+
+
+def test_the_ports_of_the_api_servers_are_told_where_they_may_be_seen(tmp_path: Path, capsys: Any) -> None:
+    with serving(KNOWN, tmp_path) as path:
+        assert ask(path, capsys)["api_ports"] == [7443]
+    with serving({**KNOWN, SLICES: 403}, tmp_path) as path:
+        assert ask(path, capsys)["api_ports"] == []
 
 
 def test_a_node_that_does_not_come_is_named(tmp_path: Path, capsys: Any) -> None:

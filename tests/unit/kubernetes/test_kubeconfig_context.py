@@ -322,6 +322,20 @@ def test_a_link_to_a_file_that_is_not_there_yet_is_followed(tmp_path: Path, caps
     assert "lab" in target.read_text()
 
 
+def test_a_link_to_where_nothing_can_be_made_is_named(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "config"
+    path.symlink_to("/dev/null/gone/config")
+    answer = run_module("kubeconfig_context", {"name": "lab", "source": K3S_YAML, "path": str(path)}, capsys)
+    link = (
+        f"{path} is a link to /dev/null/gone/config, which is not there (remove it, or make that): /dev/null"
+    )
+    assert link in answer["msg"]
+    assert link in str(kubeconfig.write_problem(path))
+    path.unlink()
+    path.symlink_to("/dev/null/gone")
+    assert f"{path} is a link to /dev/null/gone" in str(kubeconfig.write_problem(path / "config"))
+
+
 def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / ".kube").write_text("")
     path = tmp_path / ".kube" / "config"
@@ -378,6 +392,7 @@ def test_what_is_not_ones_own_is_not_to_be_taken(name: str, says: str, home: Pat
         ("/tmp/one-config:/tmp/other-config", "names several files"),
         ("/tmp/kube/", "is the name of a folder: name a file in it, such as /tmp/kube/config"),
         ("/dev/null", "is a device, a pipe or a socket"),
+        ("/tmp/one\0config", "has a character (NUL) in it that no file's name can have"),
     ],
 )
 def test_what_is_no_file_is_refused_before_and_in_the_module(name: str, says: str, capsys: Any) -> None:

@@ -8,8 +8,19 @@ import yaml
 from ansible.module_utils.metalworks.model.entries import DEFAULTS, complete
 from plugins.filter.mlflow import mlflow_programs_of_parts
 from plugins.filter.model import logged_images, logged_models, model_entries, model_jobs
+from tests.support.roles import resolved
 
 ROOT = Path(__file__).resolve().parents[3]
+# What the role's values are made of beside its own defaults.
+EGRESS = {
+    "container_images_references": {"model": "example.test/model:1"},
+    "metalworks_parts": ["model"],
+    "jupyterhub_namespace": "jupyterhub",
+    "mlflow_namespace": "mlflow",
+    "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
+    "model_logged": {},
+    "__model_tokens": {},
+}
 SPECS = ROOT / "roles" / "model" / "meta" / "argument_specs.yml"
 
 
@@ -75,3 +86,14 @@ def test_only_the_trainer_and_the_watch_decide() -> None:
         {"name": "model-watch", "groups": ["leads"]},
         {"name": "model-server", "groups": []},
     ]
+
+
+def test_the_watch_reaches_the_api_at_the_ports_that_the_cluster_has() -> None:
+    """A policy sees the port of the API server itself, which k3s's https-listen-port changes."""
+    hosts = {"metal-1": {"ansible_host": "198.18.0.11", "k3s_server_config": {"https-listen-port": 7443}}}
+    own = {"groups": {"k3s_server": ["metal-1"]}, "hostvars": hosts}
+    found = resolved("model", "__model_values.egress.kubernetes", **EGRESS, **own)
+    assert found == [{"port": 443}, {"port": 6443}, {"port": 7443}]
+    others = {"groups": {}, "hostvars": {}, "metalworks_cluster": {"exists": True, "api_ports": [16443]}}
+    found = resolved("model", "__model_values.egress.kubernetes", **EGRESS, **others)
+    assert found == [{"port": 443}, {"port": 6443}, {"port": 16443}]

@@ -46,7 +46,7 @@ def test_a_volume_is_measured_with_all_that_is_in_it(data: Path) -> None:
     (home / "deep" / "er" / "file").write_bytes(b"x" * 100_000)
     (home / "loop").symlink_to(home)
     (data / "storage" / "other").mkdir()
-    [(name, labels, size)] = program.volumes(data)
+    [(name, labels, size)] = program.volumes(data / "storage")
     assert (name, labels) == (
         "dirsize_total_size_bytes",
         {"namespace": "hub", "persistentvolumeclaim": "claim-ada.b"},
@@ -86,7 +86,7 @@ def test_certificates_of_all_folders_are_named_by_their_place(data: Path) -> Non
 
 
 def test_the_newest_snapshot_counts(data: Path) -> None:
-    (data / "server/db/etcd").mkdir()
+    (data / "server/db/etcd/member/wal").mkdir(parents=True)
     (data / "server/db/snapshots").mkdir()
     for name, at in (("old", 1000), ("new", 2000)):
         (data / "server/db/snapshots" / name).touch()
@@ -95,7 +95,7 @@ def test_the_newest_snapshot_counts(data: Path) -> None:
 
 
 def test_a_new_cluster_counts_from_its_birth(data: Path) -> None:
-    (data / "server/db/etcd").mkdir()
+    (data / "server/db/etcd/member/wal").mkdir(parents=True)
     (data / "server/tls/server-ca.crt").touch()
     os.utime(data / "server/tls/server-ca.crt", (3000, 3000))
     assert [value for _, _, value in program.snapshots(data)] == [3000]
@@ -103,14 +103,24 @@ def test_a_new_cluster_counts_from_its_birth(data: Path) -> None:
 
 def test_sqlite_and_agents_have_no_snapshots(data: Path) -> None:
     assert list(program.snapshots(data)) == []
+    # k3s writes this name at every start of a server.
+    (data / "server/db/etcd").mkdir()
+    (data / "server/db/etcd/name").write_text("metal-1-3f2a")
+    (data / "server/tls/server-ca.crt").touch()
+    assert list(program.snapshots(data)) == []
 
 
-def test_the_file_is_written_as_a_whole(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_written_as_a_whole(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "volumes" / f"pvc-{UID}_hub_claim-ada").mkdir(parents=True)
     (data / "agent/c.crt").write_text(pem(b"\x17\x0d270203040506Z"))
     target = data / "metalworks.prom"
-    monkeypatch.setattr(sys, "argv", ["measure.py", str(data), str(target)])
+    monkeypatch.setattr(sys, "argv", ["measure.py", str(data), str(tmp_path / "volumes"), str(target)])
     program.main()
+    size = program.size_of(tmp_path / "volumes" / f"pvc-{UID}_hub_claim-ada")
     assert target.read_text().splitlines()[1:] == [
+        "# TYPE dirsize_total_size_bytes gauge",
+        f'dirsize_total_size_bytes{{namespace="hub",persistentvolumeclaim="claim-ada"}} {size}',
+        "# HELP node_certificate_end_seconds When a certificate of k3s ends, in seconds since 1970.",
         "# TYPE node_certificate_end_seconds gauge",
         'node_certificate_end_seconds{file="agent/c.crt"} 1801627506',
     ]

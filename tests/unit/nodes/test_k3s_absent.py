@@ -115,6 +115,21 @@ def test_a_server_that_is_a_member_is_kept(
     assert bool(machine.commands) != bool(refused)
 
 
+def test_mounts_are_searched_below_the_folder_as_the_kernel_writes_it(
+    machine: Machine, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a disk below the folder would still be mounted when the folder is removed."""
+    searched: list[str] = []
+
+    def remember(_run: object, data: str, _files: object) -> Remains:
+        searched.append(data)
+        return Remains()
+
+    monkeypatch.setattr(module, "read_remains", remember)
+    run_module("k3s_absent", {**PARAMS, "data": "//srv//k3s/"}, capsys)
+    assert searched == ["/srv/k3s"]
+
+
 def test_nobody_is_asked_about_a_server_with_sqlite(
     machine: Machine, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

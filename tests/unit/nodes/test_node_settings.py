@@ -103,6 +103,14 @@ def test_only_the_swap_lines_are_taken_out_of_fstab() -> None:
     assert step.text == "UUID=1 / ext4 defaults 0 1\n# UUID=2 none swap sw 0 0\n# UUID=3 none swap sw 0 0\n"
 
 
+def test_the_last_line_of_fstab_may_have_neither_options_nor_an_end() -> None:
+    """mount(8) takes both: swap would be on again after a boot."""
+    fstab = "UUID=1 / ext4\n\n#UUID=2 none swap sw\n/swap none swap"
+    found = Found(**{**READY, "files": {**READY["files"], "etc/fstab": fstab}}, swap_used=True)
+    assert plan(SWAPLESS, found)[0].text == "UUID=1 / ext4\n\n#UUID=2 none swap sw\n# /swap none swap"
+    assert not [said for said in warnings(SWAPLESS, found) if "is not known" in said]
+
+
 def test_an_unsynchronised_clock_is_told_except_in_a_container() -> None:
     assert "chrony" in warnings(WANTED, Found(**READY, time_synchronised=False))[0]
     assert not warnings(WANTED, Found(**{**READY, "in_container": True}, time_synchronised=False))

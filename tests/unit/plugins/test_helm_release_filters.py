@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.metalworks.kubernetes.secrets import make_secret
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from plugins.filter.helm_release import FilterModule
@@ -138,3 +139,25 @@ def test_the_labs_chart_judges_the_values_of_an_inventory() -> None:
     assert FILTERS["chart_problems"](given, chart) == [
         "jupyterhub_values, proxy.service: the chart has no key nodePort; did you mean nodePorts?"
     ]
+
+
+def test_pods_get_a_login_only_where_the_registry_asks_for_one() -> None:
+    registry = {"address": "r.example", "repository": "team", "username": "robot", "password": "s3cret"}
+    assert FILTERS["pull_login"](registry) == {
+        "address": "r.example",
+        "username": "robot",
+        "password": "s3cret",
+    }
+    assert FILTERS["pull_login"]({"address": "r.example"}) == {}
+    assert FILTERS["pull_login"]({}) == {}
+
+
+def test_a_login_becomes_a_secret_of_the_type_that_the_kubelet_reads() -> None:
+    login = {"address": "r.example:5000", "username": "robot", "password": 'a"b'}
+    described = FILTERS["pull_secret"](login, "shop")
+    assert (described["namespace"], described["name"]) == ("shop", "metalworks-registry")
+    secret = make_secret({"name": "metalworks-registry"}, described["data"])
+    assert secret["type"] == "kubernetes.io/dockerconfigjson"
+    ((address, its),) = json.loads(described["data"][".dockerconfigjson"])["auths"].items()
+    assert address == login["address"] and (its["username"], its["password"]) == ("robot", 'a"b')
+    assert base64.b64decode(its["auth"]).decode() == 'robot:a"b'

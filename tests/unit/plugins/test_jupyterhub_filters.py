@@ -85,17 +85,6 @@ def test_a_port_from_the_command_line_is_a_number() -> None:
     assert FILTERS["hub_node_port"]({}, "30081") == 30081
 
 
-def test_pods_get_a_login_only_where_the_registry_asks_for_one() -> None:
-    registry = {"address": "r.example", "repository": "team", "username": "robot", "password": "s3cret"}
-    assert FILTERS["pull_login"](registry) == {
-        "address": "r.example",
-        "username": "robot",
-        "password": "s3cret",
-    }
-    assert FILTERS["pull_login"]({"address": "r.example"}) == {}
-    assert FILTERS["pull_login"]({}) == {}
-
-
 GPU = {"key": "gpu", "operator": "Exists"}
 
 
@@ -118,3 +107,16 @@ def test_without_values_the_pods_tolerate_what_the_chart_says() -> None:
     found = FILTERS["jupyterhub_tolerations"]({})
     assert {each["value"] for each in found["the users' servers"]} == {"user"}
     assert {each["value"] for each in found["the hub"]} == {"core"}
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, ""),
+        ({"hub": None}, ""),
+        ({"hub": {"config": {"JupyterHub": {"cookie_max_age_days": 1}}}}, ""),
+        ({"hub": {"config": {"JupyterHub": {"authenticator_class": "ldap"}}}}, "ldap"),
+    ],
+)
+def test_another_authenticator_is_seen(values: Any, name: str) -> None:
+    assert FILTERS["jupyterhub_other_authenticator"](values) == name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -75,6 +76,21 @@ def test_each_source_keeps_what_is_asked_for() -> None:
         assert [rule for rule in monitor["metricRelabelings"] if rule["action"] == "keep"] == [relabelling]
         assert (relabelling["action"], relabelling["regex"].split("|")) == ("keep", kept(source))
     assert found["kube-state-metrics"]["metricAllowlist"] == kept("kube_state")
+
+
+def test_mounts_of_pods_are_no_disks_whatever_the_data_folder_is() -> None:
+    hosts = {"metal-1": {"k3s_server_config": {"data-dir": "/srv/k3s+1"}}, "metal-2": {}}
+    groups = {"k3s_server": ["metal-1"], "k3s_agent": ["metal-2"]}
+    (argument,) = [
+        each
+        for each in values(groups=groups, hostvars=hosts)["prometheus-node-exporter"]["extraArgs"]
+        if "mount-points-exclude" in each
+    ]
+    left_out = re.compile(argument.partition("=")[2])
+    for folder in ("/srv/k3s+1", "/var/lib/rancher/k3s"):
+        assert left_out.search(f"{folder}/agent/containerd/x/rootfs")
+        assert not left_out.search(f"{folder}/storage")
+    assert not left_out.search("/srv")
 
 
 def test_an_operators_values_win() -> None:

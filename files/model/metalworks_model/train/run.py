@@ -89,24 +89,21 @@ class StateStore:
 
 
 def fit(
-    bought: Purchases, parameters: ease.Parameters, before: ease.Ease | None, scheduler: str = ""
+    bought: Purchases, parameters: ease.Parameters, before: ease.Ease | None, settings: Settings
 ) -> tuple[ease.Ease, str]:
     """Fit on all purchases, by a day's update where that is possible; return also how and why.
 
-    With the address of a Dask scheduler, a full fit uses its workers.
+    With the address of a Dask scheduler, a full fit uses its workers, and waits for them.
     """
     reason = ease.can_update(before, bought, parameters) if before else "there is no earlier fit"
     if before and not reason:
         return ease.update(before, bought), f"by an update of the fit up to day {before.last_day}"
-    if scheduler:
-        from distributed import Client
+    if settings.dask_scheduler:
+        from . import sharded, workers
 
-        from . import sharded
-
-        with Client(scheduler, set_as_default=False) as client:
-            return sharded.fit(
-                client, bought, parameters
-            ), f"anew on the workers of {scheduler}, because {reason}"
+        with workers.client(settings) as client:
+            found = len(client.scheduler_info()["workers"])
+            return sharded.fit(client, bought, parameters), f"anew on {found} workers, because {reason}"
     return ease.fit(bought, parameters), f"anew, because {reason}"
 
 
@@ -132,7 +129,7 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, Decision]:
     with threadpool_limits(settings.threads, user_api="blas"):
         lines = read_lines(settings)
         bought = purchases(lines)
-        model, way = fit(bought, parameters, states.read(code), settings.dask_scheduler)
+        model, way = fit(bought, parameters, states.read(code), settings)
         log.info("fitted %s on %d purchases", way, len(bought))
         champion = champion_of(settings, registry)
         decision = decide(bought, parameters, settings.judged_days, code, champion, way)
