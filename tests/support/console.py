@@ -8,6 +8,7 @@ A page is read as a person reads it:
 - Blanks between two words count as one: columns are as wide as what stands in them.
 - A block after a paragraph that ends with "into `path`:" is the content of that file.
 - A block of ```shell``` is not run. The paragraph after it begins with "(Not run by a test:" and says why.
+- Blocks of other languages are there to be read, and have no line that begins with `$ `.
 """
 
 from __future__ import annotations
@@ -61,15 +62,16 @@ def steps(text: str) -> list[Command | File]:
     found: list[Command | File] = []
     lines = text.splitlines()
     for number, kind, block in _blocks(lines):
-        above = next((line for line in reversed(lines[: number - 1]) if line.strip()), "")
         below = next((line for line in lines[number + len(block) + 1 :] if line.strip()), "")
-        content = CONTENT.search(above)
+        content = CONTENT.search(_paragraph(lines[: number - 1]))
         if kind == "console":
             found += _session(number + 1, block)
         elif content:
             found.append(File(number, content[1], "".join(f"{line}\n" for line in block)))
         elif kind == "shell" and not below.startswith(NOT_RUN):
             raise PageProblem(f"line {number}: write {NOT_RUN}…) below the block, and why")
+        elif any(line.startswith("$ ") for line in block):
+            raise PageProblem(f"line {number}: a block with commands is one of console")
     return found
 
 
@@ -84,6 +86,12 @@ def _blocks(lines: list[str]) -> Iterator[tuple[int, str, list[str]]]:
             begin, kind = number, fence[1]
     if begin:
         raise PageProblem(f"line {begin}: the block has no end")
+
+
+def _paragraph(lines: list[str]) -> str:
+    """Return the last paragraph of these lines as one line."""
+    text = "\n".join(lines).rstrip()
+    return " ".join(text.rpartition("\n\n")[2].split())
 
 
 def _session(first: int, block: list[str]) -> list[Command]:
@@ -116,8 +124,8 @@ class Session:
 
     # Commands come by a pipe of their own, so that none of them reads the next one.
     LOOP = """
-        while IFS= read -r -d '' command <&3; do
-            eval "$command" </dev/null 3<&-
+        while IFS= read -r -d '' command <&COMMANDS; do
+            eval "$command" </dev/null COMMANDS<&-
             printf '\\n%s %s\\n' "$0" "$?"
         done
     """
@@ -127,7 +135,7 @@ class Session:
         self.mark = f"end-{secrets.token_hex(8)}"
         reads, self.commands = os.pipe()
         self.shell = subprocess.Popen(
-            ["bash", "-c", f"exec 3<&{reads} {reads}<&-\n{self.LOOP}", self.mark],
+            ["bash", "-c", self.LOOP.replace("COMMANDS", str(reads)), self.mark],
             cwd=folder,
             env=dict(environment),
             pass_fds=[reads],

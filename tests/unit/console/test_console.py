@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 from tests.support.console import Command, File, PageProblem, prints, run_page, session, steps
+from tests.support.waiting import wait_for
 
+PAGES = sorted(Path(__file__).parents[3].glob("docs/tutorials/*.md"))
+# They happen in a browser, and tests/browser walks through them.
+WITHOUT_COMMANDS = {"first-model", "first-notebook"}
 PAGE = """# A page
-Write this into `some.txt`:
+Not this one: into `other.txt`.
+
+Write this into
+`some.txt`:
 
 ```yaml
 one: 1
@@ -26,7 +33,7 @@ a
 ```
 
 ```text
-$ no command
+no command
 ```
 
 ```shell
@@ -39,9 +46,9 @@ k9s
 
 def test_a_page_is_its_commands_and_files() -> None:
     assert steps(PAGE) == [
-        File(4, "some.txt", "one: 1\n"),
-        Command(9, "cat some.txt", ("one: 1",)),
-        Command(11, "for each in a b; do\n  echo $each\ndone", ("a", "…")),
+        File(7, "some.txt", "one: 1\n"),
+        Command(12, "cat some.txt", ("one: 1",)),
+        Command(14, "for each in a b; do\n  echo $each\ndone", ("a", "…")),
     ]
 
 
@@ -50,6 +57,7 @@ def test_a_page_is_its_commands_and_files() -> None:
     [
         ("```shell\nk9s\n```\n", "line 1: write (Not run by a test: "),
         ("```shell\nk9s\n```\n\nIt wants a terminal.\n", "line 1: write (Not run by a test: "),
+        ("```\n$ make up\n```\n", "line 1: a block with commands"),
         ("\n```console\nmake up\n```\n", "line 3: a session begins with a command"),
         ("```console\n$ true\n", "line 1: the block has no end"),
     ],
@@ -57,6 +65,11 @@ def test_a_page_is_its_commands_and_files() -> None:
 def test_a_page_that_breaks_the_rules_is_refused(text: str, says: str) -> None:
     with pytest.raises(PageProblem, match=says.replace("(", r"\(")):
         steps(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_tutorials_can_be_run(page: Path) -> None:
+    assert [step.line for step in steps(page.read_text())] or page.stem in WITHOUT_COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -95,7 +108,7 @@ def test_what_runs_in_the_background_ends_with_the_shell(tmp_path: Path) -> None
     with session(tmp_path, os.environ) as shell:
         _, number = shell.run("sleep 600 > /dev/null & echo $!")
     state = Path("/proc", number.strip(), "stat")
-    assert not state.exists() or " Z " in state.read_text()
+    wait_for(lambda: not state.exists() or " Z " in state.read_text(), "it goes on", 20)
 
 
 def test_a_page_is_run_with_the_names_of_here(tmp_path: Path) -> None:
