@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.console import Command, steps
 
 testinfra_hosts = ["ansible://k3s_server"]
 PAGE = Path(__file__).parents[2] / "docs/explanation/cluster.md"
 AGE = re.compile(r"(\d+[dhms])+")
-
-
-def shown() -> list[tuple[str, list[str]]]:
-    """Each command of the page with the lines that are shown below it."""
-    sessions = re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    parts = [part for session in sessions for part in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]]
-    return [(lines[0], [line for line in lines[1:] if line]) for lines in map(str.splitlines, parts)]
+COMMANDS = [step for step in steps(PAGE.read_text()) if isinstance(step, Command)]
 
 
 def pattern(line: str) -> str:
@@ -29,15 +24,14 @@ def pattern(line: str) -> str:
     return r"\s+".join(words)
 
 
-@pytest.mark.parametrize(("command", "lines"), shown(), ids=[command for command, _ in shown()])
-def test_command_prints_what_the_page_shows(
-    host: Any, platform: dict[str, Any], command: str, lines: list[str]
-) -> None:
-    if "--namespace model" in command and "model" not in platform["parts"]:
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.text)
+def test_command_prints_what_the_page_shows(host: Any, platform: dict[str, Any], command: Command) -> None:
+    lines = [line for line in command.shown if line]
+    if "--namespace model" in command.text and "model" not in platform["parts"]:
         pytest.skip("metalworks_parts of this platform leaves model out")
     nodes = dict(zip(("metal-1", "metal-2"), sorted(platform["nodes"]), strict=False))
     with host.sudo():
-        said = host.check_output("k3s " + command.replace("metal-1", nodes["metal-1"]))
+        said = host.check_output("k3s " + command.text.replace("metal-1", nodes["metal-1"]))
     assert lines and said
     rest = iter(said.splitlines())
     for line in lines:

@@ -237,6 +237,16 @@ def test_part_brings_what_the_playbooks_ask_of_it(part: str) -> None:
     assert f"{part}_welcome:" in said
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_chart_that_changes_is_rolled_out(part: str) -> None:
+    """Helm's module compares the version of a chart and its values. What else changes has to be a value."""
+    releases = re.findall(
+        r"name: helm_release\n(?:.+\n)+", (ROOT / "roles" / part / "tasks" / "release.yml").read_text()
+    )
+    assert releases
+    assert [each for each in releases if "helm_release_checksum_value: " not in each] == []
+
+
 # Playbooks that ask one part for something.
 OF_ONE_PART = {"logs", "report", "try_alert"}
 

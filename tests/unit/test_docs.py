@@ -145,9 +145,15 @@ def is_tracked(folder: Path) -> bool:
 
 
 def of_an_operator(page: Path, name: str) -> bool:
-    """Whether a path lies in an inventory that the page tells to copy, or holds a run's state."""
-    copied = re.findall(r"cp -r inventories/\w+ (inventories/\w+)", page.read_text())
-    return ".state" in name.split("/") or any(name.startswith(f"{folder}/") for folder in copied)
+    """Whether the page tells to write the file, or to copy its inventory, or it is the state of a run."""
+    text = page.read_text()
+    copied = re.findall(r"cp -r inventories/\w+ (inventories/\w+)", text)
+    written = re.findall(r"\binto\s`([^`]+)`:\n\n```", text)
+    return (
+        ".state" in name.split("/")
+        or name in written
+        or any(name.startswith(f"{folder}/") for folder in copied)
+    )
 
 
 @cache

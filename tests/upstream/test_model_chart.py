@@ -146,6 +146,19 @@ def test_another_setting_version_or_token_rolls_the_servers(render: Render) -> N
     assert marks(model_tolerations=[{"key": "a"}]) == before
 
 
+@pytest.mark.parametrize(
+    ("entry", "least", "most"),
+    [({}, 3, 5), ({"replicas": 5}, 5, 5), ({"replicas": 7}, 7, 7), ({"max_replicas": 9}, 3, 9)],
+)
+def test_the_autoscaler_stays_where_the_number_is_fixed(
+    render: Render, entry: dict[str, int], least: int, most: int
+) -> None:
+    objects = render(model_models=[{"name": "recommender", "kind": "recommender", **entry}])
+    scaler = objects["HorizontalPodAutoscaler", "recommender"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (least, most)
+    assert objects["Deployment", "recommender"]["spec"]["replicas"] == least
+
+
 def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
     objects = render(
         model_models=[
@@ -158,7 +171,6 @@ def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
     assert "CronJob" not in kinds
     assert "Role" not in kinds
     assert [name for kind, name in objects if kind == "Deployment"] == ["mine"]
-    assert "HorizontalPodAutoscaler" not in kinds
     assert "PersistentVolumeClaim" not in kinds
     assert objects["Service", "mine"]["spec"]["ports"][0]["nodePort"] == 30123
     assert objects["NetworkPolicy", "mine-published"]["spec"]["ingress"] == [{"ports": [{"port": 8080}]}]
