@@ -9,12 +9,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 from metalworks_model.data.prepare import Purchases
 from metalworks_model.models.anomalies import Anomalies
 from metalworks_model.models.artifact import load
+from metalworks_model.serve import oip
 from metalworks_model.settings import Settings
 from metalworks_model.train import anomalies, baselines, ease, fit, sharded
 from metalworks_model.train import workers as workers_of_job
@@ -279,3 +281,13 @@ def test_injected_mistakes_are_found_and_little_else(days: list[generate.Day], t
     assert found[wrong].mean() >= 0.9
     assert found.sum() <= len(wrong) + 0.001 * len(lines)
     assert WORLD.absurd > 0
+    # As it is served: a request that names no outputs gets all.
+    columns = [(each.name, each.datatype, inputs[each.name][:3].tolist()) for each in model.inputs]
+    asked = [oip.Input(name, [3], kind, data=data) for name, kind, data in columns]
+    request, rest = oip.read_request(oip.ENCODER.encode(oip.InferRequest(asked)), None)
+    wanted = oip.wanted_outputs(request, model)
+    arrays = model.infer(oip.read_inputs(request, rest, model.inputs), {})
+    body, _ = oip.answer(request, model, "lines", "1", arrays, wanted)
+    answered = {each["name"]: each["data"] for each in msgspec.json.decode(body)["outputs"]}
+    assert answered["anomaly"] == model.infer(inputs, {})["anomaly"][:3].tolist()
+    assert list(answered) == ["score", "anomaly", "reason"]

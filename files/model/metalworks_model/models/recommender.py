@@ -74,7 +74,7 @@ class Recommender:
         Tensor("because", "BYTES", (-1, -1)),
     )
     # What is given where a request names no outputs. Reasons take time.
-    usual = ("item", "score")
+    usual_outputs = ("item", "score")
     slow = False
 
     def __init__(self, card: Card, arrays: Mapping[str, Array]) -> None:

@@ -219,7 +219,7 @@ def wanted_outputs(request: InferRequest, model: Model) -> dict[str, bool]:
     names = [each.name for each in model.outputs]
     binary = request.parameters.get("binary_data_output") is True
     if request.outputs is None:
-        return dict.fromkeys(getattr(model, "usual", names), binary)
+        return dict.fromkeys(getattr(model, "usual_outputs", names), binary)
     found = {}
     for each in request.outputs:
         if each.name not in names:
