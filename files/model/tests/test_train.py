@@ -201,6 +201,7 @@ def test_each_customer_is_in_one_shard_whoever_else_is_there(bought: Purchases) 
     assert sharded.shard_of(bought.users[5:9], 8).tolist() == whole[5:9].tolist()
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_pods_of_a_job_are_workers_of_its_first_as_often_as_it_asks(bought: Purchases) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -222,6 +223,7 @@ def test_pods_of_a_job_are_workers_of_its_first_as_often_as_it_asks(bought: Purc
             each.wait()
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_workers_that_do_not_come_are_counted() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -34,7 +34,7 @@ def client(settings: Settings) -> Iterator[Any]:
         return
     with (
         LocalCluster(
-            n_workers=0, host="0.0.0.0", scheduler_port=_port(address), dashboard_address=None
+            n_workers=0, host="0.0.0.0", scheduler_port=_port(address), dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(f"tcp://127.0.0.1:{_port(address)}", set_as_default=False) as found,
     ):
