@@ -42,7 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         make("up")
     name = RUNNING or LAB
     record = json.loads((ROOT / "inventories" / "lab" / ".state" / name / "platform.json").read_text())
-    network = record["hub_url"].removeprefix("http://").rpartition(".")[0]
+    network = record["nodes"]["metal-1"].rpartition(".")[0]
     names = {each.format("lab"): each.format(name) for each in NAMED} | {NETWORK_OF_PAGES: f"{network}."}
     # A home of its own, because the pages choose a context, and install programs.
     home = tmp_path_factory.mktemp("home")
