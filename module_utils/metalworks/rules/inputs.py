@@ -122,6 +122,11 @@ def _required(platform: Platform) -> list[tuple[str, Option]]:
     return [(name, option) for name, option in _used_here(platform) if option.get("required")]
 
 
+def missing(platform: Platform) -> list[str]:
+    """Return the required inputs that the operator's computer does not get."""
+    return [name for name, _ in _required(platform) if not platform.gives(name)]
+
+
 def _out_of_sight(platform: Platform, name: str) -> list[str]:
     """Return the machines that alone have an input which is used on the operator's computer."""
     if name in MACHINES_ONLY or name in platform.given[LOCALHOST]:

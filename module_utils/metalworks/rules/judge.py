@@ -120,5 +120,8 @@ def _said(rule: Rule, platform: Platform) -> Iterator[str]:
     try:
         yield from (f"{sentence} [{rule.__name__}]" for sentence in rule(platform))
     except UnusableValue as error:
-        if error.sentence:
+        # That an input is missing is said by a rule of its own.
+        if error.sentence and not any(
+            f"'{name}' is undefined" in error.sentence for name in inputs.missing(platform)
+        ):
             yield f"{error.sentence} [{inputs.templates_of_inputs.__name__}]"
