@@ -177,6 +177,7 @@ def test_servers_and_sessions_outlive_a_restart_of_the_hub(
     hub.stop("ada")
 
 
+@pytest.mark.long
 def test_people_whom_another_authenticator_knows_are_left_alone(hub: Hub, hub_url: str) -> None:
     config = {
         "JupyterHub": {"authenticator_class": "dummy"},
