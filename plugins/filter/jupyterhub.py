@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.metalworks.common.addresses import in_url
 from ansible.module_utils.metalworks.images.names import split, version_problem
 from ansible.module_utils.metalworks.jupyterhub.tolerations import jupyterhub_tolerations
-from ansible.module_utils.metalworks.jupyterhub.values import has_node_port, value_at
+from ansible.module_utils.metalworks.jupyterhub.values import has_node_port, other_authenticator
 
 
 def split_reference(reference: str) -> dict[str, str]:
@@ -71,11 +70,6 @@ def hub_url(address: str, port: int, values: dict[str, Any]) -> str:
     """Return the hub's address at a node port; empty if only the operator can know it."""
     found = hub_node_port(values, port)
     return f"http://{in_url(address)}:{found}" if address and found else ""
-
-
-def other_authenticator(values: Mapping[str, Any]) -> str:
-    """Return the authenticator that an operator's values set in place of ours; empty if they set none."""
-    return str(value_at(values, "hub.config.JupyterHub.authenticator_class") or "")
 
 
 class FilterModule:

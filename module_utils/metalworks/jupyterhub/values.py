@@ -24,6 +24,11 @@ def walk(values: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from walk(value, f"{path}, entry {number}")
 
 
+def other_authenticator(values: Any) -> str:
+    """Return the authenticator that an operator's values set in place of ours; empty if they set none."""
+    return str(value_at(values, "hub.config.JupyterHub.authenticator_class") or "")
+
+
 def service_type(values: Any) -> str:
     """Return the type of the service at which the hub is reached. The role asks for a node port."""
     return str(value_at(values, "proxy.service.type") or "NodePort")

@@ -167,7 +167,7 @@ def typed(platform: Platform) -> Platform:
     here = judged[LOCALHOST]
     hosts = {host: judged[host] for host in platform.hosts}
     result = replace(platform, values=here, hosts=hosts, judged=judged)
-    here.typed.update({name: UNUSABLE for name, _ in _required(result) if not result.gives(name)})
+    here.typed.update(dict.fromkeys(missing(result), UNUSABLE))
     return result
 
 

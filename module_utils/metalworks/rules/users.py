@@ -9,7 +9,7 @@ from typing import Any
 from ..common.suggestions import did_you_mean
 from ..door.pages import ADMINS
 from ..jupyterhub.users import login_problem, user_name_problem
-from ..jupyterhub.values import value_at
+from ..jupyterhub.values import other_authenticator
 from .platform import REAL, Platform
 
 SHORTEST_PASSWORD = 12
@@ -31,7 +31,7 @@ def user_names(platform: Platform) -> Iterator[str]:
 def logins(platform: Platform) -> Iterator[str]:
     """Refuse a hub into which nobody could log in, and users whom another authenticator would not know."""
     users = platform.values["jupyterhub_users"] if platform.gives("jupyterhub_users") else None
-    other = value_at(platform.values["jupyterhub_values"], "hub.config.JupyterHub.authenticator_class")
+    other = other_authenticator(platform.values["jupyterhub_values"])
     if users == [] and not other:
         yield "jupyterhub_users is empty, so nobody could log in: write at least one user"
     elif users and other:
