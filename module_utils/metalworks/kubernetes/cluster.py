@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 from ..common import certificates
 from ..common.nodes import Node, parse_node
@@ -58,8 +57,8 @@ def read_nodes(api: KubernetesApi) -> tuple[str, tuple[Node, ...]]:
 
 def read_api_ports(api: KubernetesApi) -> list[int]:
     """Return the ports of the API servers behind the Service `kubernetes`; none if they may not be seen."""
-    query = urlencode({"labelSelector": "kubernetes.io/service-name=kubernetes"})
-    slices = readable(api, f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?{query}")
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    slices = readable(api, path, labelSelector="kubernetes.io/service-name=kubernetes")
     return sorted({int(port["port"]) for each in slices for port in each.get("ports") or []})
 
 
@@ -76,10 +75,10 @@ def read(api: KubernetesApi, wanted: Wanted) -> Cluster:
     )
 
 
-def readable(api: KubernetesApi, path: str) -> list[Any]:
+def readable(api: KubernetesApi, path: str, **query: Any) -> list[Any]:
     """Return a list's items; an empty list if this user may not see them."""
     try:
-        return list(api.get(path)["items"])
+        return list(api.get(path, **query)["items"])
     except ApiError as error:
         if error.status == 403:
             return []
