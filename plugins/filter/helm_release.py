@@ -18,6 +18,9 @@ from ansible.module_utils.metalworks.common.scrub import scrub
 from ansible.module_utils.metalworks.kubernetes.chart import value_problems
 from ansible.module_utils.metalworks.kubernetes.secrets import LOGIN
 
+# What the namespace of each part calls the login to the registry.
+PULL_SECRET = "metalworks-registry"
+
 
 def helm_values(values: Mapping[str, Any], place: str, checksum: str) -> dict[str, Any]:
     """Return the values with the chart's checksum at a place such as `custom.chart`.
@@ -58,7 +61,12 @@ def pull_secret(login: Mapping[str, str], namespace: str) -> dict[str, Any]:
     user = {"username": login["username"], "password": login["password"]}
     encoded = base64.b64encode("{username}:{password}".format(**user).encode()).decode()
     content = json.dumps({"auths": {login["address"]: {**user, "auth": encoded}}}, sort_keys=True)
-    return {"namespace": namespace, "name": "metalworks-registry", "data": {LOGIN: content}}
+    return {"namespace": namespace, "name": PULL_SECRET, "data": {LOGIN: content}}
+
+
+def pull_secret_names(login: Mapping[str, str]) -> list[str]:
+    """Return the names of the Secrets with a login; none without one."""
+    return [PULL_SECRET] if login else []
 
 
 class FilterModule:
@@ -72,5 +80,6 @@ class FilterModule:
             "helm_values": helm_values,
             "pull_login": pull_login,
             "pull_secret": pull_secret,
+            "pull_secret_names": pull_secret_names,
             "scrub": scrub,
         }

@@ -161,3 +161,9 @@ def test_a_login_becomes_a_secret_of_the_type_that_the_kubelet_reads() -> None:
     ((address, its),) = json.loads(described["data"][".dockerconfigjson"])["auths"].items()
     assert address == login["address"] and (its["username"], its["password"]) == ("robot", 'a"b')
     assert base64.b64decode(its["auth"]).decode() == 'robot:a"b'
+
+
+def test_pods_name_the_secret_that_is_made() -> None:
+    login = {"address": "r.example", "username": "robot", "password": "s3cret"}
+    assert FILTERS["pull_secret_names"](login) == [FILTERS["pull_secret"](login, "shop")["name"]]
+    assert FILTERS["pull_secret_names"]({}) == []
