@@ -72,7 +72,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.common.files import read_others_text
+from ansible.module_utils.metalworks.common.files import one_slash, read_others_text
 from ansible.module_utils.metalworks.common.nodes import Node
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
@@ -174,7 +174,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("role", "server", ["node"])]
     )
-    params = {**module.params, "data": os.path.normpath(f"//{module.params['data']}")}
+    params = {**module.params, "data": one_slash(module.params["data"])}
     unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])
     token = str(read_scalar(read_others_text(path) or "", "token-file") or TOKEN_FILE)
     files = files_of_k3s(unit, k3s_unit.FOLDER, path, token, params["data"])

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import tempfile
 from pathlib import Path
 
 CHUNK = 1 << 20
 MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+def one_slash(folder: object) -> str:
+    """Return a folder's path as /proc/mounts writes it. normpath alone keeps two slashes at the beginning."""
+    return posixpath.normpath(f"//{folder}")
 
 
 def read_text(path: Path) -> str | None:

@@ -274,10 +274,13 @@ NEEDED_ONCE: Final = {
     "disable-controller-manager": "no workload would get pods",
 }
 
+# Where nodes ask each other, beside the API (docs.k3s.io/installation/requirements).
+KUBELET_PORT: Final = 10250
+REGISTRY_PORT: Final = 5001
 # Ports of a server that are taken (k3s's page installation/requirements; health and metrics of the programs).
 TAKEN_PORTS: Final = {
     **dict.fromkeys((2379, 2380, 2381, 2382), "etcd"),
-    **dict.fromkeys((10248, 10250), "the kubelet"),
+    **dict.fromkeys((10248, KUBELET_PORT), "the kubelet"),
     **dict.fromkeys((10249, 10256), "kube-proxy"),
     10257: "the controller manager",
     10258: "the cloud controller",

@@ -10,7 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from ansible.module_utils.metalworks.common.addresses import Address, Network, overlap, special_part
+from ansible.module_utils.metalworks.common.addresses import (
+    HIGHEST_PORT,
+    Address,
+    Network,
+    overlap,
+    special_part,
+)
 from ansible.module_utils.metalworks.common.suggestions import nearest
 from ansible.module_utils.metalworks.k3s.keys import (
     AGREED,
@@ -23,6 +29,7 @@ from ansible.module_utils.metalworks.k3s.keys import (
     NEEDED_ONCE,
     OF_K3S,
     REFUSED,
+    REGISTRY_PORT,
     SNAPSHOTTERS,
     TAKEN_PORTS,
     Key,
@@ -37,7 +44,6 @@ Config = Mapping[str, Any]
 NETWORKING = {"cluster-cidr", "service-cidr", "cluster-dns", "node-ip"}
 SLIP = 0.8  # an unknown key that is so similar to a known one (0 to 1) counts as a typing error
 SMALLEST_POD_NETWORK = 24  # each node gets a /24 of the IPv4 pod network
-LAST_PORT = 65535
 LARGEST_SERVICE_NETWORK = 12  # Kubernetes refuses a service network with more than 20 bits for hosts
 # k3s's DNS has the tenth address of the service network (pkg/cli/server: GetIndexedIP), which a /29 lacks.
 SMALLEST_SERVICE_NETWORK = 28
@@ -173,10 +179,9 @@ def _slips(config: Config) -> Iterator[str]:
     scheme, separator, _ = str(config.get("datastore-endpoint", "")).partition("://")
     if separator and scheme not in DATASTORES:
         # kine, getKineStorageBackend: "storage backend is not defined".
-        by_other_name = [DATASTORES_BY_OTHER_NAMES.get(scheme, "")]
-        meant = nearest(scheme, DATASTORES, 1, SLIP) or list(filter(None, by_other_name))
+        meant = [*nearest(scheme, DATASTORES, 1, SLIP), DATASTORES_BY_OTHER_NAMES.get(scheme)][0]
         yield f"datastore-endpoint: it begins with {scheme}://" + (
-            f"; did you mean {meant[0]}://?"
+            f"; did you mean {meant}://?"
             if meant
             else f", and k3s starts with none but {', '.join(DATASTORES)}; insist on a newer one in "
             "k3s_server_unchecked_config"
@@ -223,7 +228,8 @@ def _api_port_problems(config: Config) -> Iterator[str]:
     k3s sets that one so (pkg/daemons/control, defaults).
     """
     port = config.get("https-listen-port")
-    taken = {**TAKEN_PORTS, **({5001: "the embedded registry"} if config.get("embedded-registry") else {})}
+    registry = {REGISTRY_PORT: "the embedded registry"} if config.get("embedded-registry") else {}
+    taken = {**TAKEN_PORTS, **registry}
     if port in taken:
         yield f"https-listen-port: {port} is the port of {taken[port]}; write another one"
     elif port is not None and port + 1 in taken:
@@ -231,7 +237,7 @@ def _api_port_problems(config: Config) -> Iterator[str]:
             f"https-listen-port: {port} makes k3s use {port + 1}, too, which is the port of "
             f"{taken[port + 1]}; write another one"
         )
-    elif port == LAST_PORT:
+    elif port == HIGHEST_PORT:
         yield f"https-listen-port: k3s uses the port after it, too, and {port} is the last one; write another"
 
 

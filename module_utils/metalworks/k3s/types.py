@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.metalworks.common.addresses import address_problem, network_problem
+from ansible.module_utils.metalworks.common.addresses import HIGHEST_PORT, address_problem, network_problem
 from ansible.module_utils.metalworks.common.kubernetes_names import subdomain_problem
 from ansible.module_utils.metalworks.common.suggestions import did_you_mean
 from ansible.module_utils.metalworks.k3s.keys import DROPPED, KEYS, Key
@@ -96,7 +96,7 @@ def port_range(value: Any) -> tuple[int, int] | None:
         return None
     first, sign, second = int(found[1]), found[2], int(found[3] or 0)
     last = first + second if sign == "+" else second if sign else first
-    return (first, last) if 0 < first <= last < 65536 else None
+    return (first, last) if 0 < first <= last <= HIGHEST_PORT else None
 
 
 def _text(key: Key, name: str, value: Any) -> Iterator[str]:

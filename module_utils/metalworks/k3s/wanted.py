@@ -7,7 +7,6 @@ on its disk, comes from the machines.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,15 @@ from ansible.module_utils.metalworks.common.addresses import (
     parse_network,
     unfit_for_a_node,
 )
-from ansible.module_utils.metalworks.k3s.keys import DERIVED, KEYS, MEMBERSHIP, TOKEN_FILE
+from ansible.module_utils.metalworks.common.files import one_slash
+from ansible.module_utils.metalworks.k3s.keys import (
+    DERIVED,
+    KEYS,
+    KUBELET_PORT,
+    MEMBERSHIP,
+    REGISTRY_PORT,
+    TOKEN_FILE,
+)
 from ansible.module_utils.metalworks.k3s.settings import IPV4_ONLY
 from ansible.module_utils.metalworks.k3s.types import as_list, port_range, split, typed
 from ansible.module_utils.metalworks.k3s.unit import environment_problems
@@ -30,8 +37,6 @@ Variables = Mapping[str, Any]
 # packs the others. With the kubelet's own 10Mi, a pod that writes 20 KB each second has rotated twice after a
 # quarter of an hour; with this, after more than an hour.
 LOG_SIZE = ("container-log-max-size", "50Mi")
-# Where nodes ask each other, beside the API (docs.k3s.io/installation/requirements).
-KUBELET_PORT, REGISTRY_PORT = 10250, 5001
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,8 @@ def node_ports(config: Mapping[str, Any]) -> list[int]:
 def _volumes_dir(config: Mapping[str, Any]) -> str:
     """Return the folder of volumes: k3s writes that of a server for all nodes, whatever their data-dir is."""
     given = config.get("default-local-storage-path")
-    return _one_slash(given or f"{setting('data-dir', config)}/storage")
+    folder: str = one_slash(given or f"{setting('data-dir', config)}/storage")
+    return folder
 
 
 # One host.
@@ -245,18 +251,13 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         given=given,
         unchecked=unchecked,
         config=config,
-        data_dir=_one_slash(setting("data-dir", config)),
+        data_dir=one_slash(setting("data-dir", config)),
         token_file=str(config["token-file"]),
         flannel_interface=str(config.get("flannel-iface") or ""),
         api_address=str(read(f"k3s_{role}_api_address") or read("k3s_api_address") or ""),
         environment=environment,
         faults=faults,
     )
-
-
-def _one_slash(folder: Any) -> str:
-    """Return a folder's path as /proc/mounts writes it. normpath keeps two slashes at the beginning."""
-    return posixpath.normpath(f"//{folder}")
 
 
 def _with_log_size(arguments: Sequence[Any]) -> list[Any]:

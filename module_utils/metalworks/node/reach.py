@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.metalworks.common.run import Run
+from ansible.module_utils.metalworks.k3s.keys import KUBELET_PORT, REGISTRY_PORT
 
 # An abstract socket: it has a name and no file, and ends with the process.
 CONTROL = "\0metalworks-reach"
@@ -57,12 +58,12 @@ class Spot:
 
 def ports(role: str, etcd: bool, backend: str, registry: bool, api_port: int = 6443) -> list[Port]:
     """Return the ports on which this node must be reached."""
-    found = [Port(10250, pods=True)]
+    found = [Port(KUBELET_PORT, pods=True)]
     if role == "server":
         found.append(Port(api_port, pods=True))
         found += [Port(number, servers_only=True) for number in ((2379, 2380) if etcd else ())]
     if registry:
-        found.append(Port(5001))
+        found.append(Port(REGISTRY_PORT))
     found += {
         "vxlan": [Port(8472, "udp")],
         "wireguard-native": [Port(51820, "udp"), Port(51821, "udp")],

@@ -105,7 +105,7 @@ def inner_networks(platform: Platform) -> Iterator[str]:
 
 def room_for_nodes(platform: Platform) -> Iterator[str]:
     """Refuse a network of pods with fewer parts than nodes: a node without one never becomes Ready."""
-    first = next((node for node in platform.nodes if node.role == "server"), None)
+    first = platform.first_server
     written = parse_network(str(first.config.get("cluster-cidr"))) if first else None
     if first and written and written.version == 4 and "cluster-cidr" not in first.unchecked:
         room = settings.node_networks(first.config)
@@ -120,8 +120,8 @@ def cluster_domain(platform: Platform) -> Iterator[str]:
     """Refuse another domain of the cluster beside parts that look each other up in k3s's usual one."""
     usual = KEYS["cluster-domain"].default
     parts = [part for part in platform.parts if part != FOLLOWS_THE_DOMAIN]
-    first = [node for node in platform.nodes if node.role == "server"][:1]
-    domain = first[0].config.get("cluster-domain", usual) if first else usual
+    first = platform.first_server
+    domain = first.config.get("cluster-domain", usual) if first else usual
     if parts and domain != usual:
         rest = [part for part in platform.parts if part == FOLLOWS_THE_DOMAIN]
         yield (

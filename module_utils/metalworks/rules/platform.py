@@ -108,6 +108,11 @@ class Platform:
         members = {*self.groups.get("k3s_server", ()), *self.groups.get("k3s_agent", ())}
         return [node for host, node in self.cluster.nodes.items() if host in members]
 
+    @property
+    def first_server(self) -> WantedNode | None:
+        """Return the server whose settings are those of the cluster; None without servers."""
+        return next((node for node in self.nodes if node.role == "server"), None)
+
     @cached_property
     def catalogue(self) -> dict[str, Any]:
         """Return artifacts.yml with those of the inventory's overrides that can be merged."""

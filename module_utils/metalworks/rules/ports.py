@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..jupyterhub.values import has_node_port
+from ..k3s.keys import KUBELET_PORT, REGISTRY_PORT
 from ..node import reach
 from .platform import Platform
 
@@ -13,8 +14,8 @@ ENDING = "_node_port"
 LISTENERS = {
     2379: "etcd listens",
     2380: "etcd listens",
-    5001: "the embedded registry listens",
-    10250: "the kubelet listens",
+    REGISTRY_PORT: "the embedded registry listens",
+    KUBELET_PORT: "the kubelet listens",
 }
 
 
