@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +138,30 @@ def ready(core: client.CoreV1Api) -> list[str]:
     ]
 
 
+def replace_all(api: client.ApiClient, core: client.CoreV1Api, seconds: float = 400) -> None:
+    """Replace all servers by new ones, and wait until the old ones are gone."""
+    before = {pod.metadata.uid for pod in pods(core)}
+    restarted = {"metalworks.io/restarted": str(time.time())}
+    patch = {"spec": {"template": {"metadata": {"annotations": restarted}}}}
+    client.AppsV1Api(api).patch_namespaced_deployment(MODEL, NAMESPACE, patch)
+
+    def replaced() -> bool:
+        found = core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR).items
+        return not before & {pod.metadata.uid for pod in found} and len(ready(core)) == len(found)
+
+    wait_for(replaced, "the servers are not replaced", seconds)
+
+
 def until_three_are_ready(core: client.CoreV1Api, seconds: float = 240) -> None:
     """Wait until there are three servers, and all of them are ready."""
     wait_for(lambda: len(ready(core)) == len(pods(core)) == 3, "three servers are not ready", seconds)
+
+
+def newest_job(api: client.ApiClient, prefix: str) -> Any:
+    """Return the Job that was made last of those whose names begin so."""
+    jobs = client.BatchV1Api(api).list_namespaced_job(NAMESPACE).items
+    its = (each for each in jobs if each.metadata.name.startswith(prefix))
+    return max(its, key=lambda each: each.metadata.creation_timestamp)
 
 
 def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str]) -> Asker:

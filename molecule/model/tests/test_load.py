@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 from tests.support.models import (
     MODEL,
     NAMESPACE,
     SCENARIO,
     Asker,
+    newest_job,
     operate,
     pods,
     ready,
+    replace_all,
     until_three_are_ready,
 )
 from tests.support.scenario import CLUSTER_STATE, converge_again
@@ -25,11 +28,7 @@ from kubernetes import client
 
 REQUESTS = 10_000
 AGENT = "agent-1"
-ENTRY: dict[str, Any] = {
-    "name": MODEL,
-    "kind": "recommender",
-    "settings": {"poll_every": 1, "watch_every": 5, "drift_bound": 0.0001, "drift_rows": 10},
-}
+ENTRY: dict[str, Any] = yaml.safe_load((SCENARIO / "vars.yml").read_text())["model_models"][0]
 
 Change = Callable[..., None]
 
@@ -39,20 +38,6 @@ def change() -> Iterator[Change]:
     """Converge with other values in the entry of the model; afterwards it is as before."""
     yield lambda **values: converge_again(SCENARIO, "cluster.yml", model_models=[ENTRY | values]).check()
     converge_again(SCENARIO, "cluster.yml").check()
-
-
-def replace_all(api: client.ApiClient, core: client.CoreV1Api, seconds: float = 400) -> None:
-    """Replace all servers by new ones, and wait until the old ones are gone."""
-    before = {pod.metadata.uid for pod in pods(core)}
-    restarted = {"metalworks.io/restarted": str(time.time())}
-    patch = {"spec": {"template": {"metadata": {"annotations": restarted}}}}
-    client.AppsV1Api(api).patch_namespaced_deployment(MODEL, NAMESPACE, patch)
-
-    def replaced() -> bool:
-        found = core.list_namespaced_pod(NAMESPACE, label_selector=f"app.kubernetes.io/name={MODEL}").items
-        return not before & {pod.metadata.uid for pod in found} and len(ready(core)) == len(found)
-
-    wait_for(replaced, "the servers are not replaced", seconds)
 
 
 def scale(api: client.ApiClient, core: client.CoreV1Api, servers: int) -> None:
@@ -189,11 +174,7 @@ def test_a_training_is_shared_by_the_pods_of_its_job(
     entry = ENTRY | {"training_workers": 2, "settings": ENTRY["settings"] | {"regularisation": 101}}
     change(**entry)
     operate("retrain", model_models=[entry]).check()
-    jobs = client.BatchV1Api(api).list_namespaced_job(NAMESPACE).items
-    newest = max(
-        (each for each in jobs if each.metadata.name.startswith(f"{MODEL}-train")),
-        key=lambda each: each.metadata.creation_timestamp,
-    )
+    newest = newest_job(api, f"{MODEL}-train")
     assert (newest.spec.completions, newest.status.succeeded) == (3, 1)
     first = f"job-name={newest.metadata.name},batch.kubernetes.io/job-completion-index=0"
     (pod,) = core.list_namespaced_pod(NAMESPACE, label_selector=first).items

@@ -17,9 +17,11 @@ from tests.support.models import (
     SCENARIO,
     Asker,
     asking_pod,
+    newest_job,
     operate,
     pods,
     ready,
+    replace_all,
     served,
     until_three_are_ready,
 )
@@ -102,25 +104,13 @@ def test_measurements_are_by_version(asker: Asker) -> None:
 # What a request does not notice.
 
 
-def until_rolled_out(core: client.CoreV1Api, before: set[str]) -> None:
-    def done() -> bool:
-        return (
-            not before & {pod.metadata.uid for pod in pods(core)} and len(ready(core)) == len(pods(core)) == 3
-        )
-
-    wait_for(done, "the servers are not replaced", 400)
-
-
 def test_no_request_fails_while_all_servers_are_replaced(
     api: client.ApiClient, core: client.CoreV1Api, asker: Asker
 ) -> None:
     until_three_are_ready(core)
-    before = {pod.metadata.uid for pod in pods(core)}
     with asker.load() as found:
-        restarted = {"metalworks.io/restarted": str(time.time())}
-        patch = {"spec": {"template": {"metadata": {"annotations": restarted}}}}
-        client.AppsV1Api(api).patch_namespaced_deployment(MODEL, NAMESPACE, patch)
-        until_rolled_out(core, before)
+        replace_all(api, core)
+        until_three_are_ready(core)
         time.sleep(5)
     assert found["failures"] == []
     assert sum(found["seen"].values()) > 1000
@@ -252,14 +242,7 @@ def test_what_the_shop_sells_is_ingested(api: client.ApiClient, core: client.Cor
     said = operate("retrain").check().said
     assert "ingest-shop" in said
     # Another test may have had one run before.
-    job = max(
-        (
-            each
-            for each in client.BatchV1Api(api).list_namespaced_job(NAMESPACE).items
-            if each.metadata.name.startswith("ingest-shop-now")
-        ),
-        key=lambda each: each.metadata.creation_timestamp,
-    )
+    job = newest_job(api, "ingest-shop-now")
     (pod,) = core.list_namespaced_pod(NAMESPACE, label_selector=f"job-name={job.metadata.name}").items
     assert re.search(
         rf"{day}: \w+, [1-9]\d* rows", core.read_namespaced_pod_log(pod.metadata.name, NAMESPACE)
