@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 
 ANYTHING = "…"
-FENCE = re.compile(r"^```(\w*)$")
+FENCE = re.compile(r"^\s*```(\w*)$")
 CONTENT = re.compile(r"\binto `([^`]+)`:$")
 NOT_RUN = "(Not run by a test: "
 # Longer than any command of a page may take: what a lost node needs, twice.
@@ -61,9 +61,9 @@ def steps(text: str) -> list[Command | File]:
     """Return the commands and the files of a page in their order. PageProblem if a block breaks the rules."""
     found: list[Command | File] = []
     lines = text.splitlines()
-    for number, kind, block in _blocks(lines):
+    for number, kind, block in blocks(lines):
         below = next((line for line in lines[number + len(block) + 1 :] if line.strip()), "")
-        content = CONTENT.search(_paragraph(lines[: number - 1]))
+        content = CONTENT.search(paragraph_above(lines[: number - 1]))
         if kind == "console":
             found += _session(number + 1, block)
         elif content:
@@ -75,11 +75,11 @@ def steps(text: str) -> list[Command | File]:
     return found
 
 
-def _blocks(lines: list[str]) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield the line, the language and the content of each block."""
+def blocks(lines: list[str]) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield the line, the language and the content of each fenced block. PageProblem if one has no end."""
     begin, kind = 0, ""
     for number, line in enumerate(lines, 1):
-        if begin and line == "```":
+        if begin and line.strip() == "```":
             yield begin, kind, lines[begin : number - 1]
             begin = 0
         elif not begin and (fence := FENCE.match(line)):
@@ -88,7 +88,7 @@ def _blocks(lines: list[str]) -> Iterator[tuple[int, str, list[str]]]:
         raise PageProblem(f"line {begin}: the block has no end")
 
 
-def _paragraph(lines: list[str]) -> str:
+def paragraph_above(lines: list[str]) -> str:
     """Return the last paragraph of these lines as one line."""
     text = "\n".join(lines).rstrip()
     return " ".join(text.rpartition("\n\n")[2].split())

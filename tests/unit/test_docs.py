@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.support.console import CONTENT, blocks, paragraph_above
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / "docs" / "README.md"
@@ -25,7 +26,6 @@ DEFINED_TEST = re.compile(r"^\s*(?:def|async def|func) (test_\w+|Test\w+)\(", re
 NAMED_TEST = re.compile(r"(?!test_sequence)test_\w+|Test[A-Z]\w+")  # test_sequence is a key of Molecule's
 RUN_BY = re.compile(r"\(Run by `([^`]+)`[^)]*\.\)")
 NOT_RUN = re.compile(r"\(Not run by a test: [`\w][^)]*\.\)")
-CONTENT = re.compile(r"\binto `[^`]+`:$")
 FENCE = re.compile(r"^\s*```")
 CODE_SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"!?\[(?:[^\]]|\][^(])*?\]\(([^)\s]+)\)")
@@ -231,20 +231,15 @@ def commands(page: Path) -> Iterator[tuple[int, str]]:
     These are fenced blocks, but those to be read and the content of files, and tables of commands.
     """
     text = page.read_text().splitlines()
-    begin, above = 0, ""
+    for number, kind, block in blocks(text):
+        run = kind == "console" and page.parent == TUTORIALS and SESSIONS.exists()
+        content = CONTENT.search(paragraph_above(text[: number - 1]))
+        if kind not in {"yaml", "json", "text"} and not run and not content:
+            yield number, paragraph(text[number + len(block) + 1 :])
     for number, line in enumerate(text, 1):
-        if FENCE.match(line) and not begin:
-            begin, kind = number, line.strip(" `")
-        elif FENCE.match(line):
-            run = kind == "console" and page.parent == TUTORIALS and SESSIONS.exists()
-            if kind not in {"yaml", "json", "text"} and not run and not CONTENT.search(above):
-                yield begin, paragraph(text[number:])
-            begin = 0
-        elif not begin and line.strip() == "| to | do |":
+        if line.strip() == "| to | do |":
             rows = next((at for at, row in enumerate(text[number:]) if not row.startswith("|")), 0)
             yield number, paragraph(text[number + rows :])
-        if not begin and line.strip():
-            above = line
 
 
 def paragraph(text: list[str]) -> str:
