@@ -16,7 +16,7 @@ from kubernetes import client
 
 # What programs draw at random is at least this long; digests of images look the same and are no secrets.
 RANDOM = re.compile(r"(?<!sha256:)\b[A-Za-z0-9]{32,}\b")
-# A release's record is packed, and what is not meant to be kept back ends so.
+# Keys with these ends are not looked for: certificates are public, and Helm's record of a release is packed.
 PUBLIC_KEYS = (".crt", "ca.pem", "cert.pem", "release")
 
 
