@@ -35,6 +35,10 @@ class Mean(mlflow.pyfunc.PythonModel):
     def predict(self, model_input: list[float]) -> list[float]:
         return [14.0 for _ in model_input]
 
+# Without scipy MLflow only warns, and the columns have no names.
+signature = mlflow.models.infer_signature(pandas.read_csv("table.csv"))
+assert signature.inputs.input_names() == ["amount"], signature
+
 mlflow.set_experiment("{name}")
 with mlflow.start_run(run_name="first") as run:
     mlflow.log_metric("sum", float(pandas.read_csv("table.csv").amount.sum()))
