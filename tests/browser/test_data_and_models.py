@@ -36,12 +36,13 @@ class Mean(mlflow.pyfunc.PythonModel):
         return [14.0 for _ in model_input]
 
 # Without scipy MLflow only warns, and the columns have no names.
-signature = mlflow.models.infer_signature(pandas.read_csv("table.csv"))
+table = pandas.read_csv("table.csv")
+signature = mlflow.models.infer_signature(table)
 assert signature.inputs.input_names() == ["amount"], signature
 
 mlflow.set_experiment("{name}")
 with mlflow.start_run(run_name="first") as run:
-    mlflow.log_metric("sum", float(pandas.read_csv("table.csv").amount.sum()))
+    mlflow.log_metric("sum", float(table.amount.sum()))
     mlflow.pyfunc.log_model(name="mean", python_model=Mean(), pip_requirements=[],
                             registered_model_name="{name}")
 print("run", run.info.run_id)"""
