@@ -1,0 +1,184 @@
+"""Run modules on the operator's computer in a fork of Ansible, which has imported what they need."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: local_fork
+short_description: Runs tasks on the operator's computer, and modules in a fork of Ansible
+description:
+  - Does what ansible.builtin.local does, and is several times as fast for modules in Python
+    (docs/decisions/0017).
+  - ansible.builtin.local starts a Python interpreter for each module, which unpacks and compiles the module
+    and all that it imports. This plugin runs the same module in a fork of Ansible's worker, where most of it
+    is imported already, and takes the rest from compiled files.
+  - Everything else is left to ansible.builtin.local, which are commands, modules for another interpreter or
+    another user, and modules that run in the background.
+author: Metalworks
+requirements: [the Python interpreter that runs Ansible]
+extends_documentation_fragment: [connection_pipelining]
+options:
+  become_success_timeout:
+    description: The seconds after which becoming another user has failed.
+    type: int
+    default: 10
+    vars: [{name: ansible_local_become_success_timeout}]
+  become_strip_preamble:
+    description: Whether what becoming another user prints is removed from the output.
+    type: bool
+    default: true
+    vars: [{name: ansible_local_become_strip_preamble}]
+"""
+
+import ast
+import atexit
+import os
+import selectors
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import ansible.module_utils
+from ansible import constants
+from ansible.module_utils._internal._ansiballz import _loader
+from ansible.plugins.connection.local import Connection as LocalConnection
+from ansible.plugins.loader import module_loader
+
+# The last statement of what Ansible sends to an interpreter calls this function.
+START = "_ansiballz_main"
+LEGACY = "ansible.legacy"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module to run: its name in Python, its parameters as JSON, and its additional environment."""
+
+    import_name: str
+    parameters: bytes
+    profile: str
+    environment: Mapping[str, str]
+
+
+class Connection(LocalConnection):
+    """Run modules in a fork and leave the rest to Ansible's own plugin."""
+
+    # With this transport, Ansible and its action plugins look for files here, and from the playbook's folder.
+    transport = "local"
+
+    def exec_command(
+        self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
+    ) -> tuple[int, bytes, bytes]:
+        """Return the exit code, standard output and standard error of a command or a module."""
+        module = read_module(cmd, in_data) if in_data and not self.become else None
+        return run_in_fork(module, self.cwd) if module else super().exec_command(cmd, in_data, sudoable)
+
+
+def read_module(command: str, source: bytes) -> Module | None:
+    """Return the module that Ansible would send to its own interpreter, or None where it is something else.
+
+    The command is "/bin/sh -c 'NAME=value ... python && sleep 0'"; the source is a wrapped module.
+    """
+    shell = shlex.split(command)
+    if len(shell) != 3 or shell[1] != "-c":
+        return None
+    *assignments, interpreter = shlex.split(shell[2].removesuffix(" && sleep 0"))
+    environment = dict(word.split("=", 1) for word in assignments if "=" in word)
+    if interpreter != sys.executable or len(environment) != len(assignments):
+        return None
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source).body[-1])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == START
+    ]
+    if len(calls) != 1:
+        return None
+    arguments: dict[str | None, Any] = {
+        word.arg: word.value.value for word in calls[0].keywords if isinstance(word.value, ast.Constant)
+    }
+    extensions = next((word.value for word in calls[0].keywords if word.arg == "extensions"), None)
+    # An extension is a debugger or the measurement of coverage, both of which want a process of their own.
+    if not isinstance(extensions, ast.Dict) or extensions.keys:
+        return None
+    return Module(arguments["module_fqn"], arguments["params"].encode(), arguments["profile"], environment)
+
+
+def run_in_fork(module: Module, folder: str | None = None) -> tuple[int, bytes, bytes]:
+    """Run a module in a fork of this process and return its exit code, standard output and standard error."""
+    output, to_output = os.pipe()
+    errors, to_errors = os.pipe()
+    child = os.fork()
+    if not child:
+        become_module(module, folder, to_output, to_errors)
+    os.close(to_output)
+    os.close(to_errors)
+    parts: dict[int, list[bytes]] = {output: [], errors: []}
+    with selectors.DefaultSelector() as selector:
+        for pipe in parts:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select():
+                part = os.read(key.fd, 1 << 16)
+                parts[key.fd].append(part)
+                if not part:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    # A shell, which is what Ansible would have asked, says so of a program that a signal has ended.
+    return (code if code >= 0 else 128 - code), b"".join(parts[output]), b"".join(parts[errors])
+
+
+def become_module(module: Module, folder: str | None, to_output: int, to_errors: int) -> NoReturn:
+    """Run the module in this process as an interpreter of its own would, and end the process."""
+    code = 1
+    try:
+        # Ansible removes its own temporary files at its exit, which is not this one.
+        atexit._clear()
+        for number in (signal.SIGALRM, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(to_output, 1)
+        os.dup2(to_errors, 2)
+        sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+        sys.argv = [""]
+        os.environ.update(module.environment)
+        os.chdir(folder or ".")
+        find_files_of(module.import_name)
+        code = exit_code_of(module)
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def find_files_of(import_name: str) -> None:
+    """Let Python import the project's modules and what they share from where Ansible finds them."""
+    package, _, _ = import_name.rpartition(".")
+    path = module_loader.find_plugin(import_name)
+    # So Ansible calls a module that is neither its own nor of a collection, and there is no such package.
+    if package == LEGACY and path:
+        sys.modules[LEGACY] = ModuleType(LEGACY)
+        sys.modules[LEGACY].__path__ = [str(Path(path).parent)]
+    ansible.module_utils.__path__.extend(constants.DEFAULT_MODULE_UTILS_PATH)
+
+
+def exit_code_of(module: Module) -> int:
+    """Run a module to its end."""
+    arguments: dict[str, Any] = {"module_fqn": module.import_name, "modlib_path": "", "extensions": {}}
+    try:
+        _loader.run_module(json_params=module.parameters, profile=module.profile, **arguments)
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            return ended.code or 0
+        print(ended.code, file=sys.stderr)
+    return 1
