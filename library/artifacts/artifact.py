@@ -1,14 +1,14 @@
 #!/usr/bin/python
-"""Get an artifact of the catalogue onto the operator's computer, from any source."""
+"""Get artifacts of the catalogue onto the operator's computer, from any source."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifact
-short_description: Get an artifact of the catalogue onto the operator's computer
+short_description: Get artifacts of the catalogue onto the operator's computer
 description:
-  - Looks an artifact up in C(artifacts.yml), fetches or builds it if the cache does not have it, and returns
-    its path.
+  - Looks artifacts up in C(artifacts.yml), fetches or builds those that the cache does not have, and returns
+    their paths.
   - Runs on the operator's computer, never on a machine of the inventory.
   - With O(source=upstream) a file or chart is fetched and verified against the checksum that is pinned or
     that its makers publish. An image is returned as a reference, and pulled by whoever needs it.
@@ -17,9 +17,12 @@ description:
 author: Metalworks
 options:
   name:
-    description: The artifact's name in the catalogue.
+    description: The name of one artifact in the catalogue, which is returned. Give either this or O(names).
     type: str
-    required: true
+  names:
+    description: The names of several, which are returned in RV(artifacts). Names that are empty are left out.
+    type: list
+    elements: str
   source:
     description: Where it comes from.
     type: str
@@ -60,6 +63,12 @@ EXAMPLES = r"""
   register: k3s
   delegate_to: localhost
 
+- name: Get two charts
+  artifact:
+    names: [jupyterhub-chart, kube-prometheus-stack-chart]
+  register: charts    # charts.artifacts['jupyterhub-chart'].path
+  delegate_to: localhost
+
 - name: Get another version of it from a mirror
   artifact:
     name: k3s
@@ -73,34 +82,39 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+artifacts:
+  description: For each of O(names), what is returned for one O(name).
+  type: dict
+  returned: with O(names)
 path:
   description: The file or folder; empty for an image.
   type: str
-  returned: always
+  returned: with O(name)
   sample: /home/me/.cache/metalworks/artifacts/k3s/0f3a/k3s
 sha256:
   description: The checksum of the file; empty where there is no single file.
   type: str
-  returned: always
+  returned: with O(name)
 version:
   description: The version that this source gives.
   type: str
-  returned: always
+  returned: with O(name)
   sample: v1.36.5+k3s1
 reference:
   description: The name of an image for pods.
   type: str
-  returned: always
+  returned: with O(name)
   sample: quay.io/jupyterhub/k8s-hub:4.4.0
 record:
   description: The image record that M(image_send) sends to nodes; empty when they pull the image themselves.
   type: str
-  returned: always
+  returned: with O(name)
 """
 
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +133,8 @@ from ansible.module_utils.metalworks.artifacts.web import Web
 from ansible.module_utils.metalworks.common.architectures import PUBLISHED, architecture
 
 ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "names": {"type": "list", "elements": "str"},
     "source": {"type": "str", "choices": ["upstream", "bundle", "build"], "default": "upstream"},
     "arch": {"type": "str", "choices": ["amd64", "arm64"]},
     "overrides": {"type": "dict", "default": {}},
@@ -147,38 +162,54 @@ def from_upstream(artifact: Artifact, arch: str) -> dict[str, Any]:
     return {"changed": found.changed, "path": str(found.path), "sha256": found.sha256}
 
 
-def from_build(module: AnsibleModule, artifact: Artifact, arch: str, root: Path) -> dict[str, Any]:
-    """Return the result of the lab's builder, which is run if need be."""
-    if not artifact.build:
-        raise CatalogueError(f"{artifact.name} cannot be built; it exists with source=upstream only")
-    if arch != own_architecture():
-        raise CatalogueError(
-            f"{artifact.name} is built for this computer's own architecture "
-            f"({platform.machine()}), not for {arch}: use source=upstream"
-        )
-    if artifact.build.get("recipe") == "folder":
-        return {"changed": False, "path": str(root / artifact.build["path"])}
-    command = [sys.executable, str(root / "lab" / "build.py"), "--json", artifact.name]
+def from_build(
+    module: AnsibleModule, artifacts: Sequence[Artifact], arch: str, root: Path
+) -> dict[str, dict[str, Any]]:
+    """Return the results of the lab's builder by the artifacts' names. It is run once, if need be."""
+    for artifact in artifacts:
+        if not artifact.build:
+            raise CatalogueError(f"{artifact.name} cannot be built; it exists with source=upstream only")
+        if arch != own_architecture():
+            raise CatalogueError(
+                f"{artifact.name} is built for this computer's own architecture "
+                f"({platform.machine()}), not for {arch}: use source=upstream"
+            )
+    folders = {
+        artifact.name: {"changed": False, "path": str(root / artifact.build["path"])}
+        for artifact in artifacts
+        if artifact.build.get("recipe") == "folder"
+    }
+    made = [artifact.name for artifact in artifacts if artifact.name not in folders]
+    if not made:
+        return folders
+    command = [sys.executable, str(root / "lab" / "build.py"), "--json", *made]
     code, out, err = module.run_command(command, cwd=str(root))
     if code != 0:
         raise CatalogueError(err.strip())
-    return dict(json.loads(out)[artifact.name])
+    return {**folders, **json.loads(out)}
 
 
-def find(module: AnsibleModule) -> dict[str, Any]:
-    """Return the module's result for the source that was asked for."""
+def find(module: AnsibleModule, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what is to be returned of each artifact, by its name."""
     params = module.params
+    source = params["source"]
     path = Path(params["catalogue"]) if params["catalogue"] else find_catalogue(Path.cwd())
-    artifact = look_up(read_catalogue(path, params["overrides"]), params["name"])
+    catalogue = read_catalogue(path, params["overrides"])
+    artifacts = [look_up(catalogue, name) for name in names]
     arch = params["arch"] or own_architecture()
-    version = {"version": artifact.version(params["source"])}
-    if params["source"] == "upstream":
-        return {**EMPTY, **version, **from_upstream(artifact, arch)}
-    if params["source"] == "build":
-        return {**EMPTY, **version, **from_build(module, artifact, arch, path.parent)}
-    raise CatalogueError(
-        f"{artifact.name}: source=bundle is not there yet. Possible today: {' and '.join(sources(artifact))}"
-    )
+    if source == "upstream":
+        found = {artifact.name: from_upstream(artifact, arch) for artifact in artifacts}
+    elif source == "build":
+        found = from_build(module, artifacts, arch, path.parent)
+    else:
+        raise CatalogueError(
+            f"{artifacts[0].name}: source=bundle is not there yet. "
+            f"Possible today: {' and '.join(sources(artifacts[0]))}"
+        )
+    return {
+        artifact.name: {**EMPTY, "version": artifact.version(source), **found[artifact.name]}
+        for artifact in artifacts
+    }
 
 
 def sources(artifact: Artifact) -> list[str]:
@@ -191,10 +222,19 @@ def sources(artifact: Artifact) -> list[str]:
 
 
 def main() -> None:
-    """Fetch or build the artifact if need be, and return its path or reference."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    """Fetch or build artifacts if need be, and return their paths or references."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        mutually_exclusive=[("name", "names")],
+        required_one_of=[("name", "names")],
+        supports_check_mode=True,
+    )
+    one, several = module.params["name"], module.params["names"]
     try:
-        module.exit_json(**find(module))
+        if one:
+            module.exit_json(**find(module, [one])[one])
+        found = find(module, list(dict.fromkeys(filter(None, several))))
+        module.exit_json(changed=any(each["changed"] for each in found.values()), artifacts=found)
     except (CatalogueError, FetchError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

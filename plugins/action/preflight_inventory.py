@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
-import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
@@ -19,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
+from ansible.module_utils.metalworks.common.yaml_text import read_yaml
 from ansible.module_utils.metalworks.rules.judge import judge
 from ansible.module_utils.metalworks.rules.platform import LOCALHOST, PROGRAMS, Platform, UnusableValue
 
@@ -135,14 +135,9 @@ def plain(value: Any) -> Any:
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def read_yaml(path: Path) -> Any:
-    """Return a YAML file's content. The parser in C, if it is installed, is ten times as fast."""
-    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
 def read_entries() -> dict[str, Any]:
     """Return the entries of artifacts.yml as they are written."""
-    entries: dict[str, Any] = read_yaml(ROOT / "artifacts.yml")["artifacts"]
+    entries: dict[str, Any] = read_yaml((ROOT / "artifacts.yml").read_text())["artifacts"]
     return entries
 
 
@@ -155,7 +150,7 @@ def read_specs() -> dict[str, dict[str, Any]]:
     """Return the options of each role, those of all its entry points together."""
     found = {}
     for path in role_files("meta/argument_specs.yml"):
-        entries = read_yaml(path)["argument_specs"].values()
+        entries = read_yaml(path.read_text())["argument_specs"].values()
         found[path.parents[1].name] = {
             name: option for entry in entries for name, option in (entry.get("options") or {}).items()
         }

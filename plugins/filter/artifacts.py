@@ -12,9 +12,9 @@ import ansible.module_utils
 # Ansible adds a project's module_utils to modules only. A plugin has to add the folder itself.
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-import yaml
 from ansible.module_utils.metalworks.artifacts.rules import merged, shape_problems
 from ansible.module_utils.metalworks.common.architectures import architecture
+from ansible.module_utils.metalworks.common.yaml_text import read_yaml
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "artifacts.yml"
 
@@ -22,7 +22,7 @@ CATALOGUE = Path(__file__).resolve().parents[2] / "artifacts.yml"
 @cache
 def published() -> Mapping[str, Any]:
     """Return the entries of artifacts.yml as they are written."""
-    entries: Mapping[str, Any] = yaml.safe_load(CATALOGUE.read_text())["artifacts"]
+    entries: Mapping[str, Any] = read_yaml(CATALOGUE.read_text())["artifacts"]
     return entries
 
 

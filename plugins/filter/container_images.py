@@ -40,7 +40,7 @@ def image_artifacts(images: Sequence[Image]) -> list[str]:
 
 def delivered_images(
     images: Iterable[Image],
-    fetched: Iterable[Mapping[str, Any]],
+    fetched: Mapping[str, Mapping[str, Any]],
     built: Iterable[Mapping[str, Any]],
     registry: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -48,12 +48,11 @@ def delivered_images(
 
     `built` has the names of those from folders on this computer.
 
-    `fetched` and `built` are the results of the loops over artifacts and over folders with a Dockerfile.
+    `fetched` has the results by the artifacts' names; `built` those of the loop over folders with a Dockerfile.
     """
-    by_artifact = {each["item"]: each for each in fetched}
     by_name = {each["item"]["name"]: each for each in built}
     results = {
-        each["name"]: by_artifact[each["artifact"]] if "artifact" in each else by_name[each["name"]]
+        each["name"]: fetched[each["artifact"]] if "artifact" in each else by_name[each["name"]]
         for each in images
     }
     return {

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
-
+from ..common.yaml_text import read_yaml
 from .rules import entry_problems, merged, problems
 
 CATALOGUE = "artifacts.yml"
@@ -100,7 +99,7 @@ def read_catalogue(path: Path, overrides: Mapping[str, Any] | None = None) -> di
 
     CatalogueError lists all faults.
     """
-    content = yaml.safe_load(path.read_text())
+    content = read_yaml(path.read_text())
     entries = (content.get("artifacts") or {}) if isinstance(content, dict) else {}
     wrong = problems(entries, overrides or {})
     if wrong:

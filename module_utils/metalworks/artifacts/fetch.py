@@ -17,6 +17,7 @@ import yaml
 
 from ..common.files import CHUNK, sha256_of
 from ..common.suggestions import nearest
+from ..common.yaml_text import read_yaml
 from .cache import Fingerprint, locked, remove_leftovers, staged_folder
 from .catalogue import Artifact, CatalogueError, Upstream
 from .rules import SHA256
@@ -141,7 +142,7 @@ def _chart_source(published: Upstream, stage: Path, web: Web) -> tuple[str, str]
 def chart_in(index: str, text: str, published: Upstream) -> tuple[str, str]:
     """Return the address and sha256 of a chart's archive from the text of an index.yaml."""
     try:
-        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = read_yaml(text)
         charts = {name: list(entries) for name, entries in content["entries"].items()}
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise FetchError(f"{index} is not the index of a chart repository") from error

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..common.yaml_text import read_yaml
 
 Image = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ NOTEBOOKS = "jupyterhub"
 def images_of(part: str) -> tuple[Image, ...]:
     """Return the images of a part, as the file files/images.yml of its role lists them; none without it."""
     path = ROLES / part / "files" / "images.yml"
-    return tuple(yaml.safe_load(path.read_text())) if path.exists() else ()
+    return tuple(read_yaml(path.read_text())) if path.exists() else ()
 
 
 def origin_problem(image: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ..common.suggestions import did_you_mean
+from ..common.yaml_text import read_yaml
 
 SCHEMA, DEFAULTS = "values.schema.json", "values.yaml"
 
@@ -27,7 +28,7 @@ def value_problems(name: str, values: Mapping[str, Any], chart: str) -> list[str
         return []  # the chart's own defaults are not the operator's
     try:
         schema, defaults = (_read(Path(chart), file) for file in (SCHEMA, DEFAULTS))
-        rules, known = json.loads(schema or "true"), yaml.safe_load(defaults or "{}") or {}
+        rules, known = json.loads(schema or "true"), read_yaml(defaults or "{}") or {}
     except (OSError, EOFError, ValueError, tarfile.TarError, yaml.YAMLError):
         return []
     before, after = (list(_sentences(rules, each)) for each in (known, _merged(known, values)))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..common.yaml_text import read_yaml
 
 ROOMS = Path(__file__).resolve().parents[3] / "files" / "monitoring"
 # The measurements that are kept of sources which no part owns, by source.
@@ -29,7 +29,7 @@ def rules_of(parts: Iterable[str], runbooks: str) -> Rules:
     found: Rules = {}
     for part in parts:
         for path in files_of(part, "rules"):
-            groups = yaml.safe_load(path.read_text())["groups"]
+            groups = read_yaml(path.read_text())["groups"]
             for rule in (rule for group in groups for rule in group["rules"] if "alert" in rule):
                 rule["annotations"]["runbook_url"] = f"{runbooks.rstrip('/')}/{rule['alert']}.md"
             found[f"{part}-{path.stem}".replace("_", "-")] = {"groups": groups}
@@ -46,7 +46,7 @@ def monitors_of(
     found = []
     for part in parts:
         path = ROOMS / part / "monitors.yml"
-        for entry in yaml.safe_load(path.read_text()) if path.exists() else []:
+        for entry in read_yaml(path.read_text()) if path.exists() else []:
             if entry.pop("kind") == kind:
                 for endpoint in entry.get("endpoints", []):
                     if "path" in endpoint:
@@ -57,14 +57,12 @@ def monitors_of(
 
 def boards_of(parts: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the dashboards of some parts, by name."""
-    return {
-        path.stem: yaml.safe_load(path.read_text()) for part in parts for path in files_of(part, "dashboards")
-    }
+    return {path.stem: read_yaml(path.read_text()) for part in parts for path in files_of(part, "dashboards")}
 
 
 def kept(source: str) -> list[str]:
     """Return the names of the measurements that are kept of a source."""
-    names: list[str] = yaml.safe_load(KEPT.read_text())[source]
+    names: list[str] = read_yaml(KEPT.read_text())[source]
     return names
 
 

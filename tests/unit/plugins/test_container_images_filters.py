@@ -13,11 +13,11 @@ NOTEBOOKS = [
     {"slug": "data", "display_name": "Data", "image": {"context": "here", "base_artifact": "minimal-image"}},
 ]
 IMAGES = FILTERS["platform_images"](NOTEBOOKS, ["jupyterhub"])
-FETCHED = [
-    {"item": "hub-image", "reference": "registry.example/hub:1", "record": ""},
-    {"item": "proxy-image", "reference": "metalworks.local/proxy:2", "record": "/proxy.json"},
-    {"item": "minimal-image", "reference": "metalworks.local/minimal:3", "record": "/minimal.json"},
-]
+FETCHED = {
+    "hub-image": {"reference": "registry.example/hub:1", "record": ""},
+    "proxy-image": {"reference": "metalworks.local/proxy:2", "record": "/proxy.json"},
+    "minimal-image": {"reference": "metalworks.local/minimal:3", "record": "/minimal.json"},
+}
 BUILT = [{"item": {"name": "data"}, "reference": "metalworks.local/data:1-ab", "record": "/data.json"}]
 
 
