@@ -48,7 +48,7 @@ def delivered_images(
 
     `built` has the names of those from folders on this computer.
 
-    `fetched` has the results by the artifacts' names; `built` those of the loop over folders with a Dockerfile.
+    `fetched` has results by artifacts' names; `built` has those of the loop over folders with a Dockerfile.
     """
     by_name = {each["item"]["name"]: each for each in built}
     results = {

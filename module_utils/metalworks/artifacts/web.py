@@ -16,8 +16,6 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from ansible.module_utils.urls import open_url
-
 from ..common import certificates
 from ..common.files import CHUNK
 
@@ -92,6 +90,9 @@ class Web:
 
     def _open(self, url: str) -> Any:
         """Follow redirects and return the open answer; the caller reads its body."""
+        # Its import takes longer than finding something in the cache does, which is the usual case.
+        from ansible.module_utils.urls import open_url
+
         current = url
         for _ in range(HOPS):
             try:

@@ -13,9 +13,9 @@ from typing import Any
 from unittest import mock
 from urllib.error import URLError
 
+import ansible.module_utils.urls
 import pytest
 from cryptography import x509
-from module_utils.metalworks.artifacts import web as web_module
 from module_utils.metalworks.artifacts.catalogue import CatalogueError, Upstream, parse_artifact
 from module_utils.metalworks.artifacts.fetch import Fetched, FetchError, fetch
 from module_utils.metalworks.artifacts.web import Web, WebError
@@ -290,7 +290,7 @@ def test_what_is_wrong_with_a_certificate_is_not_always_its_ca(
     def refuse(*_: Any, **__: Any) -> None:
         raise URLError(fault)
 
-    monkeypatch.setattr(web_module, "open_url", refuse)
+    monkeypatch.setattr(ansible.module_utils.urls, "open_url", refuse)
     with pytest.raises(WebError, match="is the name in the address right") as error:
         Web(pauses=()).download("https://files.example/a", tmp_path / "a")
     assert "SSL_CERT_FILE" not in str(error.value)

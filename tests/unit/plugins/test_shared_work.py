@@ -1,0 +1,48 @@
+"""A long playbook parses what every module imports once, and sends the same modules as before."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible.executor import module_common
+from plugins.callback.shared_work import LONG_ENOUGH, CallbackModule
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of all files that are parsed."""
+    names: list[str] = []
+    parse = module_common._compile_module_ast
+
+    def counted(name: str, source: Any) -> Any:
+        names.append(name)
+        return parse(name, source)
+
+    monkeypatch.setattr(module_common, "_compile_module_ast", counted)
+    yield names
+    gc.unfreeze()
+
+
+def begin_tasks(number: int) -> None:
+    """Tell a new callback that tasks begin."""
+    callback = CallbackModule()
+    for _ in range(number):
+        callback.v2_playbook_on_task_start(None, False)
+
+
+def test_a_short_playbook_is_left_alone(parsed: list[str]) -> None:
+    begin_tasks(LONG_ENOUGH - 1)
+    assert (parsed, gc.get_freeze_count()) == ([], 0)
+
+
+def test_a_long_one_parses_each_file_once(parsed: list[str]) -> None:
+    begin_tasks(LONG_ENOUGH + 1)
+    assert any("basic" in name for name in parsed) and gc.get_freeze_count() > 0
+    before = len(parsed)
+    assert before == len(set(parsed))
+    CallbackModule.tasks = 0
+    begin_tasks(LONG_ENOUGH)
+    assert len(parsed) == before, "a second time, all of it is found parsed"
