@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform
-from plugins.action.preflight_inventory import read_entries, read_specs, read_yaml, role_files
+from module_utils.metalworks.common.yaml_text import read_yaml
+from plugins.action.preflight_inventory import read_entries, read_specs, role_files
 
 
 @cache
@@ -14,7 +15,7 @@ def defaults() -> dict[str, Any]:
     """The defaults of all roles; their templates stay as they are."""
     found: dict[str, Any] = {}
     for path in role_files("defaults/main.yml"):
-        found.update(read_yaml(path) or {})
+        found.update(read_yaml(path.read_text()) or {})
     return found
 
 
