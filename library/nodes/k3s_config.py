@@ -141,14 +141,18 @@ version:
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.files import (
+    ABSENT,
+    File,
     displayable,
+    is_as_wanted,
+    put_file,
+    read_file,
     read_others_text,
     read_text,
-    write_atomically,
 )
 from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
@@ -198,16 +202,6 @@ ARGUMENTS: dict[str, Any] = {
 NEWEST = "v1.999.0+k3s1"  # used if neither a binary nor an option names a version: every key is known to it
 
 
-class File(NamedTuple):
-    """A file's text and mode, found or wanted. Without a text the file does not exist."""
-
-    text: str | None
-    mode: int | None
-
-
-ABSENT = File(None, None)
-
-
 def wanted_files(params: dict[str, Any], unit: str, version: str) -> dict[Path, File]:
     """Return all wanted files.
 
@@ -248,13 +242,7 @@ def registry_files(registries: dict[str, Any], folder: Path) -> dict[Path, File]
 
 def plan(wanted: dict[Path, File], found: dict[Path, File]) -> dict[Path, File]:
     """Return the files to write or remove: those whose text or mode differs."""
-    return {path: file for path, file in wanted.items() if found[path] != file}
-
-
-def read(path: Path) -> File:
-    """Return a file's text and mode as they are."""
-    text = read_others_text(path)
-    return ABSENT if text is None else File(text, path.stat().st_mode & 0o777)
+    return {path: file for path, file in wanted.items() if not is_as_wanted(found[path], file)}
 
 
 def diff(path: Path, before: str | None, after: str | None, unknown: list[str]) -> dict[str, str]:
@@ -325,16 +313,6 @@ def logins(environment: dict[str, Any]) -> set[str]:
     return {str(value) for value in environment.values() if "@" in str(value)}
 
 
-def write(files: dict[Path, File]) -> None:
-    """Write or remove files; folders are made with mode 0755."""
-    for path, file in files.items():
-        if file.text is None or file.mode is None:
-            path.unlink(missing_ok=True)
-            continue
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        write_atomically(path, file.text, file.mode)
-
-
 def main() -> None:
     """Check the configuration, write what differs, and return whether a restart is due."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
@@ -347,7 +325,7 @@ def main() -> None:
 
     unit = read_unit(runner(module), k3s_unit.UNITS[params["role"]])
     wanted = wanted_files(params, unit.name, version)
-    found = {each: read(each) for each in wanted}
+    found = {each: read_file(each) for each in wanted}
     steps = plan(wanted, found)
 
     started = read_record(Path(params["started"] or f"/run/metalworks/{unit.name}.started"))
@@ -356,7 +334,8 @@ def main() -> None:
     due = reasons(unit, started, read_wanted(binary, watched, texts))
     unknown = sorted(set(params["config"]) - set(KEYS))
     if not module.check_mode:
-        write(steps)
+        for each, file in steps.items():
+            put_file(each, file)
     module.exit_json(
         changed=bool(steps),
         restart_due=bool(due),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import stat
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 CHUNK = 1 << 20
 MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -64,16 +66,68 @@ def sha256(path: Path) -> str | None:
         return None
 
 
-def write_atomically(path: Path, content: str | bytes, mode: int) -> None:
+class File(NamedTuple):
+    """A file, found or wanted. Without a text there is none.
+
+    A wanted file need not name a mode, owner or group (their numbers): found ones then do not matter.
+    """
+
+    text: str | None
+    mode: int | None = None
+    owner: int | None = None
+    group: int | None = None
+
+
+ABSENT = File(None)
+
+
+def read_file(path: Path) -> File:
+    """Return a file as it is, whoever wrote it."""
+    text = read_others_text(path)
+    if text is None:
+        return ABSENT
+    state = path.stat()
+    return File(text, stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid)
+
+
+def is_as_wanted(found: File, wanted: File) -> bool:
+    """Return whether nothing has to be written or removed."""
+    same_rights = (want is None or want == has for has, want in zip(found[1:], wanted[1:]))
+    return found.text == wanted.text and all(same_rights)
+
+
+def put_file(path: Path, wanted: File) -> None:
+    """Write a file, with the folders above it, or remove it."""
+    if wanted.text is None:
+        path.unlink(missing_ok=True)
+        return
+    make_folder(path.parent)
+    mode = 0o644 if wanted.mode is None else wanted.mode
+    write_atomically(path, wanted.text, mode, wanted.owner, wanted.group)
+
+
+def make_folder(path: Path) -> None:
+    """Make what is missing of a folder and those above it with mode 0755, whatever the umask."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.is_dir():
+            folder.mkdir()
+            folder.chmod(0o755)
+
+
+def write_atomically(
+    path: Path, content: str | bytes, mode: int, owner: int | None = None, group: int | None = None
+) -> None:
     """Put a file in the place of the old one in one step, so that a reader sees one of them whole.
 
-    Its folder has to exist. The file never has other rights than `mode`, and is on the disk when this
-    returns.
+    Its folder has to exist. The file never has other rights than `mode`, belongs to the writer unless told
+    otherwise, and is on the disk when this returns.
     """
     data = as_bytes(content) if isinstance(content, str) else content
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            if owner is not None or group is not None:
+                os.fchown(descriptor, -1 if owner is None else owner, -1 if group is None else group)
             os.fchmod(descriptor, mode)
             stream.write(data)
             stream.flush()

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from ansible.module_utils.metalworks.common.run import Run
 
-PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "InvocationID", "NRestarts", "Result")
+PROPERTIES = (
+    *("LoadState", "ActiveState", "SubState", "UnitFileState", "InvocationID", "NRestarts", "Result"),
+    "NeedDaemonReload",
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Unit:
     invocation: str = ""
     restarts: int = 0
     result: str = ""
+    outdated: bool = False  # the unit's files are newer than what systemd has read
 
     @property
     def running(self) -> bool:
@@ -49,6 +53,7 @@ def read_unit(run: Run, name: str) -> Unit:
         invocation=found.get("InvocationID", ""),
         restarts=int(found.get("NRestarts", "0") or 0),
         result=found.get("Result", ""),
+        outdated=found.get("NeedDaemonReload") == "yes",
     )
 
 

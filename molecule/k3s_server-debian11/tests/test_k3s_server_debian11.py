@@ -17,7 +17,7 @@ def test_the_machine_has_the_oldest_python_that_is_supported(host: Any) -> None:
 
 
 def test_every_module_that_runs_on_nodes_is_run_here() -> None:
-    roles = ["preflight", "node", "k3s_binary", "k3s_server"]
+    roles = ["preflight", "node", "k3s_binary", "k3s_server", "node_measurements"]
     tasks = [ROOT / "molecule/k3s_server-debian11/converge.yml"]
     tasks += [path for role in roles for path in (ROOT / "roles" / role).glob("tasks/*.yml")]
     used = {word for path in tasks for word in path.read_text().replace(":", " ").split()}

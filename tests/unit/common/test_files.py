@@ -54,6 +54,19 @@ def test_a_secret_is_never_readable_by_others(tmp_path: Path, monkeypatch: pytes
     assert seen == [0]
 
 
+def test_a_file_gets_its_owner_and_group_before_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(
+        os, "fchown", lambda opened, owner, group: seen.append((os.fstat(opened).st_size, owner, group))
+    )
+    write_atomically(tmp_path / "of_a_group", "s3cret", 0o640, group=7)
+    write_atomically(tmp_path / "of_both", "s3cret", 0o640, 0, 7)
+    write_atomically(tmp_path / "of_the_writer", "s3cret", 0o640)
+    assert seen == [(0, -1, 7), (0, 0, 7)]
+
+
 def test_what_is_not_there_has_no_text_and_no_checksum(tmp_path: Path) -> None:
     assert read_text(tmp_path / "none") is None
     assert sha256(tmp_path / "none") is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import library.nodes.k3s_config as module
 import pytest
+from ansible.module_utils.metalworks.common.files import read_file
 from ansible.module_utils.metalworks.k3s import unit
 from tests.support.modules import cases, run_module
 
@@ -272,4 +273,4 @@ def test_a_file_of_others_in_another_encoding_is_left_alone(tmp_path: Path) -> N
     path = tmp_path / "registries.yaml"
     path.write_bytes(b"# f\xfcr uns\nmirrors: {}\n")
     assert module.own_file(path, "") == {}
-    assert "\ufffd" in module.diff(tmp_path / "config.yaml", module.read(path).text, "x", [])["before"]
+    assert "\ufffd" in module.diff(tmp_path / "config.yaml", read_file(path).text, "x", [])["before"]
