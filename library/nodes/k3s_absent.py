@@ -78,7 +78,7 @@ from ansible.module_utils.metalworks.common.run import runner
 from ansible.module_utils.metalworks.common.systemd import read_unit
 from ansible.module_utils.metalworks.k3s import unit as k3s_unit
 from ansible.module_utils.metalworks.k3s.cluster import Paths, read_datastore, read_nodes
-from ansible.module_utils.metalworks.k3s.config import read_scalar
+from ansible.module_utils.metalworks.k3s.config import read_scalar, read_settings
 from ansible.module_utils.metalworks.k3s.keys import TOKEN_FILE
 from ansible.module_utils.metalworks.k3s.remains import (
     Remains,
@@ -176,7 +176,7 @@ def main() -> None:
     )
     params = {**module.params, "data": one_slash(module.params["data"])}
     unit, path = k3s_unit.UNITS[params["role"]], Path(params["path"])
-    token = str(read_scalar(read_others_text(path) or "", "token-file") or TOKEN_FILE)
+    token = str(read_scalar(read_settings(path) or "", "token-file") or TOKEN_FILE)
     files = files_of_k3s(unit, k3s_unit.FOLDER, path, token, params["data"])
     loaded = read_unit(runner(module), unit).load == "loaded"
     paths = Paths(config=path, data=Path(params["data"]))

@@ -164,9 +164,11 @@ from ansible.module_utils.metalworks.k3s.config import (
     change_problems,
     installed_version,
     mask,
+    read_drop_ins,
     read_machine_network,
     read_record,
     read_scalar,
+    read_settings,
     read_wanted,
     reasons,
     render,
@@ -286,14 +288,21 @@ def check(module: AnsibleModule, version: str) -> None:
 
 def data_problems(params: dict[str, Any]) -> list[str]:
     """Return which settings and token a server with data cannot take."""
-    data, before = Path(params["data"]), read_others_text(Path(params["path"]))
+    data, path = Path(params["data"]), Path(params["path"])
+    before = read_settings(path)
     former = read_scalar(before or "", "data-dir") or KEYS["data-dir"].default
     has_data, had_data = (read_datastore(folder) != "none" for folder in (data, Path(str(former))))
     token = token_problem(params["token"], read_text(data / "server" / "token"))
     keys = data / ENCRYPTION
     encrypted = keys.is_file() and keys.stat().st_size > 0
     found: list[str] = change_problems(
-        before, params["config"], has_data, had_data, encrypted, params["unchecked"]
+        before,
+        params["config"],
+        has_data,
+        had_data,
+        encrypted,
+        params["unchecked"],
+        read_drop_ins(path),
     )
     return [*found, *([token] if token else [])]
 

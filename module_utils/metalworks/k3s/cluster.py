@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.metalworks.common.files import read_others_text
 from ansible.module_utils.metalworks.common.nodes import Node, parse_node
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit, read_unit
-from ansible.module_utils.metalworks.k3s.config import installed_version, read_scalar
+from ansible.module_utils.metalworks.k3s.config import installed_version, read_scalar, read_settings
 from ansible.module_utils.metalworks.k3s.keys import KEYS, MEMBERSHIP
 from ansible.module_utils.metalworks.k3s.unit import BINARY, UNITS
 
@@ -45,7 +44,7 @@ def read_membership(config: Path) -> dict[str, Any]:
 
     `cluster-init`, `server`, or neither (a server on its own).
     """
-    text = read_others_text(config) or ""
+    text = read_settings(config) or ""
     found = {name: read_scalar(text, name) for name in MEMBERSHIP}
     return {name: value for name, value in found.items() if value not in (None, False, "false")}
 

@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.metalworks.common.files import read_text, sha256
+from ansible.module_utils.metalworks.common.files import read_others_text, read_text, sha256
 from ansible.module_utils.metalworks.common.run import Run
 from ansible.module_utils.metalworks.common.systemd import Unit
 from ansible.module_utils.metalworks.k3s.keys import KEYS, SECRETS
 from ansible.module_utils.metalworks.k3s.types import typed
-from ansible.module_utils.metalworks.k3s.unit import BINARY, HEADER
+from ansible.module_utils.metalworks.k3s.unit import BINARY, HEADER, drop_ins
 
 MASK = "********"
 # A scalar of YAML in double or single quotes, perhaps with a comment behind it.
 QUOTED = re.compile(r"""(?:("(?:[^"\\]|\\.)*")|'((?:[^']|'')*)')\s*(?:#.*)?\Z""")
+# What stands behind a key whose value is below: nothing or the sign of a block, perhaps with a comment.
+BEFORE_LINES = re.compile(r"(?:[|>][-+]?)?\s*(?:#.*)?\Z")
 YAML_NULL = ("", "~", "null")
 YAML_FLAGS = {**dict.fromkeys(("y", "yes", "on"), True), **dict.fromkeys(("n", "no", "off"), False)}
 # The keys with which k3s encrypts Secrets, if it does (pkg/daemons/control/deps: a file with a size).
@@ -69,17 +71,21 @@ def read_scalar(text: str, name: str) -> Any:
     """Return a top-level scalar of a config.yaml as the type of its key, or None.
 
     The machine has no YAML library. k3s makes an argument of each line (pkg/configfilearg): the last one
-    counts, YAML's words for flags are flags, and a flag without a value is true.
+    counts, YAML's words for flags are flags, and a flag without a value is true. A value may stand on the
+    lines below its key, which are indented then.
     """
-    key = rf"""^(["']?){re.escape(name)}\1[ \t]*:(?:[ \t]+(.*?))?[ \t\r]*$"""
-    found = [value for _, value in re.findall(key, text, flags=re.MULTILINE)]
+    key = rf"""^(["']?){re.escape(name)}\1[ \t]*:(?:[ \t]+(.*?))?[ \t\r]*$((?:\n[ \t]+[^\s-].*)*)"""
+    found = [(value, below) for _, value, below in re.findall(key, text, flags=re.MULTILINE)]
     if not found:
         return None
     flag = name in KEYS and KEYS[name].kind == "flag"
-    if quoted := QUOTED.match(found[-1]):
+    value, below = found[-1]
+    if below and BEFORE_LINES.match(value):
+        value = " ".join(line.strip() for line in below.splitlines()).strip()
+    if quoted := QUOTED.match(value):
         double, single = quoted.groups()
         return typed(name, _unquoted(double) if double else single.replace("''", "'"))
-    plain = re.sub(r"(^|\s)#.*", "", found[-1]).strip()
+    plain = re.sub(r"(^|\s)#.*", "", value).strip()
     if plain.lower() in YAML_NULL:
         return True if flag else None
     return YAML_FLAGS.get(plain.lower(), typed(name, plain)) if flag else typed(name, plain)
@@ -198,8 +204,11 @@ def change_problems(
     had_data: bool,
     encrypted: bool = False,
     unchecked: Collection[str] = (),
+    beside: str = "",
 ) -> list[str]:
-    """Return why a server's settings cannot change from those of its file (`before`) to these.
+    """Return why a server's settings cannot change from those of its files (`before`) to these.
+
+    `beside` is the text of the drop-ins, which stay and whose settings count more.
 
     `has_data` and `had_data` say whether there is a datastore in the data-dir of the new and the old
     settings. `encrypted` says whether k3s has keys for Secrets there, which shows the former setting where
@@ -220,7 +229,8 @@ def change_problems(
         )
     names = {"secrets-encryption", "secrets-encryption-provider"} - set(unchecked)
     for name in sorted(names) if has_data else ():
-        wanted = config.get(name, KEYS[name].default)
+        wanted = read_scalar(beside, name)
+        wanted = config.get(name, KEYS[name].default) if wanted is None else wanted
         # Without a file, the provider is not known.
         in_use = name == "secrets-encryption" or (before is not None and former("secrets-encryption") is True)
         if in_use and former(name) != wanted:
@@ -231,6 +241,18 @@ def change_problems(
                 "k3s_server_unchecked_config"
             )
     return found
+
+
+def read_drop_ins(path: Path) -> str:
+    """Return the text of all drop-ins of a configuration file, in the order in which k3s reads them."""
+    return "".join(f"{read_others_text(each) or ''}\n" for each in drop_ins(path))
+
+
+def read_settings(path: Path) -> str | None:
+    """Return the text of a configuration file and its drop-ins after it; None if there is neither."""
+    beside = read_drop_ins(path)
+    text = read_others_text(path)
+    return None if text is None and not beside.strip() else f"{text or ''}\n{beside}"
 
 
 def read_record(path: Path) -> Start | None:

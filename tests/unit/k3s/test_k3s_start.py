@@ -15,8 +15,10 @@ from ansible.module_utils.metalworks.k3s.config import (
     installed_version,
     mask,
     parse_record,
+    read_drop_ins,
     read_machine_network,
     read_scalar,
+    read_settings,
     read_wanted,
     reasons,
     render,
@@ -127,6 +129,10 @@ def test_secrets_are_masked() -> None:
         ('"server" : "a\\"b"\r\n', 'a"b'),
         ("server: https://a:6443\nserver: https://b:6443\n", "https://b:6443"),
         ("server:\n", None),
+        ("server:\n  https://a:6443\n", "https://a:6443"),
+        ("server: # the first\n  'https://a:6443' # of three\ndebug: true\n", "https://a:6443"),
+        ("server: >-\n  https://a:6443\n\ndebug: true\n", "https://a:6443"),
+        ("server: |\r\n    https://a:6443\r\n", "https://a:6443"),
         ("server: # none\n", None),
         ("servers: https://a:6443\n", None),
     ],
@@ -239,6 +245,23 @@ def test_what_a_server_with_data_cannot_change(
     found = change_problems(before, config, has_data, had_data)
     assert len(found) == len(says)
     assert all(part in sentence for part, sentence in zip(says, found, strict=True))
+
+
+def test_drop_ins_count_more_and_stay(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    assert read_settings(path) is None
+    path.write_text("data-dir: /a\nsecrets-encryption: false\n")
+    (tmp_path / "config.yaml.d").mkdir()
+    (tmp_path / "config.yaml.d" / "20-b.YML").write_text("data-dir: /b")
+    (tmp_path / "config.yaml.d" / "10-a.yaml").write_text("secrets-encryption: true\ndata-dir: /c\n")
+    (tmp_path / "config.yaml.d" / "30.txt").write_text("data-dir: /d\n")
+    before = read_settings(path)
+    assert before and read_scalar(before, "data-dir") == "/b"
+    assert change_problems(before, {}, True, True, beside=read_drop_ins(path)) == []
+    (sentence,) = change_problems(before, {}, False, True, beside=read_drop_ins(path))
+    assert "the server's data is in /b" in sentence
+    (sentence,) = change_problems(before, {}, True, True)
+    assert sentence.startswith("secrets-encryption: the cluster's data was written with true")
 
 
 @pytest.mark.parametrize(
