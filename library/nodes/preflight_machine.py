@@ -409,7 +409,7 @@ def look(run: Run, wanted: Wanted, operator_time: float) -> Facts:
         default_route=has_default_route(),
         local_addresses=[address for address in wanted.node_addresses if is_local(address)],
         clock_ahead_seconds=time.time() - operator_time,
-        listeners=strangers(tuple(port.number for port in wanted.ports if port.protocol == "tcp")),
+        listeners=strangers(wanted.tcp_ports),
         k3s_version=installed_version(run),
         cards=cards(run),
         swap=len(text("/proc/swaps").splitlines()) > 1,

@@ -97,6 +97,15 @@ class Wanted:
         return found
 
     @property
+    def tcp_ports(self) -> tuple[int, ...]:
+        """Return the ports that must be free: those, and the one where a server's API itself listens.
+
+        k3s gives it the port after https-listen-port, for itself only (pkg/cli/server: APIServerPort).
+        """
+        itself = (self.api_port + 1,) if self.role == "server" else ()
+        return (*(port.number for port in self.ports if port.protocol == "tcp"), *itself)
+
+    @property
     def modules(self) -> dict[str, str]:
         """Return the kernel modules that the node needs, and what for."""
         module = BACKEND_MODULES.get(self.flannel_backend)
@@ -282,7 +291,7 @@ def node_address(wanted: Wanted, found: Facts) -> Iterator[str]:
 
 def free_ports(wanted: Wanted, found: Facts) -> Iterator[str]:
     """No other program listens on k3s's ports."""
-    for number in (port.number for port in wanted.ports if port.protocol == "tcp"):
+    for number in wanted.tcp_ports:
         owner = found.listeners.get(number)
         if owner:
             yield f"port {number} is in use by {owner}: stop that, k3s needs the port"
