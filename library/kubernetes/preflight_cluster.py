@@ -34,6 +34,10 @@ options:
     description: Whether images are built on this computer, for its own architecture.
     type: bool
     default: true
+  usual_domain:
+    description: Whether what is installed is looked up below C(svc.cluster.local), the cluster's usual domain.
+    type: bool
+    default: false
   tolerations:
     description:
       - Which pods have to find a node, by a name for messages, each with the taints that they tolerate in the
@@ -76,6 +80,7 @@ ARGUMENTS: dict[str, Any] = {
     "node_port": {"type": "int", "default": 0},
     "storage_class": {"type": "str", "default": ""},
     "own_images": {"type": "bool", "default": True},
+    "usual_domain": {"type": "bool", "default": False},
     "tolerations": {"type": "dict", "default": {"the hub": []}},
     **API_ARGUMENTS,
 }
@@ -90,6 +95,7 @@ def judge(params: dict[str, Any]) -> list[str]:
         storage_class=params["storage_class"],
         architecture=architecture(platform.machine()) if params["own_images"] else "",
         tolerations=params["tolerations"],
+        usual_domain=params["usual_domain"],
     )
     try:
         found = read(KubernetesApi(params["kubeconfig"], params["context"]), wanted)

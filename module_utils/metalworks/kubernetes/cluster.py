@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from ..common import certificates
 from ..common.nodes import Node, parse_node
 from .api import ApiError, KubernetesApi
 
+USUAL_DOMAIN = "cluster.local"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # The kinds of objects that the hub's release consists of, as (API group, resource).
 RESOURCES_OF_THE_HUB = (
@@ -32,6 +34,7 @@ class Cluster:
     classes: Mapping[str, bool] = field(default_factory=dict)  # storage class -> whether it is the default
     ports: Mapping[int, str] = field(default_factory=dict)  # node port -> namespace/service that has it
     denied: tuple[str, ...] = ()  # resources that this user may not create
+    domains: tuple[str, ...] = ()  # of its names; empty if that cannot be seen
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Wanted:
     storage_class: str = ""
     architecture: str = ""  # of the images that are built on this computer; empty if there are none
     service: str = "proxy-public"
+    usual_domain: bool = False  # whether what is installed is looked up below the usual domain
     # Which pods have to find a node -> the taints that they tolerate, in the API's form.
     tolerations: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=lambda: {"the hub": ()})
 
@@ -72,7 +76,26 @@ def read(api: KubernetesApi, wanted: Wanted) -> Cluster:
         classes={each["metadata"]["name"]: is_default(each) for each in classes},
         ports=node_ports(readable(api, "/api/v1/services")),
         denied=denied(api, wanted.namespace),
+        domains=read_domains(api) if wanted.usual_domain else (),
     )
+
+
+def read_domains(api: KubernetesApi) -> tuple[str, ...]:
+    """Return the domains for which CoreDNS answers with the cluster's Services and pods.
+
+    They are the zones of its plugin `kubernetes` (https://coredns.io/plugins/kubernetes). There are none if
+    the cluster has another server for names, or this user may not see its configuration.
+    """
+    try:
+        found = api.find("/api/v1/namespaces/kube-system/configmaps/coredns") or {}
+    except ApiError as error:
+        if error.status == 403:
+            return ()
+        raise
+    zones = re.findall(
+        r"^[ \t]*kubernetes[ \t]+([^{#\n]*)", (found.get("data") or {}).get("Corefile", ""), re.M
+    )
+    return tuple(zone for line in zones for zone in line.split() if not zone.endswith(".arpa"))
 
 
 def readable(api: KubernetesApi, path: str, **query: Any) -> list[Any]:
@@ -163,6 +186,16 @@ def problems(found: Cluster, wanted: Wanted) -> list[str]:
         *_right_problems(found, wanted),
         *_storage_problems(found, wanted),
         *_port_problems(found, wanted),
+        *_domain_problems(found),
+    ]
+
+
+def _domain_problems(found: Cluster) -> list[str]:
+    if not found.domains or USUAL_DOMAIN in found.domains:
+        return []
+    return [
+        f"the cluster's domain is {found.domains[0]}, and parts are looked up below svc.{USUAL_DOMAIN} only: "
+        "leave out all but the hub (metalworks_parts: [jupyterhub])"
     ]
 
 

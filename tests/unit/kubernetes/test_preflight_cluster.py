@@ -10,6 +10,8 @@ from ansible.module_utils.metalworks.kubernetes.cluster import release
 from tests.support.cluster_api import CLASSES, SERVICES, answers, kubeconfig, node, serving
 from tests.support.modules import run_module
 
+DNS = "/api/v1/namespaces/kube-system/configmaps/coredns"
+
 
 def judge(path: Path, capsys: Any, **more: Any) -> list[str]:
     params = {"namespace": "hub", "minimum": "1.28", "node_port": 30080, "kubeconfig": str(path), **more}
@@ -71,6 +73,35 @@ def test_what_is_wrong_is_named(
     with serving(answers(**changed), tmp_path) as path:
         (problem,) = judge(path, capsys, **more)
     assert says in problem
+
+
+def corefile(zones: str) -> dict[str, Any]:
+    """What a cluster answers whose CoreDNS has this line for the plugin kubernetes."""
+    plugin = f"    kubernetes {zones} {{\n      pods insecure\n    }}\n"
+    text = f".:53 {{\n    errors\n{plugin}    forward . /etc/resolv.conf\n}}\n"
+    return {DNS: {"data": {"Corefile": text}}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "domain"),
+    [
+        (corefile("cluster.local in-addr.arpa ip6.arpa"), ""),
+        (corefile("corp.example cluster.local in-addr.arpa"), ""),
+        (corefile("corp.example in-addr.arpa ip6.arpa"), "corp.example"),
+        ({DNS: 403}, ""),
+        ({DNS: None}, ""),
+        ({DNS: {"data": {}}}, ""),
+    ],
+)
+def test_another_domain_of_the_cluster_is_refused_where_it_can_be_seen(
+    changed: dict[str, Any], domain: str, tmp_path: Path, capsys: Any
+) -> None:
+    with serving(answers(**changed), tmp_path) as path:
+        found = judge(path, capsys, usual_domain=True)
+        assert judge(path, capsys) == [], "the hub follows any domain"
+    assert [sentence.split(",")[0] for sentence in found] == [f"the cluster's domain is {domain}"] * bool(
+        domain
+    )
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path: Path, capsys: Any) -> None:
