@@ -35,7 +35,7 @@ options:
     type: bool
     default: true
   usual_domain:
-    description: Whether what is installed is looked up below C(svc.cluster.local), the cluster's usual domain.
+    description: Whether what is installed is looked up below C(svc.cluster.local), the usual domain.
     type: bool
     default: false
   tolerations:
