@@ -12,7 +12,7 @@ description:
     and all that it imports. This plugin runs the same module in a fork of Ansible's worker, where most of it
     is imported already, and takes the rest from compiled files.
   - Everything else is left to ansible.builtin.local, which are commands, modules for another interpreter or
-    another user, and modules that run in the background.
+    another user, and modules that run in the background. On macOS that is everything.
 author: Metalworks
 requirements: [the Python interpreter that runs Ansible]
 extends_documentation_fragment: [connection_pipelining]
@@ -48,10 +48,15 @@ from ansible import constants
 from ansible.module_utils._internal._ansiballz import _loader
 from ansible.plugins.connection.local import Connection as LocalConnection
 from ansible.plugins.loader import module_loader
+from ansible.utils.display import Display
 
 # The last statement of what Ansible sends to an interpreter calls this function.
 START = "_ansiballz_main"
 LEGACY = "ansible.legacy"
+# Libraries of macOS end a program that uses them in a fork, and urllib asks them for proxies.
+FORKS_ARE_SAFE = sys.platform != "darwin"
+
+display = Display()
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,12 @@ class Connection(LocalConnection):
         self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
     ) -> tuple[int, bytes, bytes]:
         """Return the exit code, standard output and standard error of a command or a module."""
-        module = read_module(cmd, in_data) if in_data and not self.become else None
-        return run_in_fork(module, self.cwd) if module else super().exec_command(cmd, in_data, sudoable)
+        module = read_module(cmd, in_data) if in_data and not self.become and FORKS_ARE_SAFE else None
+        if not module:
+            done: tuple[int, bytes, bytes] = super().exec_command(cmd, in_data, sudoable)
+            return done
+        display.vvv(f"FORK {module.import_name}", host=self._play_context.remote_addr)
+        return run_in_fork(module, self.cwd)
 
 
 def read_module(command: str, source: bytes) -> Module | None:
