@@ -43,6 +43,7 @@ def test_idle_server_is_culled_and_its_home_kept(hub: Hub) -> None:
 
 
 def test_home_and_hub_outlive_a_restart_of_all_machines(hub: Hub) -> None:
+    hub.stop(USER)  # the test before this one leaves it running
     hub.start(USER, "minimal")
     kubectl("exec", f"jupyter-{USER}", "--", "sh", "-c", "echo again > /home/jovyan/mark")
     subprocess.run(["docker", "restart", *MACHINES], check=True, capture_output=True)
