@@ -13,15 +13,17 @@ import os
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# One module of Ansible, and one of this project that imports much of its own.
-MODULES = {"ansible.builtin.ping": {}, "artifact": {"name": "helm"}}
+# One module of Ansible, and one of this project that imports more and reads the catalogue.
+MODULES = {
+    "ansible.builtin.ping": {},
+    "artifact": {"name": "hub-image", "catalogue": str(ROOT / "artifacts.yml")},
+}
 CONNECTIONS = ("local", "local_fork")
 
 
@@ -29,7 +31,10 @@ def seconds(folder: Path, connection: str, module: str, tasks: int) -> tuple[flo
     """Return the time and the processor time of a play with some tasks."""
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [{module: MODULES[module]}] * tasks}
     (folder / "play.yml").write_text(json.dumps([play]))
-    host = {"ansible_connection": connection, "ansible_python_interpreter": sys.executable}
+    host = {
+        "ansible_connection": connection,
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"localhost": host}}}))
     used, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(
