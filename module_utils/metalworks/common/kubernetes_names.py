@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+# The domain of a cluster's Services and pods, unless whoever makes the cluster chooses another one.
+USUAL_DOMAIN = "cluster.local"
 LONGEST_LABEL = 63
 LONGEST_SUBDOMAIN = 253
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ansible.module_utils.metalworks.common.kubernetes_names import USUAL_DOMAIN
+
 
 class Version(NamedTuple):
     """Major and minor version, with which k3s adds and removes keys."""
@@ -86,7 +88,7 @@ KEYS: Final[dict[str, Key]] = {
     "service-cidr": _server("cidrs", agreed=True, default="10.43.0.0/16"),
     "service-node-port-range": _server("range", agreed=True, default="30000-32767"),
     "cluster-dns": _server("addresses", agreed=True),
-    "cluster-domain": _server("text", agreed=True, default="cluster.local"),
+    "cluster-domain": _server("text", agreed=True, default=USUAL_DOMAIN),
     "flannel-backend": _server(
         "text",
         agreed=True,

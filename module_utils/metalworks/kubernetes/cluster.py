@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..common import certificates
+from ..common.kubernetes_names import USUAL_DOMAIN
 from ..common.nodes import Node, parse_node
 from .api import ApiError, KubernetesApi
 
-USUAL_DOMAIN = "cluster.local"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # The kinds of objects that the hub's release consists of, as (API group, resource).
 RESOURCES_OF_THE_HUB = (
@@ -86,25 +86,25 @@ def read_domains(api: KubernetesApi) -> tuple[str, ...]:
     They are the zones of its plugin `kubernetes` (https://coredns.io/plugins/kubernetes). There are none if
     the cluster has another server for names, or this user may not see its configuration.
     """
-    try:
-        found = api.find("/api/v1/namespaces/kube-system/configmaps/coredns") or {}
-    except ApiError as error:
-        if error.status == 403:
-            return ()
-        raise
-    zones = re.findall(
-        r"^[ \t]*kubernetes[ \t]+([^{#\n]*)", (found.get("data") or {}).get("Corefile", ""), re.M
-    )
+    found = unless_forbidden(lambda: api.find("/api/v1/namespaces/kube-system/configmaps/coredns"))
+    corefile = ((found or {}).get("data") or {}).get("Corefile", "")
+    zones = re.findall(r"^[ \t]*kubernetes[ \t]+([^{#\n]*)", corefile, re.M)
     return tuple(zone for line in zones for zone in line.split() if not zone.endswith(".arpa"))
 
 
 def readable(api: KubernetesApi, path: str, **query: Any) -> list[Any]:
     """Return a list's items; an empty list if this user may not see them."""
+    found = unless_forbidden(lambda: api.get(path, **query))
+    return list(found["items"]) if found else []
+
+
+def unless_forbidden(ask: Callable[[], Any]) -> Any:
+    """Return what a request returns, or None if this user may not make it."""
     try:
-        return list(api.get(path, **query)["items"])
+        return ask()
     except ApiError as error:
         if error.status == 403:
-            return []
+            return None
         raise
 
 
