@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
+from module_utils.metalworks.common.yaml_text import read_yaml
 from tools import tables
 
 NOTE = "<!-- Made by `make docs`: change the source, not this page. -->"
@@ -24,7 +24,7 @@ def constant(path: Path, name: str) -> dict[str, Any]:
     """Return a constant of a module, read as YAML, with its documentation fragments; empty if it has none."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
-            page: dict[str, Any] = yaml.load(ast.literal_eval(node.value), yaml.CSafeLoader) or {}
+            page: dict[str, Any] = read_yaml(ast.literal_eval(node.value)) or {}
             if "extends_documentation_fragment" in page:
                 add_fragments(page, str(path), fragment_loader, is_module=True)
             return page

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from module_utils.metalworks.common.yaml_text import read_yaml
 
 MARKUP = re.compile(r"\b[CVOIBM]\(([^)]*)\)")
 
 
 def specs(role: Path) -> dict[str, Any]:
     """Return a role's argument specifications, by entry point."""
-    found: dict[str, Any] = yaml.load((role / "meta" / "argument_specs.yml").read_text(), yaml.CSafeLoader)
+    found: dict[str, Any] = read_yaml((role / "meta" / "argument_specs.yml").read_text())
     return dict(found["argument_specs"])
 
 
