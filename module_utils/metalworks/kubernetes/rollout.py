@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible.module_utils.metalworks.images.names import PLACEHOLDER_HOST
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 
 Object = dict[str, Any]
@@ -15,6 +16,11 @@ HOPELESS = {"ErrImageNeverPull", "InvalidImageName"}
 # What is said of a pull -> what it means and what to do. Waiting mends none of these, except for a first try:
 # a node may not know yet the Secret that a pod logs in with. The kubelet tries again after 10 to 20 s.
 PULLS: tuple[tuple[str, str], ...] = (
+    (
+        rf'image "{re.escape(PLACEHOLDER_HOST)}/',
+        "the image was made here and is not on the node, and no registry has it: bring it there with "
+        "playbooks/images.yml",
+    ),
     (
         r"401 Unauthorized|403 Forbidden|authorization failed|insufficient_scope|no basic auth credentials",
         "the registry refuses the login, or got none: see k3s_registries and metalworks_registry",

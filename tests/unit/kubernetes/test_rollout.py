@@ -85,6 +85,11 @@ def test_container_is_described_in_one_line(state: dict[str, Any], sentence: str
         ('container hub waits: CreateContainerConfigError secret "hub" not found', "Secret or ConfigMap"),
         ("container hub waits: ErrImageNeverPull not present", "playbooks/images.yml"),
         ("container hub waits: ImagePullBackOff ErrImagePull: a/b:1: not found", "is its name right"),
+        (
+            'container model waits: ImagePullBackOff Back-off pulling image "metalworks.local/model:1-2": '
+            'ErrImagePull: failed to pull and unpack image "metalworks.local/model:1-2"',
+            "playbooks/images.yml",
+        ),
         ("container hub waits: ImagePullBackOff a: 401 Unauthorized", "refuses the login"),
         ("waits: CrashLoopBackOff; before that it ended with 137 (OOMKilled)", "OOM killer"),
         ("container hub waits: CrashLoopBackOff back-off 10s; 3 restarts", "its last log lines say why"),
