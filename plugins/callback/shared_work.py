@@ -12,15 +12,20 @@ short_description: Does work once that each of Ansible's workers would do again
 description:
   - A module is sent with all that it imports, and Ansible finds that by parsing each file. The files that
     every module needs are parsed here once, and workers inherit the result.
+  - The client of Kubernetes takes longer to import than a module takes to ask the cluster. It is imported
+    here before the first module that needs it, for all modules that the connection local_fork runs.
   - Objects that exist by then are left out of the workers' garbage collection, so that the memory that they
     share with the main process is not copied.
 author: Metalworks
 requirements: [enabled in ansible.cfg]
 """
 
+import contextlib
 import functools
 import gc
+import importlib
 import io
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +39,8 @@ from ansible.plugins.loader import module_loader
 # A module that imports nothing beyond what every module does.
 SMALLEST = "ansible.builtin.ping"
 LONG_ENOUGH = 8
+# Modules -> what they import for a second.
+LIBRARIES = {"kubernetes.core.k8s": "kubernetes.dynamic", "kubernetes.core.k8s_info": "kubernetes.dynamic"}
 
 
 class CallbackModule(CallbackBase):
@@ -49,10 +56,21 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Share the work before the worker of a task is made."""
         self.tasks += 1
+        if library := LIBRARIES.get(getattr(task, "action", "")):
+            import_once(library)
         if self.tasks == LONG_ENOUGH:
             parse_once()
             gc.collect()
             gc.freeze()
+
+
+def import_once(library: str) -> None:
+    """Import a library for the workers that come. The module says so if it is missing."""
+    if library not in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
+        gc.collect()
+        gc.freeze()
 
 
 def parse_once() -> None:

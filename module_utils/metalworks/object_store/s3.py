@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +37,6 @@ CERTIFICATE_FAULTS = {
 
 def make_client(endpoint: str, access_key: str, secret_key: str, region: str, *, near: bool = False) -> Any:
     """Return a client of S3. A `near` endpoint is this computer's own: no proxy leads to it."""
-    import botocore.session
     from botocore.config import Config
 
     settings: dict[str, Any] = {
@@ -48,12 +48,7 @@ def make_client(endpoint: str, access_key: str, secret_key: str, region: str, *,
     }
     if near:
         settings["proxies"] = {}
-    # A session that reads no file of the operator's: the keys are those that are given.
-    session = botocore.session.Session()
-    session.set_config_variable("profile", None)
-    session.set_config_variable("config_file", "/dev/null")
-    session.set_config_variable("credentials_file", "/dev/null")
-    return session.create_client(
+    return _session().create_client(
         "s3",
         region_name=region,
         endpoint_url=endpoint,
@@ -61,6 +56,21 @@ def make_client(endpoint: str, access_key: str, secret_key: str, region: str, *,
         aws_secret_access_key=secret_key,
         config=Config(**settings),
     )
+
+
+@functools.cache
+def _session() -> Any:
+    """Return a session that reads no file of the operator's: the keys are those that are given.
+
+    It keeps the description of S3, which takes longer to read than S3 to answer.
+    """
+    import botocore.session
+
+    session = botocore.session.Session()
+    session.set_config_variable("profile", None)
+    session.set_config_variable("config_file", "/dev/null")
+    session.set_config_variable("credentials_file", "/dev/null")
+    return session
 
 
 def code_of(error: Exception) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from ansible.executor import module_common
+from plugins.callback import shared_work
 from plugins.callback.shared_work import LONG_ENOUGH, CallbackModule
 
 
@@ -46,3 +49,20 @@ def test_a_long_one_parses_each_file_once(parsed: list[str]) -> None:
     CallbackModule.tasks = 0
     begin_tasks(LONG_ENOUGH)
     assert len(parsed) == before, "a second time, all of it is found parsed"
+
+
+@pytest.mark.parametrize(("action", "comes"), [("slow", True), ("quick", False)])
+def test_a_library_is_imported_before_the_first_module_that_needs_it(
+    action: str, comes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    monkeypatch.setattr(shared_work, "LIBRARIES", {"slow": "colorsys"})
+    CallbackModule().v2_playbook_on_task_start(Mock(action=action), False)
+    gc.unfreeze()
+    assert ("colorsys" in sys.modules) == comes
+
+
+def test_a_library_that_is_missing_is_left_to_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_work, "LIBRARIES", {"slow": "missing_library"})
+    CallbackModule().v2_playbook_on_task_start(Mock(action="slow"), False)
+    gc.unfreeze()
