@@ -66,3 +66,4 @@ def test_a_library_that_is_missing_is_left_to_its_module(monkeypatch: pytest.Mon
     monkeypatch.setattr(shared_work, "LIBRARIES", {"slow": "missing_library"})
     CallbackModule().v2_playbook_on_task_start(Mock(action="slow"), False)
     gc.unfreeze()
+    assert "missing_library" not in sys.modules
