@@ -107,6 +107,8 @@ def _carry(client: socket.socket, api: KubernetesApi, path: str, port: int) -> N
                     channel.send_binary(bytes([DATA]) + chunk)
                 if waiting or channel.sock in readable:
                     message = channel.recv()
+                    if not message:
+                        return  # the websocket is closed, as when the pod is deleted
                     number, content = message[0], message[1:]
                     if number not in announced:
                         announced.add(number)  # the port, which is known

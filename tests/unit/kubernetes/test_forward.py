@@ -28,6 +28,7 @@ class Cluster(Silent):
     protocol_version = "HTTP/1.1"
     ready = "True"
     listens = True
+    ends = False
     asked: list[tuple[str, str | None]]
 
     def do_GET(self) -> None:
@@ -55,6 +56,8 @@ class Cluster(Silent):
             self.send(bytes([channel]) + struct.pack("<H", PORT))
         if not self.listens:
             self.send(b"\x01connection refused")
+        if self.ends:
+            self.wfile.write(b"\x88\x00")  # the websocket is closed
         while message := self.receive():
             self.send(b"\x00" + message[1:].upper())
         self.close_connection = True
@@ -111,6 +114,15 @@ def test_a_pod_that_does_not_listen_ends_the_connection(cluster: tuple[Any, Kube
     handler.listens = False
     with forwarded(api, "store", "app=store", PORT) as address:
         assert talk(address, b"ada") == b""
+
+
+def test_a_pod_that_ends_ends_the_connection(cluster: tuple[Any, KubernetesApi]) -> None:
+    handler, api = cluster
+    handler.ends = True
+    with forwarded(api, "store", "app=store", PORT) as address:
+        host, _, port = address.partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            assert connection.recv(1) == b""
 
 
 def test_without_a_pod_that_is_ready_there_is_no_port(cluster: tuple[Any, KubernetesApi]) -> None:
