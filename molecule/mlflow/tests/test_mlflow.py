@@ -223,15 +223,18 @@ def test_only_the_door_and_clients_reach_the_server(core: client.CoreV1Api, serv
     """A pod without the label cannot connect; one with it can."""
     (pod,) = server.pods()
     image, address = pod.spec.containers[0].image, pod.status.pod_ip
+    # The policies learn of a new pod's address a moment after it runs.
     probe = (
-        "import socket,sys\n"
-        f"try: socket.create_connection(('{address}', 5000), 8); print('open')\n"
-        "except OSError: print('closed')"
+        "import socket, time\n"
+        "for _ in range(20):\n"
+        f"    try: socket.create_connection(('{address}', 5000), 8); print('open'); break\n"
+        "    except OSError: time.sleep(1)\n"
+        "else: print('closed')"
     )
     for name in ("jupyterhub", "strangers"):
         with contextlib.suppress(client.ApiException):  # an earlier run of the tests made it
             core.create_namespace({"metadata": {"name": name}})
-    outcomes = {}
+    probes = {}
     for namespace, labels in (
         ("jupyterhub", {"app.kubernetes.io/name": "door"}),
         ("jupyterhub", {"component": "singleuser-server"}),
@@ -247,6 +250,9 @@ def test_only_the_door_and_clients_reach_the_server(core: client.CoreV1Api, serv
             },
         }
         core.create_namespaced_pod(namespace, pod)
+        probes[(namespace, next(iter(labels)))] = name
+    outcomes = {}
+    for (namespace, label), name in probes.items():
         wait_for(
             lambda name=name, namespace=namespace: (
                 core.read_namespaced_pod(name, namespace).status.phase in ("Succeeded", "Failed")
@@ -254,6 +260,5 @@ def test_only_the_door_and_clients_reach_the_server(core: client.CoreV1Api, serv
             "the probe does not end",
             300,
         )
-        said = core.read_namespaced_pod_log(name, namespace).strip()
-        outcomes[(namespace, next(iter(labels)))] = said
+        outcomes[(namespace, label)] = core.read_namespaced_pod_log(name, namespace).strip()
     assert list(outcomes.values()) == ["open", "closed", "closed", "closed"], outcomes
