@@ -9,6 +9,9 @@ from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform
 from module_utils.metalworks.common.yaml_text import read_yaml
 from plugins.action.preflight_inventory import read_entries, read_specs, role_files
 
+# What the templates of these defaults come to where an inventory gives nothing that is in them.
+RESOLVED = {"object_store_shared_writers": [], "mlflow_artifacts": "s3://mlflow/artifacts"}
+
 
 @cache
 def defaults() -> dict[str, Any]:
@@ -49,7 +52,7 @@ def platform(
             own.setdefault(host, {}).update(its or {})
     machines = {host: {**variables, **its} for host, its in own.items()}
     return Platform(
-        values={**defaults(), "metalworks_parts": ["jupyterhub"], **variables},
+        values={**defaults(), **RESOLVED, "metalworks_parts": ["jupyterhub"], **variables},
         hosts=machines,
         groups={
             **{group: list(each) for group, each in hosts.items()},

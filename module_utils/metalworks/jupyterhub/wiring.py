@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..door.pages import egress_to
+from ..object_store.rights import USER_PREFIX
 
 # Where the user's credential of the object store is in each server.
 STORE_FOLDER = "/etc/object-store"
@@ -16,12 +17,12 @@ Values = dict[str, Any]
 
 
 def notebook_values(
-    parts: Collection[str], inner_url: str, store: Mapping[str, str], given: Mapping[str, Any]
+    parts: Collection[str], inner_url: str, store: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Values:
     """Return values of the chart, below `singleuser`; none for parts that the platform does not have.
 
-    `inner_url` is the hub's address as pods reach it, `store` the object store's endpoint and region, and
-    `given` are the operator's own variables (environment) and rules (egress).
+    `inner_url` is the hub's address as pods reach it; `store` the object store's endpoint, region and those
+    names of buckets that differ; `given` the operator's own variables (environment) and rules (egress).
     """
     environment: Values = {}
     found: Values = {}
@@ -49,8 +50,10 @@ def mlflow_environment(inner_url: str) -> Values:
     }
 
 
-def store_environment(store: Mapping[str, str]) -> Values:
+def store_environment(store: Mapping[str, Any]) -> Values:
     """Return what clients of S3 and DVC read. KubeSpawner replaces {username} by what Kubernetes allows."""
+    # One text for all servers cannot name buckets that somebody else has named.
+    named = any(name.startswith(USER_PREFIX) for name in store["buckets"])
     return {
         "AWS_SHARED_CREDENTIALS_FILE": f"{STORE_FOLDER}/credentials",
         "AWS_CONFIG_FILE": f"{STORE_FOLDER}/config",
@@ -59,7 +62,7 @@ def store_environment(store: Mapping[str, str]) -> Values:
         # DVC reads the file `config` in this folder.
         "DVC_SYSTEM_CONFIG_DIR": f"{STORE_FOLDER}/dvc",
         "DVC_NO_ANALYTICS": "1",
-        "S3_PREFIX": "s3://user-{username}",
+        **({} if named else {"S3_PREFIX": f"s3://{USER_PREFIX}{{username}}"}),
     }
 
 

@@ -102,7 +102,7 @@ def meaning(error: Exception, endpoint: str, key: str = "", bucket: str = "") ->
 
 def is_own(endpoint: str, namespace: str) -> bool:
     """Return whether an endpoint is that of the store that the platform installs."""
-    return endpoint == f"http://object-store.{namespace}.svc.cluster.local:7070"
+    return endpoint.rstrip("/") == f"http://object-store.{namespace}.svc.cluster.local:7070"
 
 
 def endpoint_problem(endpoint: object) -> str | None:

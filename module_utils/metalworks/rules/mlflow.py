@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from ..common.kubernetes_names import is_label, label_problem
 from ..jupyterhub.sizes import storage_problem
@@ -17,6 +18,8 @@ SIZES = ("mlflow_size", "mlflow_memory_limit", "mlflow_temporary_size")
 # A bucket's name as S3 has it, and a folder in it.
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*")
 FOLDER = re.compile(r"/data(/[\w-][\w.-]*)+")
+# What the object store calls MLflow's bucket.
+OWN_BUCKET = "mlflow"
 SHORTEST_SECRET = 32
 # What Alembic calls a revision.
 SCHEMA = re.compile(r"[0-9a-f]{12}")
@@ -56,13 +59,19 @@ def mlflow_files(platform: Platform) -> Iterator[str]:
     """Refuse a place for files that is not there."""
     place = str(platform.values["mlflow_artifacts"])
     if place.startswith("s3://"):
+        bucket = platform.values["object_store_buckets"].get(OWN_BUCKET, OWN_BUCKET)
         if not BUCKET.fullmatch(place):
             yield f"mlflow_artifacts is {place!r}: write a bucket and a folder, like s3://mlflow/artifacts"
-        if not platform.has_part("object_store"):
+        elif not platform.has_part("object_store"):
             yield (
                 "mlflow_artifacts is in the object store, which metalworks_parts leaves out: add "
                 "object_store (its object_store_endpoint may be a store that you have), or write a folder of "
                 "the server's volume, like /data/artifacts"
+            )
+        elif urlsplit(place).netloc != bucket:
+            yield (
+                f"mlflow_artifacts is {place!r}, and MLflow's key is for the bucket {bucket}: write "
+                f"s3://{bucket}/artifacts, or name another bucket as object_store_buckets.{OWN_BUCKET}"
             )
     elif not FOLDER.fullmatch(place):
         yield (

@@ -24,6 +24,8 @@ from .platform import Platform
 # Names that S3 takes for buckets. Those with dots are left out, because no certificate fits them.
 BUCKET = re.compile(r"[a-z0-9][-a-z0-9]{1,61}[a-z0-9]\Z")
 MOST_RESERVED = 50
+# The secret of the store's own key is kept under this name, as those of programs are under theirs.
+ROOT = "root"
 
 
 def store_size(platform: Platform) -> Iterator[str]:
@@ -49,6 +51,11 @@ def store_names(platform: Platform) -> Iterator[str]:
             yield (
                 f"object_store_consumers has the name {name!r}, which cannot be a bucket's: write 3 to 63 "
                 "small letters, digits and '-'"
+            )
+        elif name in {ROOT, platform.values["object_store_root"]["access_key"]}:
+            yield (
+                f"object_store_consumers has the name {name!r}, which is that of the store's own key with "
+                "all rights: write another one"
             )
         elif name == SHARED or str(name).startswith(USER_PREFIX):
             yield (

@@ -68,12 +68,20 @@ def door_key(platform: Platform) -> Iterator[str]:
         yield "metalworks_door_key has fewer than 32 characters: make one with openssl rand -hex 32"
 
 
+def door_bounds(platform: Platform) -> Iterator[str]:
+    """Refuse bounds with which no request would come through."""
+    for name in ("door_max_body_gib", "door_idle_seconds"):
+        if int(platform.values[name]) < 1:
+            yield f"{name} is {platform.values[name]}: write 1 or more"
+
+
 RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
     door_without_hub,
     page_names,
     page_addresses,
     page_groups,
     door_key,
+    door_bounds,
 )
 PART = "door"
 

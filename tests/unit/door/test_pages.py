@@ -24,7 +24,7 @@ OPS = {
 }
 KEY = "k" * 64
 HUB = {"namespace": "hubs", "base_url": "/jupyter/"}
-STORE = {"endpoint": "http://store.example:9000", "region": "eu"}
+STORE = {"endpoint": "http://store.example:9000", "region": "eu", "buckets": {}}
 
 
 def table(name: str) -> Any:
@@ -47,7 +47,8 @@ def test_egress(case: dict[str, Any]) -> None:
 
 @table("notebooks")
 def test_notebooks(case: dict[str, Any]) -> None:
-    found = wiring.notebook_values(case["parts"], "http://hub", STORE, case.get("given", {}))
+    store = {**STORE, "buckets": case.get("buckets", {})}
+    found = wiring.notebook_values(case["parts"], "http://hub", store, case.get("given", {}))
     environment = found.get("extraEnv", {})
     for name, value in case.get("variables", {}).items():
         assert environment.get(name) == value
