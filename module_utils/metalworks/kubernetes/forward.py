@@ -21,6 +21,8 @@ from .api import ApiError, KubernetesApi
 
 DATA, ERROR = 0, 1
 CHUNK = 64 * 1024
+# How long a client whose connection has ended may take to notice it.
+LINGER_SECONDS = 10
 
 
 def ready_pods(api: KubernetesApi, namespace: str, selector: str) -> list[str]:
@@ -93,29 +95,50 @@ def _carry(client: socket.socket, api: KubernetesApi, path: str, port: int) -> N
     One thread does both, because OpenSSL allows no read and write of a connection at the same time
     (openssl-threads(7): objects are not to be shared between threads).
     """
-    with client, contextlib.suppress(ApiError, *failures()):
-        channel = connect(api, f"{path}?ports={port}")
-        announced: set[int] = set()
-        with contextlib.closing(channel):
-            while True:
-                waiting = _pending(channel)
-                readable = select.select([client, channel.sock], [], [], 0 if waiting else None)[0]
-                if client in readable:
-                    chunk = client.recv(CHUNK)
-                    if not chunk:
-                        return
-                    channel.send_binary(bytes([DATA]) + chunk)
-                if waiting or channel.sock in readable:
-                    message = channel.recv()
-                    if not message:
-                        return  # the websocket is closed, as when the pod is deleted
-                    number, content = message[0], message[1:]
-                    if number not in announced:
-                        announced.add(number)  # the port, which is known
-                    elif number == DATA:
-                        client.sendall(content)
-                    elif content:
-                        return  # the pod does not listen, or has ended
+    with client:
+        with (
+            contextlib.suppress(ApiError, *failures()),
+            contextlib.closing(connect(api, f"{path}?ports={port}")) as channel,
+        ):
+            _relay(client, channel)
+        with contextlib.suppress(OSError):
+            _let_read(client)
+
+
+def _relay(client: socket.socket, channel: Any) -> None:
+    announced: set[int] = set()
+    sources = [client, channel.sock]
+    while True:
+        waiting = _pending(channel)
+        readable = select.select(sources, [], [], 0 if waiting else None)[0]
+        # First all that comes: a pod may answer and end while the client still sends.
+        if waiting or channel.sock in readable:
+            message = channel.recv()
+            if not message:
+                return  # the websocket is closed, as when the pod is deleted
+            number, content = message[0], message[1:]
+            if number not in announced:
+                announced.add(number)  # the port, which is known
+            elif number == DATA:
+                client.sendall(content)
+            elif content:
+                return  # the pod does not listen, or has ended
+        else:
+            chunk = client.recv(CHUNK)
+            if not chunk:
+                return
+            try:
+                channel.send_binary(bytes([DATA]) + chunk)
+            except failures():
+                sources.remove(client)  # the pod takes no more, and may have said why
+
+
+def _let_read(client: socket.socket) -> None:
+    """Let the client read the answer. To close with something of it unread would reset the connection."""
+    client.shutdown(socket.SHUT_WR)
+    client.settimeout(LINGER_SECONDS)
+    while client.recv(CHUNK):
+        pass
 
 
 def _pending(channel: Any) -> bool:
