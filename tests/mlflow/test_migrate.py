@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 # A database as an older MLflow left it, with a run in it.
 OLDER = """
 import json, sqlite3
@@ -60,28 +62,37 @@ def test_an_older_database_is_copied_and_migrated(folder: Any, ask_python: Calla
 
 
 DAMAGED = """
-import mlflow.store.db.utils
 import metalworks_mlflow.migrate as migrate
 def fail(engine):
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS experiments"))
     raise RuntimeError("half of a migration")
 migrate._upgrade_db = fail
-try:
-    bring_up_to_date(url)
-    said = "nothing"
-except RuntimeError as error:
-    said = str(error)
-with sqlite3.connect(next(folder.glob("*.before-*"))) as db:
+said = []
+for _ in range(STARTS):
+    try:
+        said.append(bring_up_to_date(url))
+    except RuntimeError as error:
+        said.append(str(error))
+first, *others = sorted(folder.glob("*.before-*"), key=lambda each: each.stat().st_mtime)
+with sqlite3.connect(first) as db:
     kept = db.execute("SELECT name FROM experiments").fetchall()
-print(json.dumps([said, kept]))
+print(json.dumps([said, first.name, revisions[STEPS], len(others), kept]))
 """
 
 
-def test_a_migration_that_fails_ends_the_start_and_leaves_the_copy(
-    folder: Any, ask_python: Callable[..., Any]
+# Whatever ends the server in the middle of a migration, the kubelet starts it again, with a database that is
+# half changed and still has the old schema's name.
+@pytest.mark.parametrize("starts", [1, 2, 7])
+def test_a_migration_that_fails_ends_the_start_and_leaves_the_first_copy(
+    folder: Any, ask_python: Callable[..., Any], starts: int
 ) -> None:
-    said, kept = ask_python(program(folder, "failing", 2, DAMAGED))
-    assert said == "half of a migration"
-    assert kept == [["kept"]]
+    steps = f"STARTS = {starts}\n{DAMAGED}"
+    said, first, old, others, kept = ask_python(program(folder, f"failing{starts}", 2, steps))
+    assert said == ["half of a migration"] * starts
+    assert kept == [["kept"]], "the first copy is whole"
+    assert first == f"mlflow.db.before-{old}", "and has no number"
+    assert others == min(starts - 1, 3)
 
 
 NEW = """

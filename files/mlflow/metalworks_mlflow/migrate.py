@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-KEPT = 3  # copies
+KEPT = 3  # copies, besides the first of the schema that is being left
 WAIT_SECONDS = 30  # for a database that is just being started
 LOCK = 0x6D6C666C6F77  # any number, the same for all servers of a database
 
@@ -104,10 +105,16 @@ def alone(engine: Any) -> Iterator[None]:
 
 
 def copy(url: str, revision: str) -> Path:
-    """Copy a SQLite database beside itself, keep the newest copies, and return where this one is."""
+    """Copy a SQLite database beside itself, keep the newest copies, and return where this one is.
+
+    The first copy of a schema stays in any case: where a migration broke off, the database is half changed
+    and still says the old schema, so that the next start copies what is no longer whole.
+    """
     path = Path(url.removeprefix("sqlite:///"))
-    target = path.with_name(f"{path.name}.before-{revision}")
-    unfinished = target.with_name(f"{target.name}.unfinished")
+    first = path.with_name(f"{path.name}.before-{revision}")
+    numbered = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    target = next(each for each in chain([first], numbered) if not each.exists())
+    unfinished = first.with_name(f"{first.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as destination:
         source.backup(destination)
@@ -117,5 +124,6 @@ def copy(url: str, revision: str) -> Path:
     unfinished.replace(target)
     copies = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda each: each.stat().st_mtime)
     for old in copies[:-KEPT]:
-        old.unlink()
+        if old != first:
+            old.unlink()
     return target
