@@ -274,20 +274,37 @@ def test_only_deployers_move_the_champion(user1: As, user2: As, deployer: As) ->
     user1.may("DELETE", "registered-models/delete", {"name": name})
 
 
-def test_the_artifacts_of_the_champion_are_not_exchanged(user1: As, deployer: As) -> None:
+@pytest.mark.parametrize(
+    ("source", "places"),
+    [
+        ("models:/{model}", ["models/{model}/artifacts"]),
+        # A client reads the run's folder and the run's logged model of that name.
+        ("runs:/{run}/m", ["{run}/artifacts/m", "models/{model}/artifacts"]),
+        ("runs:/{run}/m/folder", ["{run}/artifacts/m/folder", "models/{model}/artifacts/folder"]),
+        ("runs:/{run}", ["{run}/artifacts"]),
+    ],
+)
+def test_the_artifacts_of_the_champion_are_not_exchanged(
+    user1: As, deployer: As, source: str, places: list[str]
+) -> None:
     name, run = f"model-{uuid.uuid4().hex}", user1.run()
     model = user1.may("POST", "logged-models", {"experiment_id": "0", "name": "m", "source_run_id": run})
     key = model["model"]["info"]["model_id"]
-    path = f"0/models/{key}/artifacts/model.bin"
-    assert put(user1, path, b"good") == 200
+    folders = [f"0/{place.format(run=run, model=key)}" for place in places]
+    for folder in folders:
+        assert put(user1, f"{folder}/model.bin", b"good") == 200
     user1.may("POST", "registered-models/create", {"name": name})
-    body = {"name": name, "source": f"models:/{key}", "model_id": key}
-    user1.may("POST", "model-versions/create", body)
-    assert put(user1, path, b"better") == 200, "it is not in production yet"
+    body = {"name": name, "source": source.format(run=run, model=key)}
+    of_it = {"model_id": key} if source.startswith("models:") else {"run_id": run}
+    user1.may("POST", "model-versions/create", {**body, **of_it})
+    for folder in folders:
+        assert put(user1, f"{folder}/model.bin", b"better") == 200, "it is not in production yet"
     deployer.may("POST", "registered-models/alias", version(name, alias="champion"))
-    assert put(user1, path, b"evil") == 403
-    assert user1.ask("DELETE", f"{PROXY}/0/models/{key}/artifacts").status_code == 403
-    assert user1.ask("GET", f"{PROXY}/{path}").content == b"better"
+    for folder in folders:
+        assert put(user1, f"{folder}/model.bin", b"evil") == 403
+        assert user1.ask("DELETE", f"{PROXY}/{folder}").status_code == 403
+        assert user1.ask("GET", f"{PROXY}/{folder}/model.bin").content == b"better"
+    assert put(user1, f"0/{user1.run()}/artifacts/m/model.bin") == 200, "another run's are as before"
 
 
 @pytest.mark.parametrize(

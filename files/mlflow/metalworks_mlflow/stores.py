@@ -16,6 +16,7 @@ from mlflow.entities import ExperimentTag, LoggedModelTag, RunTag
 from mlflow.entities.model_registry import RegisteredModelTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.store.model_registry.dbmodels.models import (
     SqlModelVersion,
     SqlRegisteredModel,
@@ -34,6 +35,7 @@ from mlflow.store.tracking.dbmodels.models import (
 )
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
+from mlflow.utils.uri import append_to_uri_path
 
 from .identity import Forbidden, Identity, current
 from .rights import MISSING, OWNER_TAG, Rights
@@ -420,9 +422,11 @@ class OwnedRegistryStore(Owners, RegistryStore):
                 .filter(alias.alias.in_(self.rights.protected_aliases))
                 .all()
             )
-        return [
-            f"{name}@{label}" for name, label, place, source in found if lies_in(path, place or source or "")
-        ]
+            return [
+                f"{name}@{label}"
+                for name, label, place, source in found
+                if any(lies_in(path, each) for each in places(session, place or source or ""))
+            ]
 
     @judged
     def create_registered_model(
@@ -518,6 +522,25 @@ class OwnedRegistryStore(Owners, RegistryStore):
 def is_prompt(tags: Any) -> bool:
     """Whether a new version is a prompt, whose text stands in a tag and whose source is not read."""
     return any(tag.key == "mlflow.prompt.is_prompt" for tag in tags or ())
+
+
+def places(session: Any, source: str) -> list[str]:
+    """Return where the artifacts of a version lie.
+
+    MLflow keeps `runs:/RUN/NAME` as it is. Who loads it gets what the run has in that folder, and over it
+    what a logged model of that name has. The run may have several of these, and all of them are meant.
+    """
+    if not RunsArtifactRepository.is_runs_uri(source):
+        return [source]
+    run, path = RunsArtifactRepository.parse_runs_uri(source)
+    name, _, below = (path or "").strip("/").partition("/")
+    model = SqlLoggedModel
+    of_run = session.query(SqlRun.artifact_uri).filter(SqlRun.run_uuid == run)
+    of_models = session.query(model.artifact_location).filter(model.source_run_id == run, model.name == name)
+    return [
+        *(append_to_uri_path(place, name, below) for (place,) in of_run),
+        *(append_to_uri_path(place, below) for (place,) in of_models),
+    ]
 
 
 def lies_in(path: str, place: str) -> bool:
