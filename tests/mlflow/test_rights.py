@@ -218,6 +218,7 @@ def test_a_path_that_could_be_read_in_two_ways_is_refused(user1: As, user2: As) 
         f"./0/{run}/artifacts/a",
         f"0//{run}/artifacts/a",
         f"0/{own}/artifacts/..\\..\\{run}\\artifacts\\a",
+        f"0/{own}/artifacts/a;",  # MLflow writes `a`
         "0",
         f"0/{run}",
         "elsewhere/a",
@@ -305,6 +306,17 @@ def test_the_artifacts_of_the_champion_are_not_exchanged(
         assert user1.ask("DELETE", f"{PROXY}/{folder}").status_code == 403
         assert user1.ask("GET", f"{PROXY}/{folder}/model.bin").content == b"better"
     assert put(user1, f"0/{user1.run()}/artifacts/m/model.bin") == 200, "another run's are as before"
+
+
+@pytest.mark.parametrize("place", ["%6d", "m%3F", "m;", "m?x", "m#x"])
+def test_a_version_has_no_source_that_could_be_read_in_two_ways(user1: As, place: str) -> None:
+    # All of these are `m` to MLflow when it reads.
+    name, run = f"model-{uuid.uuid4().hex}", user1.run()
+    user1.may("POST", "registered-models/create", {"name": name})
+    body = {"name": name, "source": f"runs:/{run}/{place}", "run_id": run}
+    answer = user1.ask("POST", "/api/2.0/mlflow/model-versions/create", json=body)
+    assert answer.status_code == 400, answer.text
+    assert "is not kept by this server" in answer.text
 
 
 @pytest.mark.parametrize(

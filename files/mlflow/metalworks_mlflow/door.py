@@ -15,7 +15,7 @@ import anyio
 
 from .identity import Forbidden, Identity, Unauthenticated, Vouchers, remember
 from .metrics import Metrics
-from .rights import MISSING, Rights
+from .rights import MISSING, TWO_WAYS, Rights
 from .routes import CLOSED, JUDGED_BY_PATH, JUDGED_BY_STORES, OPEN, READS, Routes
 
 Scope = MutableMapping[str, Any]
@@ -126,7 +126,7 @@ def thing_of(path: str) -> tuple[str, str]:
     EXPERIMENT/traces/TRACE/artifacts/...; what could be read in two ways, is nobody's.
     """
     parts = path.split("/")
-    if any(part in ("", ".", "..") or set(part) & set("\\%?#\0") for part in parts):
+    if any(part in ("", ".", "..") or TWO_WAYS.intersection(part) for part in parts):
         return "", ""
     if len(parts) > 3 and parts[1] in ("models", "traces") and parts[3] == "artifacts":
         return ("logged model" if parts[1] == "models" else "trace"), parts[2]

@@ -11,6 +11,8 @@ from .identity import Forbidden, Identity
 OWNER_TAG = "mlflow.user"
 # The owner of what is not there.
 MISSING: Any = object()
+# With these, an artifact's place could be read in two ways: MLflow decodes it and drops what ends it.
+TWO_WAYS = frozenset("\\%?#;\0")
 
 
 @dataclass(frozen=True)

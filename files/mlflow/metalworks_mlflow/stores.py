@@ -38,7 +38,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
 from mlflow.utils.uri import append_to_uri_path
 
 from .identity import Forbidden, Identity, current
-from .rights import MISSING, OWNER_TAG, Rights
+from .rights import MISSING, OWNER_TAG, TWO_WAYS, Rights
 
 # Methods of both stores that change nothing, by the beginning of their names and by name.
 READS = (
@@ -470,7 +470,9 @@ class OwnedRegistryStore(Owners, RegistryStore):
         place = urlsplit(source or "")
         # The server would fetch any other address with its own rights.
         kept = ("",) if is_prompt(tags) else ("runs", "models", "mlflow-artifacts")
-        if not identity.is_admin and (place.scheme not in kept or place.netloc):
+        # A model's name may have any character, and MLflow looks up where it lies.
+        unclear = place.scheme != "models" and TWO_WAYS.intersection(source or "")
+        if not identity.is_admin and (place.scheme not in kept or place.netloc or unclear):
             raise MlflowException(
                 f"The source {source} is not kept by this server: log the model in a run first, and register "
                 "it from there (runs:/ or models:/)",
