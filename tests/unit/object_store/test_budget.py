@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,61 @@ def test_what_lies_in_both_folders_counts(tmp_path: Path) -> None:
     (tmp_path / "buckets" / "a").write_bytes(b"a" * MIB)
     (tmp_path / "versions" / "b").write_bytes(b"b" * MIB)
     assert 2 * MIB <= int(bash("walk", DATA=str(tmp_path))) - empty < 2 * MIB + 65536
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[Callable[[str], Iterator[str]]]:
+    """Starts the script with another du, and yields what HAProxy is told."""
+    with contextlib.ExitStack() as stack:
+
+        def start(du: str) -> Iterator[str]:
+            bash("prepare", DATA=str(tmp_path))
+            (tmp_path / "bin").mkdir()
+            (tmp_path / "bin" / "du").write_text(f"#!/bin/bash\n{du}\n")
+            (tmp_path / "bin" / "du").chmod(0o755)
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            listener.settimeout(10)
+            environment = {
+                **os.environ,
+                "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+                "DATA": str(tmp_path),
+                "BUDGET": "1000",
+                "RESERVE_PERCENT": "0",
+                "SYNC_SECONDS": "0",
+                "FRONT_PORT": str(listener.getsockname()[1]),
+            }
+            running = stack.enter_context(subprocess.Popen(["bash", SCRIPT, "watch"], env=environment))
+            stack.callback(running.terminate)
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    yield connection.recv(4096).decode()
+
+        yield start
+
+
+def test_a_file_that_vanishes_while_it_is_counted_ends_nothing(
+    watching: Callable[[str], Iterator[str]],
+) -> None:
+    told = watching("printf '300\\t%s\\n' buckets total; exit 1")
+    for _ in range(2):
+        assert "budget.map used 300;" in next(told)
+
+
+def test_a_count_that_fails_leaves_the_former_number(
+    watching: Callable[[str], Iterator[str]], tmp_path: Path
+) -> None:
+    # Without a total: it was ended while it counted.
+    again = tmp_path / "again"
+    told = watching(
+        f"if [ -e {again} ]; then echo x >>{again}; printf '5\\tbuckets\\n'; exit 137; fi; "
+        f"touch {again}; printf '300\\ttotal\\n'"
+    )
+    assert "budget.map used 300;" in next(told)
+    while not again.read_text():
+        assert "budget.map used 300;" in next(told)
+    for _ in range(2):
+        assert "budget.map used 300;" in next(told)
 
 
 def test_a_second_start_keeps_the_data(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ prepare() {
   chmod 0700 "$DATA/buckets" "$DATA/versions"
 }
 
-# What the folders take on the disk, in bytes. Files may vanish while they are counted.
-walk() { du --summarize --block-size=1 --total "$DATA/buckets" "$DATA/versions" 2>/dev/null | tail -n 1 | cut -f 1; }
+# What the folders take on the disk, in bytes. Where files vanish while they are counted, du ends with 1 and has counted the others.
+walk() {
+  { LC_ALL=C du --summarize --block-size=1 --total "$DATA/buckets" "$DATA/versions" 2>/dev/null || true; } | sed -n 's/\ttotal$//p'
+}
 
 # Size and available bytes of the file system.
 disk() { df --block-size=1 --output=size,avail "$DATA" | tail -n 1; }
@@ -39,12 +41,13 @@ watch() {
   # As the first process of a container, bash ignores signals unless it is told, and would wait for the end of each sleep. The image is
   # HAProxy's, whose containers are ended by USR1.
   trap 'exit 0' TERM USR1
-  local size available used=0 next_walk=0 next_sync=0 began now
+  local size available measured used=0 next_walk=0 next_sync=0 began now
   while true; do
     now=$SECONDS
     if ((now >= next_walk)); then
       began=$SECONDS
-      used=$(walk)
+      measured=$(walk)
+      used=${measured:-$used}
       next_walk=$((SECONDS + WALK_SHARE * (SECONDS - began)))
     fi
     read -r size available < <(disk)
