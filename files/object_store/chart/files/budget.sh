@@ -4,9 +4,10 @@
 #   budget.sh watch    measures, tells HAProxy what can still be written, and syncs; for ever
 # Volumes of local-path have no limit of their own, and a full disk would have the node evict its pods.
 set -euo pipefail
+export LC_ALL=C     # du's last line is named total, and a point is in EPOCHREALTIME
 DATA=${DATA:-/data}
 FRONT_PORT=${FRONT_PORT:-9102}    # where HAProxy takes what was measured
-TICK_SECONDS=2      # how often the free space is asked, which costs nothing
+TICK_SECONDS=1      # how often the free space is asked, which costs nothing; a number counts after two of these at most
 WALK_SHARE=20       # walking all files takes at most this part of the time: a walk of 10 s is made every 200 s
 
 prepare() {
@@ -15,9 +16,19 @@ prepare() {
   chmod 0700 "$DATA/buckets" "$DATA/versions"
 }
 
-# What the folders take on the disk, in bytes. Where files vanish while they are counted, du ends with 1 and has counted the others.
+# For ever: what the folders take on the disk, in bytes. A walk of many files takes minutes. The last line of each has the name total.
 walk() {
-  { LC_ALL=C du --summarize --block-size=1 --total "$DATA/buckets" "$DATA/versions" 2>/dev/null || true; } | sed -n 's/\ttotal$//p'
+  trap 'kill "$!" 2>/dev/null || true; exit 0' TERM
+  local began seconds
+  while true; do
+    began=${EPOCHREALTIME/./}
+    # Where files vanish while they are counted, du ends with 1 and has counted the others.
+    du --summarize --block-size=1 --total "$DATA/buckets" "$DATA/versions" 2>/dev/null &
+    wait "$!" || true
+    seconds=$(((${EPOCHREALTIME/./} - began) / 1000000))
+    sleep $((TICK_SECONDS + WALK_SHARE * seconds)) &
+    wait "$!"
+  done
 }
 
 # Size and available bytes of the file system.
@@ -38,28 +49,33 @@ tell() {
 }
 
 watch() {
+  local walker began bytes name size available used="" tick=0.2 next_sync=0
+  # The numbers come through a pipe, because nothing in the container can be written but the volume.
+  exec 4< <(walk)
+  walker=$!
   # As the first process of a container, bash ignores signals unless it is told, and would wait for the end of each sleep. The image is
   # HAProxy's, whose containers are ended by USR1.
-  trap 'exit 0' TERM USR1
-  local size available measured used=0 next_walk=0 next_sync=0 began now
+  trap 'kill "$walker" 2>/dev/null || true; exit 0' TERM USR1
   while true; do
-    now=$SECONDS
-    if ((now >= next_walk)); then
-      began=$SECONDS
-      measured=$(walk)
-      used=${measured:-$used}
-      next_walk=$((SECONDS + WALK_SHARE * (SECONDS - began)))
-    fi
+    # If the walker has ended, so does this, and the container starts again.
+    while read -r -t 0 -u 4; do
+      read -r -u 4 bytes name
+      if [ "$name" = total ]; then used=$bytes tick=$TICK_SECONDS; fi
+    done
     read -r size available < <(disk)
-    tell "used=$used" "budget=$BUDGET" "free=$available" \
-      "left=$(left "$BUDGET" "$used" "$size" "$available" "$RESERVE_PERCENT")"
-    # The gateway answers before the disk has the object. This bounds what a power cut can take.
-    if ((SYNC_SECONDS > 0 && now >= next_sync)); then
-      sync --file-system "$DATA/buckets"
-      next_sync=$((now + SYNC_SECONDS))
+    # Until the first number is there, nothing is written.
+    if [ "$used" ]; then
+      tell "used=$used" "budget=$BUDGET" "free=$available" \
+        "left=$(left "$BUDGET" "$used" "$size" "$available" "$RESERVE_PERCENT")"
     fi
-    sleep "$TICK_SECONDS" &
-    wait $!
+    # The gateway answers before the disk has the object. This bounds what a power cut can take.
+    if ((SYNC_SECONDS > 0 && SECONDS >= next_sync)); then
+      began=$SECONDS
+      sync --file-system "$DATA/buckets"
+      next_sync=$((began + SYNC_SECONDS))
+    fi
+    sleep "$tick" &
+    wait "$!"
   done
 }
 
