@@ -283,6 +283,11 @@ def test_the_store_measures_itself_and_its_requests(store: Store) -> None:
     assert 'haproxy_server_total_time_average_seconds{proxy="gateway"' in text
 
 
+def calls_it_a_deletion(request: Any, **_: Any) -> None:
+    """Give a request the query of a deletion of several objects, before it is signed."""
+    request.url += "?delete=1"
+
+
 @pytest.mark.long
 def test_a_full_store_refuses_clearly_and_damages_nothing(store: Store, refused: Callable[..., str]) -> None:
     ada = store.client("ada")
@@ -315,6 +320,10 @@ def test_a_full_store_refuses_clearly_and_damages_nothing(store: Store, refused:
     wait_for(lambda: used(store)["left"] < 2 * MIB, "the store is not full", 60)
     assert refused(ada.put_object, Bucket=ADA, Key="more", Body=b"m" * 2 * MIB) == "QuotaExceeded"
     assert refused(ada.upload_part, **upload, PartNumber=1, Body=b"m" * 5 * MIB) == "QuotaExceeded"
+    # Whoever calls it a deletion writes all the same.
+    ada.meta.events.register("before-sign.s3.PutObject", calls_it_a_deletion)
+    assert refused(ada.put_object, Bucket=ADA, Key="more", Body=b"m" * 2 * MIB) == "QuotaExceeded"
+    ada.meta.events.unregister("before-sign.s3.PutObject", calls_it_a_deletion)
     ada.abort_multipart_upload(**upload)
     # Reading goes on: what was there is as it was, and nothing that was refused is listed.
     found = objects(ada, ADA)
