@@ -25,6 +25,12 @@ def by_kind(*values: str) -> dict[str, Any]:
     return {each["kind"]: each for each in yaml.safe_load_all(done.stdout) if each}
 
 
+def gateway(found: dict[str, Any]) -> dict[str, str | None]:
+    """The variables of the gateway that have their value in the chart."""
+    env = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {each["name"]: each.get("value") for each in env}
+
+
 def test_several_gateways_share_a_volume_and_stand_on_several_nodes() -> None:
     found = by_kind("replicas=3", "volume.accessMode=ReadWriteMany", "volume.storageClass=nfs")
     assert found["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
@@ -33,13 +39,15 @@ def test_several_gateways_share_a_volume_and_stand_on_several_nodes() -> None:
     assert (spec["replicas"], spec["strategy"]["type"]) == (3, "RollingUpdate")
     (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
     assert spread["topologyKey"] == "kubernetes.io/hostname"
-    environment = {each["name"] for each in spec["template"]["spec"]["containers"][0]["env"]}
+    environment = gateway(found)
+    assert environment["ALONE"] == "false", "a start would move away what another gateway is working in"
     assert "VGW_DISABLE_OBJECT_LOCK_FILE" not in environment, "gateways could overwrite each other's objects"
 
 
 def test_one_gateway_gives_its_volume_free_before_the_next_takes_it() -> None:
     found = by_kind()
     assert found["Deployment"]["spec"]["strategy"]["type"] == "Recreate"
+    assert gateway(found)["ALONE"] == "true"
     assert found["PersistentVolumeClaim"]["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 

@@ -10,13 +10,13 @@ SCRIPT = Path(__file__).resolve().parents[3] / "files" / "object_store" / "chart
 UPLOAD, ETAG = "58c339b6-4cb3-47be-b967-6f24123b043c", "e1173561713b5e76de74c05c44a2e569-32"
 
 
-def start(data: Path) -> str:
+def start(data: Path, alone: str = "true") -> str:
     """What the command prints that the script runs at last."""
     done = subprocess.run(
         ["sh", SCRIPT, "echo", "the gateway"],
         capture_output=True,
         text=True,
-        env={**os.environ, "DATA": str(data)},
+        env={**os.environ, "DATA": str(data), "ALONE": alone},
         check=True,
     )
     assert done.stderr == ""
@@ -48,6 +48,12 @@ def test_an_upload_that_is_there_under_both_names_is_left_alone(tmp_path: Path) 
     whole = parts(tmp_path, UPLOAD, content="new")
     assert start(tmp_path) == "the gateway\n"
     assert [each.name for each in whole.iterdir()] == ["1"] and (whole / "1").read_text() == "new"
+
+
+def test_one_gateway_of_several_moves_nothing_away_that_another_may_be_working_in(tmp_path: Path) -> None:
+    at_work = parts(tmp_path, f"{UPLOAD}.{ETAG}.inprogress")
+    assert start(tmp_path, alone="false") == "the gateway\n"
+    assert (at_work / "1").exists() and len(list(at_work.parent.iterdir())) == 1
 
 
 def test_an_empty_store_starts(tmp_path: Path) -> None:
