@@ -65,6 +65,11 @@ def test_the_budget_is_counted_in_bytes(size: str, budget: int) -> None:
     assert int(found["BUDGET"]) == budget
 
 
+def test_a_tenth_of_the_gateways_memory_is_left_beside_gos_heap() -> None:
+    found = gateway(by_kind("resources.gateway.limits.memory=1Gi"))
+    assert found["GOMEMLIMIT"] == str(2**30 * 9 // 10)
+
+
 def test_nobody_may_connect_who_is_not_named() -> None:
     policy = by_kind("clients[0].namespace=people", "clients[0].pods.app=x", "metrics[0]=monitoring")[
         "NetworkPolicy"

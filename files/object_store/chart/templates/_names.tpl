@@ -22,6 +22,6 @@ imagePullPolicy: IfNotPresent
 {{- define "bytes" -}}
 {{- $units := dict "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $unit := regexFind "[MGT]i$" . -}}
-{{- if not $unit }}{{ fail (printf "volume.budget is %s: write a whole number with Mi, Gi or Ti" .) }}{{ end -}}
+{{- if not $unit }}{{ fail (printf "the size %s is none: write a whole number with Mi, Gi or Ti" .) }}{{ end -}}
 {{- mul (trimSuffix $unit . | int64) (get $units $unit | int64) -}}
 {{- end }}
