@@ -30,6 +30,9 @@ IMAGES = {
     "object-store-image": Image(
         "versitygw", "versitygw", "usr/local/bin/versitygw", "1000:1000", busybox=("sh", "mv")
     ),
+    "object-store-previous-image": Image(
+        "versitygw", "versitygw-previous", "usr/local/bin/versitygw", "1000:1000", busybox=("sh", "mv")
+    ),
     "prometheus-operator-image": Image(
         "prometheus-operator", "prometheus-operator", "bin/operator", "65534:65534"
     ),

@@ -13,7 +13,7 @@ from .recipe import ROOT, Recipe
 
 STORAGE = "github.com/rancher/local-path-provisioner"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator/cmd"
-GATEWAY = "github.com/versity/versitygw/cmd/versitygw"
+GATEWAY = "github.com/versity/versitygw"
 # The programs of the part logging, and where their linker puts the version that they measure and print.
 VICTORIA = {
     "victoria-logs": "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs",
@@ -59,7 +59,9 @@ def go_program(name: str, version: str, kubernetes: str) -> Recipe:
         "prometheus-config-reloader": golang.Program(
             "go/prometheus_operator", f"{OPERATOR}/prometheus-config-reloader"
         ),
-        "versitygw": golang.Program("go/object_store", GATEWAY, (f"main.Version={version}",)),
+        "versitygw": golang.Program(
+            "go/object_store", f"{GATEWAY}/cmd/versitygw", (f"main.Version={version}",)
+        ),
         "actionlint": golang.Program("go/workflows", "github.com/rhysd/actionlint/cmd/actionlint"),
         "act": golang.Program("go/workflows", "github.com/nektos/act", (f"main.version={version}",)),
         **{
@@ -94,6 +96,13 @@ def go_source(name: str, version: str) -> Recipe:
             "./cmd/alertmanager",
             variables=variables,
             stubs=("ui/app/dist/elm/index.html", "ui/app/dist/mantine/index.html"),
+        ),
+        "versitygw-previous": golang.Source(
+            GATEWAY,
+            version,
+            "h1:Tyn9TOpUn6nTyYfb+e2uaz1prf5Uv44FLpy4RU/foJE=",
+            "./cmd/versitygw",
+            variables=(f"main.Version={version}",),
         ),
         "node-exporter": golang.Source(
             "github.com/prometheus/node_exporter",
