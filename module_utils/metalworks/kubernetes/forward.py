@@ -12,6 +12,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from .api import ApiError, KubernetesApi
 
 DATA, ERROR = 0, 1
 CHUNK = 64 * 1024
-# How long a client whose connection has ended may take to notice it.
+# How long a client may go on sending that has been answered, or whose pod has ended.
 LINGER_SECONDS = 10
 
 
@@ -136,9 +137,11 @@ def _relay(client: socket.socket, channel: Any) -> None:
 def _let_read(client: socket.socket) -> None:
     """Let the client read the answer. To close with something of it unread would reset the connection."""
     client.shutdown(socket.SHUT_WR)
-    client.settimeout(LINGER_SECONDS)
-    while client.recv(CHUNK):
-        pass
+    end = time.monotonic() + LINGER_SECONDS
+    while (left := end - time.monotonic()) > 0:
+        client.settimeout(left)
+        if not client.recv(CHUNK):
+            return
 
 
 def _pending(channel: Any) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.metalworks.kubernetes import forward
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from tests.support.cluster_api import kubeconfig
@@ -123,6 +124,19 @@ def test_an_answer_arrives_though_the_pod_ends_before_it_has_read_all(
     handler.ends = True
     with forwarded(api, "store", "app=store", PORT) as address:
         assert talk(address, b"x" * (20 << 20)) == b"no room"
+
+
+def test_who_sends_on_and_on_is_cut_off(
+    cluster: tuple[Any, KubernetesApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "LINGER_SECONDS", 0.2)
+    handler, api = cluster
+    handler.ends = True
+    with forwarded(api, "store", "app=store", PORT) as address:
+        host, _, port = address.partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection, pytest.raises(OSError):
+            while True:
+                connection.sendall(b"x" * 4096)
 
 
 def test_without_a_pod_that_is_ready_there_is_no_port(cluster: tuple[Any, KubernetesApi]) -> None:
