@@ -19,8 +19,8 @@ log=.venv/install.log
 pip=$!
 trap 'kill "$pip" 2>/dev/null || true' EXIT
 while sleep 1 && kill -0 "$pip" 2>/dev/null; do
-  ((++seconds % 10)) || echo "  $seconds s: $(grep -c '^Collecting ' "$log" || true) of $(grep -c '^[a-z0-9]' requirements.txt) packages, $(
-    grep -q '^Installing ' "$log" && echo installing || echo downloading)"
+  ((++seconds % 10)) || echo "  $seconds s: $(grep -q '^Installing ' "$log" && echo "installing $(grep -c '^Collecting ' "$log") packages" ||
+    echo "$(grep -c '^Collecting ' "$log" || true) packages downloaded")"
 done
 wait "$pip" || { tail -n 20 "$log" && exit 1; }
 cp requirements.txt .venv/.ready

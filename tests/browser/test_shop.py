@@ -17,6 +17,8 @@ def test_a_customer_sees_reasons_looks_and_buys(visitor: Visitor, users: list[Us
     assert not [address for address in visited if "/hub/login" in address]
     page = visitor.page
     expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+    first = page.get_by_role("listitem").first
+    expect(first).to_have_text(re.compile(r"^Customer \d+, \d+ different items$"))
     visitor.album.take(page, "customers")
     page.get_by_role("link", name=re.compile(r"^Customer \d+")).first.click()
 
