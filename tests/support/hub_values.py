@@ -29,6 +29,7 @@ INPUTS: dict[str, Any] = {
     "monitoring_hub_token": "m" * 64,
     "object_store_endpoint": "http://object-store.object-store.svc.cluster.local:7070",
     "object_store_region": "us-east-1",
+    "object_store_buckets": {},
 }
 # A platform with every part that gives the hub something to do.
 ALL_PARTS: dict[str, Any] = {
