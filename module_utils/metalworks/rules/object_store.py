@@ -51,13 +51,16 @@ def store_names(platform: Platform) -> Iterator[str]:
     """Refuse names that Kubernetes or S3 do not accept."""
     examples = {"object_store_namespace": "object-store"}
     yield from unusable_names(platform, examples, "object_store_storage_class")
+    # The default makes a secret, which nothing does before the inventory is accepted.
+    given = platform.values["object_store_root"] if platform.gives("object_store_root") else {}
+    own = {ROOT, given.get("access_key", ROOT)}
     for name in platform.values["object_store_consumers"]:
         if not BUCKET.match(str(name)):
             yield (
                 f"object_store_consumers has the name {name!r}, which cannot be a bucket's: write 3 to 63 "
                 "small letters, digits and '-'"
             )
-        elif name in {ROOT, platform.values["object_store_root"]["access_key"]}:
+        elif name in own:
             yield (
                 f"object_store_consumers has the name {name!r}, which is that of the store's own key with "
                 "all rights: write another one"
