@@ -60,8 +60,7 @@ class CallbackModule(CallbackBase):
             import_once(library)
         if self.tasks == LONG_ENOUGH:
             parse_once()
-            gc.collect()
-            gc.freeze()
+            share_memory()
 
 
 def import_once(library: str) -> None:
@@ -69,8 +68,13 @@ def import_once(library: str) -> None:
     if library not in sys.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
-        gc.collect()
-        gc.freeze()
+        share_memory()
+
+
+def share_memory() -> None:
+    """Leave what exists by now out of the workers' garbage collection, which would copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def parse_once() -> None:

@@ -20,10 +20,12 @@ from tests.support.artifacts import built_path
 from tests.support.console import File, run_page, steps
 
 RUNNING = os.environ.get("METALWORKS_TUTORIALS_LAB", "")
-ALL_PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
-ON_MULTIPASS = ROOT / "docs" / "tutorials" / "multipass.md"
+TUTORIALS = ROOT / "docs" / "tutorials"
+ON_MULTIPASS = TUTORIALS / "multipass.md"
 # Other tutorials happen in a browser, where tests/browser walks through them.
-IN_THE_LAB = [page for page in ALL_PAGES if page != ON_MULTIPASS and steps(page.read_text())]
+IN_THE_LAB = [
+    page for page in sorted(TUTORIALS.glob("*.md")) if page != ON_MULTIPASS and steps(page.read_text())
+]
 # The stand-in for multipass runs containers, which need what a rehearsal sets.
 INVENTORY = "INVENTORY=inventories/multipass"
 REHEARSAL = {INVENTORY: f"{INVENTORY}' --extra-vars @tests/targets/rehearsal.yml'"}
