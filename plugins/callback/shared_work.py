@@ -12,6 +12,8 @@ short_description: Does work once that each of Ansible's workers would do again
 description:
   - A module is sent with all that it imports, and Ansible finds that by parsing each file. The files that
     every module needs are parsed here once, and workers inherit the result.
+  - The first use of a filter or a test loads the plugins of all of them, which takes longer than most tasks.
+    They are loaded here once.
   - The client of Kubernetes takes longer to import than a module takes to ask the cluster. It is imported
     here before the first module that needs it, for all modules that the connection local_fork runs.
   - Objects that exist by then are left out of the workers' garbage collection, so that the memory that they
@@ -34,7 +36,7 @@ from typing import Any
 from ansible._internal._ansiballz._builder import ExtensionManager
 from ansible.executor import module_common
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import module_loader
+from ansible.plugins.loader import filter_loader, module_loader, test_loader
 
 # A module that imports nothing beyond what every module does.
 SMALLEST = "ansible.builtin.ping"
@@ -60,6 +62,7 @@ class CallbackModule(CallbackBase):
             import_once(library)
         if self.tasks == LONG_ENOUGH:
             parse_once()
+            load_once()
             share_memory()
 
 
@@ -69,6 +72,13 @@ def import_once(library: str) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
         share_memory()
+
+
+def load_once() -> None:
+    """Load all filters and tests, as the first use of one does."""
+    for loader in (filter_loader, test_loader):
+        for _plugin in loader.all():
+            pass
 
 
 def share_memory() -> None:

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from ansible.executor import module_common
+from ansible.plugins.loader import filter_loader, test_loader
 from plugins.callback import shared_work
 from plugins.callback.shared_work import LONG_ENOUGH, CallbackModule
 
@@ -49,6 +50,18 @@ def test_a_long_one_parses_each_file_once(parsed: list[str]) -> None:
     CallbackModule.tasks = 0
     begin_tasks(LONG_ENOUGH)
     assert len(parsed) == before, "a second time, all of it is found parsed"
+
+
+def test_a_long_one_loads_filters_and_tests_once(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    loaders = (filter_loader, test_loader)
+    for loader in loaders:
+        loader._clear_caches()
+    begin_tasks(LONG_ENOUGH)
+    load = Mock()
+    for loader in loaders:
+        monkeypatch.setattr(loader, "_load_module_source", load)
+    assert filter_loader.get("default") and test_loader.get("defined")
+    assert not load.called, "a worker finds them loaded"
 
 
 @pytest.mark.parametrize(("action", "comes"), [("slow", True), ("quick", False)])
