@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import requests
@@ -48,6 +50,52 @@ class Answers(Silent):
         """Take a message, or refuse it."""
         self.server.told.append((self.path, time.time(), self.sent()))
         self.reply(500 if self.path == "/refused" else 200, {})
+
+
+class MailServer(ThreadingTCPServer):
+    """A mail relay (RFC 5321) that speaks no TLS, and keeps the text of each message."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        """Listen at a free port of this computer."""
+        super().__init__(("127.0.0.1", 0), Mails)
+        self.messages: list[str] = []
+
+    @property
+    def address(self) -> str:
+        """Return host and port."""
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+class Mails(StreamRequestHandler):
+    """Speaks with one client until it leaves."""
+
+    server: MailServer
+
+    def handle(self) -> None:
+        """Say yes to every command, and keep what comes as a message."""
+        self.wfile.write(b"220 relay\r\n")
+        for line in self.rfile:
+            command = line.split()[0].upper() if line.strip() else b""
+            self.wfile.write(
+                {b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(command, b"250 relay\r\n")
+            )
+            if command == b"QUIT":
+                return
+            if command == b"DATA":
+                text = b"".join(iter(self.rfile.readline, b".\r\n"))
+                self.server.messages.append(text.decode())
+                self.wfile.write(b"250 taken\r\n")
+
+
+@contextmanager
+def mail_server() -> Iterator[MailServer]:
+    """Run a mail relay."""
+    with MailServer() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 @contextmanager

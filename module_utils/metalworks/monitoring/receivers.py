@@ -13,6 +13,10 @@ NOBODY = "null"  # the receiver of alerts that nobody is told of
 # An alert that is told at once, and whose end is told soon. Alertmanager's own 30 s and 5 min tell both late.
 TIMES = {"group_wait": "3s", "group_interval": "30s", "repeat_interval": "12h"}
 SEVERITIES = ("critical", "warning", "info")
+# The watchdog's message, once a minute. A group is looked at once in its interval, and its alert is told
+# again only if the last message is older than repeat_interval by then. With equal times, each second look
+# would be passed over (dedup_stage.go of Alertmanager).
+EACH_MINUTE = {"group_interval": "1m", "repeat_interval": "50s"}
 # type -> the key of a receiver that is secret, and the option of Alertmanager that names its file
 HIDDEN = {
     "email": ("password", "auth_password_file"),
@@ -69,7 +73,7 @@ def configuration(receivers: Sequence[Receiver], watchdog: str) -> dict[str, Any
 
 
 def _watchdog_route(sent: bool) -> dict[str, Any]:
-    times = {"group_interval": "1m", "repeat_interval": "1m"} if sent else {}
+    times = EACH_MINUTE if sent else {}
     return {"receiver": WATCHDOG if sent else NOBODY, "matchers": ['alertname = "Watchdog"'], **times}
 
 
@@ -89,6 +93,8 @@ def _settings(number: int, receiver: Receiver) -> dict[str, Any]:
         settings |= {"to": receiver["to"], "from": receiver["from"], "smarthost": receiver["smarthost"]}
         if receiver.get("username"):
             settings["auth_username"] = receiver["username"]
+        if receiver.get("without_tls"):
+            settings["require_tls"] = False
     if kind == "slack":
         settings |= {"channel": receiver.get("channel", ""), **SLACK}
     return {f"{kind}_configs": [settings]}

@@ -133,6 +133,8 @@ def test_it_takes_little_memory(watchers: Watchers) -> None:
 def test_the_watchdog_comes_each_minute(watchers: Watchers) -> None:
     before = len(watchers.told("/watchdog"))
     wait_for(lambda: len(watchers.told("/watchdog")) >= before + 2, "two more messages", seconds=150)
+    first, second = (each["at"] for each in watchers.told("/watchdog")[before : before + 2])
+    assert second - first < 90
 
 
 def test_a_fault_is_told_in_time_and_so_is_its_end(watchers: Watchers, failed_job: float) -> None:

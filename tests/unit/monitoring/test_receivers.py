@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
+from ansible.module_utils.metalworks.monitoring.receivers import EACH_MINUTE, configuration, secrets
 
 MAIL = {
     "type": "email",
@@ -69,3 +69,15 @@ def test_a_mail_server_without_login_gets_none() -> None:
         }
     ]
     assert secrets([open_server], "") == {}
+
+
+def test_a_relay_without_tls_is_sent_to_as_it_is() -> None:
+    [_, mail] = configuration([{**MAIL, "without_tls": True}], "")["receivers"]
+    assert mail["email_configs"][0]["require_tls"] is False
+
+
+def test_no_look_at_the_watchdog_is_passed_over() -> None:
+    """Alertmanager tells again only what it told longer ago than repeat_interval."""
+    route = configuration([], WATCH)["route"]["routes"][0]
+    assert {key: route[key] for key in EACH_MINUTE} == EACH_MINUTE
+    assert (EACH_MINUTE["group_interval"], EACH_MINUTE["repeat_interval"]) == ("1m", "50s")
