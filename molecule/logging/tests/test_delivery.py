@@ -23,6 +23,12 @@ EACH = 25_000
 ALL = EACH * len(PODS)
 COLLECTORS = "app.kubernetes.io/name=victoria-logs-collector"
 AWAY_SECONDS = 600
+# A collector writes each minute how far it has read. What it had read by then and had not sent, which is a
+# second's lines, is lost if it is killed in that second (docs/decisions/0014): not what is tried here.
+KILL_BETWEEN_CHECKPOINTS = (
+    "while age=$(( $(ps -o etimes= -C vlagent-prod) % 60 )); [ $age -lt 10 ] || [ $age -gt 50 ]; "
+    "do sleep 1; done; pkill -KILL -x vlagent-prod"
+)
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def on_each_node(command: str) -> None:
         ["ansible://k3s_cluster"], ansible_inventory=str(INVENTORIES / "cluster.yml")
     ):
         with host.sudo():
-            host.run(command)
+            host.check_output(command)
 
 
 def test_nothing_is_lost_or_doubled_when_collectors_are_stopped_and_started(
@@ -73,8 +79,8 @@ def test_nothing_is_lost_or_doubled_when_collectors_are_stopped_and_started(
 def test_nothing_is_lost_when_collectors_are_killed(
     core: client.CoreV1Api, mark: str, record_property: Callable[[str, object], None]
 ) -> None:
-    start(core, mark)
-    on_each_node("pkill -KILL -x vlagent-prod")
+    start(core, mark, pause_every=125)
+    on_each_node(KILL_BETWEEN_CHECKPOINTS)
     found, unique = finish(core, mark)
     record_property("doubled", found - ALL)
     assert unique == ALL, "a line came that nobody wrote"
