@@ -12,13 +12,14 @@ from .names import unusable_names
 from .platform import Platform
 from .secrets import weak_secret
 
-# What each needs at the least, in MiB: the store drops whole days, and Go's programs do not start in less.
+# What each needs at the least, in MiB: the store drops whole days, Go's programs do not start in less, and a
+# buffer is one file at the least (DefaultChunkFileSize of VictoriaMetrics' persistentqueue).
 LEAST = {
     "logging_size": 256,
     "logging_reserve": 16,
     "logging_memory_limit": 128,
     "logging_collector_memory_limit": 64,
-    "logging_collector_buffer": 64,
+    "logging_collector_buffer": 512,
 }
 SECRETS = {"logging_reader_password": 16, "logging_writer_password": 16, "logging_door_secret": 32}
 
@@ -47,8 +48,12 @@ def logging_destinations(platform: Platform) -> Iterator[str]:
     """Refuse destinations that the collectors cannot send to."""
     for each in platform.values["logging_also_to"]:
         url = str(each.get("url", ""))
-        without_login = re.sub(r"//[^/@]*@", "//", url, count=1)
-        if not re.fullmatch(r"https?://[^\s/?#]+(/\S*)?", url) or web_place(without_login) is None:
+        if re.match(r"https?://[^/]*@", url):
+            yield (
+                "logging_also_to, url: it holds a login, which everybody on the nodes could read in the "
+                "collector's command line: write the address of a program that logs in there, like Fluent Bit"
+            )
+        elif not re.fullmatch(r"https?://[^\s/?#]+(/\S*)?", url) or web_place(url) is None:
             yield (
                 f"logging_also_to, url: {url!r} is no address: write one like "
                 "http://fluent-bit.other.svc.cluster.local:8888/"

@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from ..common.sizes import budget_problem
+from ..common.addresses import parse_host_port, web_place
+from ..common.sizes import budget_problem, mebibytes
 from ..common.suggestions import did_you_mean
 from ..monitoring.receivers import SEVERITIES
 from .names import unusable_names
 from .platform import Platform
 
-SIZES = ("monitoring_size", "monitoring_memory_limit")
-TIME = re.compile(r"([0-9]+[ywdhms])+")
+# What each needs at the least, in MiB: Prometheus requests that memory, and its log alone may take the disk.
+LEAST = {"monitoring_size": 512, "monitoring_memory_limit": 192}
+# As Prometheus writes it: each unit once, the longest first.
+TIME = re.compile(r"(?=.)([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?")
 # What each kind of receiver cannot do without.
 NEEDED = {"email": ("to", "from", "smarthost"), "slack": ("url",), "webhook": ("url",)}
 
 
 def monitoring_volume(platform: Platform) -> Iterator[str]:
     """Refuse sizes, times and names that Prometheus or Kubernetes do not take."""
-    for name in SIZES:
-        if problem := budget_problem(platform.values[name]):
+    for name, least in LEAST.items():
+        size = platform.values[name]
+        if problem := budget_problem(size):
             yield f"{name}: {problem}"
+        elif mebibytes(size) < least:
+            yield f"{name} is {size}: write {least}Mi or more"
     retention = str(platform.values["monitoring_retention"])
     if not TIME.fullmatch(retention):
         yield f"monitoring_retention is {retention!r}: write a time of Prometheus, like 15d or 12h"
@@ -38,8 +44,16 @@ def monitoring_receivers(platform: Platform) -> Iterator[str]:
                 yield f"{place} is of type {kind} and has no {key}: write it"
         if bool(receiver.get("username")) != bool(receiver.get("password")):
             yield f"{place} has one of username and password: write both, or none for a server without login"
-        if kind in ("slack", "webhook") and not str(receiver.get("url") or "http://").startswith("http"):
+        if receiver.get("without_tls") and receiver.get("username"):
+            yield f"{place} has username and without_tls: no password is sent in clear; take one of them out"
+        if kind in ("slack", "webhook") and receiver.get("url") and not is_address(receiver["url"]):
             yield f"{place}: its url is no address: write one that begins with https:// or http://"
+        server = parse_host_port(receiver.get("smarthost"))
+        if kind == "email" and receiver.get("smarthost") and (server is None or server.port is None):
+            yield (
+                f"{place}: its smarthost is {receiver['smarthost']!r}: write the mail server with its port, "
+                "like mail.example:587"
+            )
         for severity in receiver.get("severities") or ():
             if severity not in SEVERITIES:
                 hint = did_you_mean(severity, SEVERITIES)
@@ -50,8 +64,13 @@ def monitoring_addresses(platform: Platform) -> Iterator[str]:
     """Refuse addresses that cannot be opened."""
     for name in ("monitoring_url", "monitoring_watchdog_url"):
         value = str(platform.values[name])
-        if value and not value.startswith(("http://", "https://")):
+        if value and not is_address(value):
             yield f"{name} is no address: write one that begins with https:// or http://"
+
+
+def is_address(url: object) -> bool:
+    """Tell whether Alertmanager can open an address. A login may stand in it."""
+    return web_place(re.sub(r"//[^/@]*@", "//", str(url), count=1)) is not None
 
 
 def monitoring_grafana(platform: Platform) -> Iterator[str]:
