@@ -57,7 +57,7 @@ def find(text: str, seconds: float = 90) -> list[Line]:
 
 def counted(mark: str) -> tuple[int, int]:
     """How many lines with a mark were found, and how many different ones."""
-    query = f'"{mark}" | stats count() n, count_uniq(_msg) unique'
+    query = f'"{mark}" | stats count() n, count_uniq_hash(_msg) unique'
     with store() as found:
         (answer,) = found.request("GET", "/select/logsql/query", query=query, start="1d")
     return int(answer["n"]), int(answer["unique"])
