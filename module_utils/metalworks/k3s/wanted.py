@@ -52,6 +52,7 @@ class WantedNode:
     unchecked: dict[str, Any]  # settings that the operator insists on
     config: dict[str, Any]  # the complete config.yaml, given and derived
     data_dir: str
+    snapshots_dir: str  # empty where etcd is not copied at k3s' own times
     token_file: str
     flannel_interface: str  # empty where k3s chooses
     api_address: str  # the address in front of all servers; empty where none is
@@ -242,6 +243,8 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
     config.pop("node-ip", None)  # it may be an empty text
     if addresses:
         config["node-ip"] = ",".join(addresses)
+    data_dir = one_slash(setting("data-dir", config))
+    own_times = config.get("etcd-disable-snapshots") or config.get("etcd-snapshot-schedule-cron")
     return WantedNode(
         host=host,
         role=role,
@@ -251,7 +254,10 @@ def _read_node(host: str, role: str, sources: Sequence[Variables]) -> WantedNode
         given=given,
         unchecked=unchecked,
         config=config,
-        data_dir=one_slash(setting("data-dir", config)),
+        data_dir=data_dir,
+        snapshots_dir=""
+        if own_times
+        else str(config.get("etcd-snapshot-dir") or f"{data_dir}/server/db/snapshots"),
         token_file=str(config["token-file"]),
         flannel_interface=str(config.get("flannel-iface") or ""),
         api_address=str(read(f"k3s_{role}_api_address") or read("k3s_api_address") or ""),

@@ -31,14 +31,22 @@ HELP = {
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes that a folder takes on the disk. What goes away meanwhile counts as nothing."""
-    total, waiting = 0, [str(folder)]
+    """Return the bytes that a folder takes on the disk. What goes away meanwhile counts as nothing.
+
+    A file with several names in it (hard links, as caches of packages have them) counts once.
+    """
+    total, waiting, linked = 0, [str(folder)], set()
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     try:
-                        total += entry.stat(follow_symlinks=False).st_blocks * BLOCK
+                        found = entry.stat(follow_symlinks=False)
+                        if found.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+                            if (found.st_dev, found.st_ino) in linked:
+                                continue
+                            linked.add((found.st_dev, found.st_ino))
+                        total += found.st_blocks * BLOCK
                         if entry.is_dir(follow_symlinks=False):
                             waiting.append(entry.path)
                     except OSError:
@@ -82,16 +90,14 @@ def certificates(data: Path) -> Iterator[Sample]:
                 yield "node_certificate_end_seconds", {"file": str(path.relative_to(data))}, end
 
 
-def snapshots(data: Path) -> Iterator[Sample]:
-    """Yield when the newest snapshot was written. A new cluster counts from its first certificate on.
+def snapshots(data: Path, folder: Path) -> Iterator[Sample]:
+    """Yield when the newest snapshot was written. A new etcd counts from its birth on.
 
     etcd's log shows that it is used: k3s writes db/etcd/name with sqlite, too.
     """
-    if not (data / "server/db/etcd/member/wal").is_dir():
-        return
-    files = [*(data / "server/db/snapshots").glob("*"), data / "server/tls/server-ca.crt"]
-    times = [path.stat().st_mtime for path in files if path.exists()]
-    if times:
+    member = data / "server/db/etcd/member"
+    if (member / "wal").is_dir():
+        times = [path.stat().st_mtime for path in (*folder.glob("*"), member) if path.exists()]
         yield "node_snapshot_newest_seconds", {}, max(times)
 
 
@@ -113,8 +119,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the data folder of k3s")
     parser.add_argument("volumes", type=Path, help="the folder of k3s' volumes")
     parser.add_argument("file", type=Path, help="the file that is written")
+    parser.add_argument(
+        "snapshots", type=Path, nargs="?", help="the folder of etcd's snapshots, if it is watched"
+    )
     given = parser.parse_args()
-    samples = [*volumes(given.volumes), *certificates(given.data), *snapshots(given.data)]
+    samples = [*volumes(given.volumes), *certificates(given.data)]
+    if given.snapshots:
+        samples += snapshots(given.data, given.snapshots)
     beside = given.file.with_suffix(".new")
     beside.write_text(written(samples))
     beside.chmod(0o644)

@@ -54,6 +54,14 @@ def test_a_volume_is_measured_with_all_that_is_in_it(data: Path) -> None:
     assert 100_000 <= size <= 200_000
 
 
+def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "package").write_bytes(b"x" * 100_000)
+    alone = program.size_of(tmp_path)
+    for number in range(9):
+        (tmp_path / f"link-{number}").hardlink_to(tmp_path / "package")
+    assert program.size_of(tmp_path) == alone
+
+
 def test_what_goes_away_while_it_is_measured_counts_as_nothing(tmp_path: Path) -> None:
     assert program.size_of(tmp_path / "gone") == 0
 
@@ -87,27 +95,28 @@ def test_certificates_of_all_folders_are_named_by_their_place(data: Path) -> Non
 
 def test_the_newest_snapshot_counts(data: Path) -> None:
     (data / "server/db/etcd/member/wal").mkdir(parents=True)
-    (data / "server/db/snapshots").mkdir()
+    os.utime(data / "server/db/etcd/member", (500, 500))
+    folder = data / "elsewhere"
+    folder.mkdir()
     for name, at in (("old", 1000), ("new", 2000)):
-        (data / "server/db/snapshots" / name).touch()
-        os.utime(data / "server/db/snapshots" / name, (at, at))
-    assert [value for _, _, value in program.snapshots(data)] == [2000]
+        (folder / name).touch()
+        os.utime(folder / name, (at, at))
+    assert [value for _, _, value in program.snapshots(data, folder)] == [2000]
 
 
 def test_a_new_cluster_counts_from_its_birth(data: Path) -> None:
     (data / "server/db/etcd/member/wal").mkdir(parents=True)
-    (data / "server/tls/server-ca.crt").touch()
-    os.utime(data / "server/tls/server-ca.crt", (3000, 3000))
-    assert [value for _, _, value in program.snapshots(data)] == [3000]
+    os.utime(data / "server/db/etcd/member", (3000, 3000))
+    assert [value for _, _, value in program.snapshots(data, data / "server/db/snapshots")] == [3000]
 
 
 def test_sqlite_and_agents_have_no_snapshots(data: Path) -> None:
-    assert list(program.snapshots(data)) == []
+    folder = data / "server/db/snapshots"
+    assert list(program.snapshots(data, folder)) == []
     # k3s writes this name at every start of a server.
     (data / "server/db/etcd").mkdir()
     (data / "server/db/etcd/name").write_text("metal-1-3f2a")
-    (data / "server/tls/server-ca.crt").touch()
-    assert list(program.snapshots(data)) == []
+    assert list(program.snapshots(data, folder)) == []
 
 
 def test_the_file_is_written_as_a_whole(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
