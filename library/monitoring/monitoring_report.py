@@ -80,7 +80,7 @@ from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGU
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.monitoring.picture import browser, draw
 from ansible.module_utils.metalworks.monitoring.prometheus import Prometheus
-from ansible.module_utils.metalworks.monitoring.report import page
+from ansible.module_utils.metalworks.monitoring.report import alive, page
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
@@ -132,7 +132,7 @@ def main() -> None:
     empty = [
         f"{board['title']}: {panel['title']}"
         for board, panel, found in panels
-        if not any(points for _, points in found) and not panel.get("may_be_empty")
+        if not alive(found, now) and not panel.get("may_be_empty")
     ]
     module.exit_json(changed=True, panels=len(panels), empty=empty, picture=picture)
 

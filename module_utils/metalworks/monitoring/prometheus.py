@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from ..kubernetes.forward import PodApi
@@ -28,6 +29,7 @@ class Prometheus(PodApi):
             answer = self.request("GET", "/api/v1/query_range", query=asked, start=start, end=end, step=step)
             for series in answer["data"]["result"]:
                 name = legend(query.get("legend", panel["title"]), series["metric"])
-                points = [(float(at), float(value)) for at, value in series["values"] if value != "NaN"]
-                found.append((name, points))
+                points = [(float(at), float(value)) for at, value in series["values"]]
+                # A quotient of nothing is no number, or infinite.
+                found.append((name, [point for point in points if isfinite(point[1])]))
         return found

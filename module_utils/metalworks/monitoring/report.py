@@ -17,6 +17,7 @@ COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 MOST_LINES = len(COLOURS)
 BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 KIB = 1024
+FRESH_SECONDS = 300  # Prometheus itself takes an older value for none
 STYLE = """body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1200px;color:#222}
 h2{margin:2em 0 .2em}p{margin:.2em 0 1em;color:#555}.board{display:flex;flex-wrap:wrap;gap:16px}
 figure{margin:0;padding:12px;border:1px solid #ddd;border-radius:6px;max-width:100%;box-sizing:border-box}
@@ -30,7 +31,7 @@ def page(title: str, now: float, boards: Iterable[tuple[Mapping[str, Any], Seque
     at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M UTC")
     body = "".join(
         f"<h2>{escape(board['title'])}</h2><p>{escape(board['description'])}</p>"
-        f'<div class="board">{"".join(_figure(panel, lines) for panel, lines in panels)}</div>'
+        f'<div class="board">{"".join(_figure(panel, lines, now) for panel, lines in panels)}</div>'
         for board, panels in boards
     )
     about = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -56,7 +57,12 @@ def shown(value: float, unit: str) -> str:
     return f"{value:.4g}" + {"s": " s", "reqps": "/s"}.get(unit, "")
 
 
-def _figure(panel: Mapping[str, Any], lines: Sequence[Line]) -> str:
+def alive(lines: Sequence[Line], now: float) -> bool:
+    """Tell whether any line comes up to now."""
+    return any(points and points[-1][0] >= now - FRESH_SECONDS for _, points in lines)
+
+
+def _figure(panel: Mapping[str, Any], lines: Sequence[Line], now: float) -> str:
     unit = panel.get("unit", "short")
     drawn = [line for line in lines if line[1]]
     caption = f"<figcaption>{escape(panel['title'])}</figcaption>"
@@ -64,6 +70,9 @@ def _figure(panel: Mapping[str, Any], lines: Sequence[Line]) -> str:
         reason = panel.get("may_be_empty") or "No data: is its source there?"
         return f'<figure>{caption}<div class="none">{escape(reason)}</div></figure>'
     if panel.get("kind") == "stat":
+        if not alive(drawn, now):
+            last = datetime.fromtimestamp(max(points[-1][0] for _, points in drawn), UTC)
+            return f'<figure>{caption}<div class="none">No data since {last:%H:%M} UTC.</div></figure>'
         return f'<figure>{caption}<div class="stat">{escape(shown(drawn[0][1][-1][1], unit))}</div></figure>'
     # The lines that are highest at the end are drawn; there is no room for all.
     drawn = sorted(drawn, key=lambda line: -line[1][-1][1])

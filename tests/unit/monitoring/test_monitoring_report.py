@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.metalworks.monitoring.report import MOST_LINES, legend, page, shown
+from ansible.module_utils.metalworks.monitoring.prometheus import Prometheus
+from ansible.module_utils.metalworks.monitoring.report import MOST_LINES, alive, legend, page, shown
 
 ROOT = Path(__file__).resolve().parents[3]
 BOARD = {"title": "Nodes", "description": "What they do."}
@@ -39,6 +40,24 @@ def test_a_panel_without_data_says_why() -> None:
 def test_a_number_is_the_newest_one() -> None:
     text = drawn({"kind": "stat", "unit": "percentunit"}, ("a", [(0, 1), (1, 0.5)]))
     assert '<div class="stat">50.0%</div>' in text
+
+
+def test_a_number_whose_source_is_gone_is_not_shown_as_todays() -> None:
+    text = page("Ours", 9000, [(BOARD, [({"title": "Memory", "kind": "stat"}, [("a", [(3600, 7)])])])])
+    assert "No data since 01:00 UTC." in text and '"stat"' not in text
+
+
+@pytest.mark.parametrize(("ends", "lives"), [([9000], True), ([100, 8800], True), ([100, 8600], False)])
+def test_a_panel_lives_if_a_line_comes_up_to_now(ends: list[float], lives: bool) -> None:
+    assert alive([("a", []), *(("b", [(0.0, 1.0), (end, 1.0)]) for end in ends)], 9000) is lives
+
+
+def test_what_is_no_number_is_no_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [[0, "1"], [15, "NaN"], [30, "+Inf"], [45, "2"]]
+    answer = {"data": {"result": [{"metric": {}, "values": values}]}}
+    monkeypatch.setattr(Prometheus, "request", lambda *_, **__: answer)
+    [(_, points)] = Prometheus("nowhere:1").lines({"title": "a", "queries": [{"expr": "a"}]}, 0, 60)
+    assert points == [(0, 1), (45, 2)]
 
 
 def test_many_lines_are_counted_and_the_highest_drawn() -> None:
