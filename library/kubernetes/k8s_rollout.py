@@ -19,7 +19,9 @@ options:
     type: str
     required: true
   workloads:
-    description: The workloads, like V(deployment/hub). Also C(statefulset) and C(daemonset).
+    description: >-
+      The workloads, like V(deployment/hub). Also C(statefulset) and C(daemonset), and C(prometheus) and C(alertmanager) of
+      Prometheus' operator, which are done when the operator has reconciled them.
     type: list
     elements: str
     required: true

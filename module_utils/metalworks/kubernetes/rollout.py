@@ -10,7 +10,16 @@ from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesA
 
 Object = dict[str, Any]
 
-KINDS = {"deployment": "deployments", "statefulset": "statefulsets", "daemonset": "daemonsets"}
+# kind -> its group and version, and its name in the API
+KINDS = {
+    "deployment": ("apps/v1", "deployments"),
+    "statefulset": ("apps/v1", "statefulsets"),
+    "daemonset": ("apps/v1", "daemonsets"),
+    # What Prometheus' operator makes StatefulSets of. While it refuses a configuration, the former one runs on.
+    "prometheus": ("monitoring.coreos.com/v1", "prometheuses"),
+    "alertmanager": ("monitoring.coreos.com/v1", "alertmanagers"),
+}
+RECONCILED = "Reconciled"
 # Waiting does not mend these: the image is not on the node and may not be pulled, or its name is not valid.
 HOPELESS = {"ErrImageNeverPull", "InvalidImageName"}
 # What is said of a pull -> what it means and what to do. Waiting mends none of these, except for a first try:
@@ -118,7 +127,8 @@ def workload_path(namespace: str, name: str) -> str:
         raise ValueError(
             f"workloads: '{name}' is no workload; write one of {', '.join(KINDS)}, a slash and its name"
         )
-    return f"/apis/apps/v1/namespaces/{namespace}/{KINDS[kind]}/{rest}"
+    version, plural = KINDS[kind]
+    return f"/apis/{version}/namespaces/{namespace}/{plural}/{rest}"
 
 
 def is_observed(workload: Object) -> bool:
@@ -127,11 +137,23 @@ def is_observed(workload: Object) -> bool:
     return observed >= int(workload["metadata"]["generation"])
 
 
+def is_reconciled(resource: Object) -> bool:
+    """Tell whether Prometheus' operator has made of a resource, as it is now, what it describes."""
+    return any(
+        each["type"] == RECONCILED
+        and each["status"] == "True"
+        and each.get("observedGeneration", 0) >= int(resource["metadata"]["generation"])
+        for each in (resource.get("status") or {}).get("conditions") or []
+    )
+
+
 def missing_part(workload: Object | None) -> str:
     """Return what the workload lacks as the end of a sentence, or nothing once it is rolled out."""
     if workload is None:
         return "is not there"
     status = workload.get("status") or {}
+    if not workload.get("apiVersion", "apps/").startswith("apps/"):
+        return "" if is_reconciled(workload) else "is not taken over by its operator"
     if not is_observed(workload):
         return "is not looked at by its controller yet"
     if "desiredNumberScheduled" in status:

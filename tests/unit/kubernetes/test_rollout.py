@@ -26,10 +26,43 @@ def test_missing_part(case: dict[str, Any]) -> None:
     assert missing_part(workload) == case["missing"]
 
 
-def test_workload_is_found_by_kind_and_name() -> None:
-    assert (
-        workload_path("jupyterhub", "deployment/hub") == "/apis/apps/v1/namespaces/jupyterhub/deployments/hub"
-    )
+@pytest.mark.parametrize(
+    ("conditions", "missing"),
+    [
+        ([], "is not taken over by its operator"),
+        ([{"type": "Reconciled", "status": "True", "observedGeneration": 2}], ""),
+        (
+            [{"type": "Reconciled", "status": "True", "observedGeneration": 1}],
+            "is not taken over by its operator",
+        ),
+        (
+            [{"type": "Reconciled", "status": "False", "observedGeneration": 2}],
+            "is not taken over by its operator",
+        ),
+        (
+            [{"type": "Available", "status": "True", "observedGeneration": 2}],
+            "is not taken over by its operator",
+        ),
+    ],
+)
+def test_what_an_operator_makes_is_there_when_it_says_so(conditions: list[Any], missing: str) -> None:
+    resource = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "metadata": {"generation": 2},
+        "status": {"conditions": conditions},
+    }
+    assert missing_part(resource) == missing
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("deployment/hub", "/apis/apps/v1/namespaces/jupyterhub/deployments/hub"),
+        ("prometheus/main", "/apis/monitoring.coreos.com/v1/namespaces/jupyterhub/prometheuses/main"),
+    ],
+)
+def test_workload_is_found_by_kind_and_name(name: str, path: str) -> None:
+    assert workload_path("jupyterhub", name) == path
 
 
 @pytest.mark.parametrize("name", ["hub", "pod/hub", "deployment/"])
