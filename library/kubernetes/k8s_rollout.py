@@ -20,8 +20,8 @@ options:
     required: true
   workloads:
     description: >-
-      The workloads, like V(deployment/hub). Also C(statefulset) and C(daemonset), and C(prometheus) and C(alertmanager) of
-      Prometheus' operator, which are done when the operator has reconciled them.
+      The workloads, like V(deployment/hub). Also C(statefulset) and C(daemonset), and C(prometheus) and
+      C(alertmanager) of Prometheus' operator, which are done when the operator has reconciled them.
     type: list
     elements: str
     required: true

@@ -15,7 +15,7 @@ KINDS = {
     "deployment": ("apps/v1", "deployments"),
     "statefulset": ("apps/v1", "statefulsets"),
     "daemonset": ("apps/v1", "daemonsets"),
-    # What Prometheus' operator makes StatefulSets of. While it refuses a configuration, the former one runs on.
+    # What Prometheus' operator makes StatefulSets of. While it refuses a configuration, the former one runs.
     "prometheus": ("monitoring.coreos.com/v1", "prometheuses"),
     "alertmanager": ("monitoring.coreos.com/v1", "alertmanagers"),
 }
