@@ -29,6 +29,8 @@ from ansible.module_utils.metalworks.monitoring.rooms import (
 
 # Where Grafana's own chart lets it look for dashboards that are values of the release.
 FOLDER = "/var/lib/grafana/dashboards/metalworks"
+GRAFANA = {"app.kubernetes.io/name": "grafana"}
+GRAFANA_PORT = 3000
 
 DATA_FOLDER = str(KEYS["data-dir"].default)
 
@@ -43,8 +45,15 @@ def image(reference: str) -> dict[str, str]:
 
 
 def images(references: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the images of all pods as the chart takes them, by name."""
-    return {name: image(reference) for name, reference in references.items()}
+    """Return the images of all pods as the chart takes them, by name.
+
+    The node exporter is a chart in it, which refuses `sha` and wants the digest as a whole.
+    """
+    found = {name: image(reference) for name, reference in references.items()}
+    exporter = found.get("node-exporter", {})
+    if "sha" in exporter:
+        exporter["digest"] = f"sha256:{exporter.pop('sha')}"
+    return found
 
 
 def claim(size: str, storage_class: str) -> dict[str, Any]:
@@ -77,8 +86,11 @@ def ingress(peers: Iterable[str | Mapping[str, Any]], port: int) -> list[dict[st
     return found
 
 
-def grafana_values(parts: Sequence[str]) -> dict[str, Any]:
-    """Return the values with which Grafana has the dashboards of the parts, and none of its chart."""
+def grafana_values(parts: Sequence[str], url: str, only: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with which Grafana shows the dashboards of the parts to one peer of the network.
+
+    It has no login: `only`, which is the door, asks for one. The page is below /services/grafana/ of `url`.
+    """
     boards = {name: {"json": json.dumps(grafana(name, board))} for name, board in boards_of(parts).items()}
     provider = {
         "name": "metalworks",
@@ -91,6 +103,24 @@ def grafana_values(parts: Sequence[str]) -> dict[str, Any]:
         "defaultDashboardsEnabled": False,
         "dashboardProviders": {"dashboardproviders.yaml": {"apiVersion": 1, "providers": [provider]}},
         "dashboards": {"metalworks": boards},
+        "grafana.ini": {
+            "server": {"root_url": f"{url.rstrip('/')}/services/grafana/", "serve_from_sub_path": True},
+            "auth": {"disable_login_form": True},
+            "auth.anonymous": {"enabled": True, "org_role": "Viewer"},
+        },
+        "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
+        "extraObjects": [
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "NetworkPolicy",
+                "metadata": {"name": "monitoring-grafana"},
+                "spec": {
+                    "podSelector": {"matchLabels": GRAFANA},
+                    "policyTypes": ["Ingress"],
+                    "ingress": ingress([only], GRAFANA_PORT),
+                },
+            }
+        ],
     }
 
 

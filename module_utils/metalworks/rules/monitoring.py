@@ -74,11 +74,11 @@ def is_address(url: object) -> bool:
 
 
 def monitoring_grafana(platform: Platform) -> Iterator[str]:
-    """Refuse Grafana where artifacts are built: it is not among them."""
-    if str(platform.values["monitoring_grafana"]).lower() == "true" and platform.source == "build":
+    """Refuse Grafana where artifacts do not come from their makers: it is not among them."""
+    if str(platform.values["monitoring_grafana"]).lower() == "true" and platform.source != "upstream":
         yield (
-            "monitoring_grafana is true, and Grafana cannot be built here: write false, or take artifacts "
-            "from their makers (metalworks_artifact_source: upstream)"
+            "monitoring_grafana is true, and Grafana is not among the platform's artifacts: write false, or "
+            "take them from their makers (metalworks_artifact_source: upstream)"
         )
 
 

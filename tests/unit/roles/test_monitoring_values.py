@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ansible.module_utils.metalworks.monitoring.rooms import kept
-from plugins.filter.monitoring import image, ingress
+from plugins.filter.monitoring import image, images, ingress
 from tests.support.modules import ROOT
 from tests.support.monitoring_values import secrets, values
 
@@ -17,6 +17,7 @@ SCHEMA = json.loads((ROOT / "lab" / "charts" / "kube-prometheus-stack" / "values
 jsonschema.validators.validator_for(SCHEMA).check_schema(SCHEMA)
 CHART = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 RECEIVERS = [{"type": "webhook", "url": "https://pager.example/hidden"}]
+GRAFANA = {"app.kubernetes.io/name": "grafana"}
 WATCHDOG = "https://watch.example/hidden"
 
 
@@ -107,6 +108,28 @@ def test_grafana_has_our_dashboards_and_none_of_its_chart() -> None:
     assert json.loads(boards["hub"]["json"])["uid"] == "hub"
 
 
+def test_grafana_reads_prometheus_and_only_the_door_reads_grafana() -> None:
+    found = values(monitoring_grafana=True, monitoring_url="https://hub.example/")
+    door = {"app.kubernetes.io/name": "door"}
+    policies = [
+        found["prometheus"]["networkPolicy"]["ingress"],
+        found["alertmanager"]["networkPolicy"]["additionalIngress"],
+        found["grafana"]["extraObjects"][0]["spec"]["ingress"],
+    ]
+    peers = [
+        [source["podSelector"]["matchLabels"] for rule in policy for source in rule["from"]]
+        for policy in policies
+    ]
+    assert all(GRAFANA in each for each in peers[:2])
+    assert peers[2] == [door]
+    assert found["grafana"]["grafana.ini"]["server"]["root_url"] == "https://hub.example/services/grafana/"
+    assert GRAFANA not in [
+        source["podSelector"]["matchLabels"]
+        for rule in values()["prometheus"]["networkPolicy"]["ingress"]
+        for source in rule["from"]
+    ]
+
+
 @pytest.mark.parametrize(
     ("reference", "found"),
     [
@@ -133,3 +156,10 @@ def test_a_namespace_lets_all_of_its_pods_in() -> None:
     assert rule["from"] == [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "logging"}}}
     ]
+
+
+def test_the_node_exporters_chart_wants_the_digest_as_a_whole() -> None:
+    names = ("node-exporter", "prometheus")
+    found = images({name: f"registry.example/{name}:v1@sha256:0f" for name in names})
+    assert found["node-exporter"]["digest"] == "sha256:0f" and "sha" not in found["node-exporter"]
+    assert found["prometheus"]["sha"] == "0f"

@@ -10,7 +10,7 @@ app.kubernetes.io/part-of: kube-prometheus-stack
 {{- end }}
 
 {{- define "image" -}}
-{{ .registry }}/{{ .repository }}:{{ .tag }}{{ with .sha }}@sha256:{{ . }}{{ end }}
+{{ .registry }}/{{ .repository }}:{{ .tag }}{{ with .sha }}@sha256:{{ . }}{{ end }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{- define "pullSecrets" -}}
