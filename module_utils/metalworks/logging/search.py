@@ -88,6 +88,9 @@ def parse(text: str) -> Search:
             raise ValueError(
                 f"no search goes by {name!r}{did_you_mean(name, NAMED)}: write {', '.join(NAMED)}"
             )
+        # As of a variable of the shell that is not set. No condition would widen the search.
+        if not value:
+            raise ValueError(f"{name} is empty: write a value, or take it out")
         if name in given:
             raise ValueError(f"{name} is given twice: write it once")
         given[name] = value
