@@ -182,6 +182,7 @@ def prometheus(
         settings = {
             "global": {
                 "scrape_interval": spec["scrapeInterval"],
+                "scrape_timeout": spec["scrapeTimeout"],
                 "evaluation_interval": spec["evaluationInterval"],
             },
             "rule_files": [str(folder / "rules.yml")],
