@@ -29,6 +29,9 @@ WORDS = {
     *("vector", "time", "timestamp", "abs", "predict_linear", "max_over_time", "label_replace"),
 }
 NAME = re.compile(r"(?<![\w.$])[a-zA-Z_:][\w:]*")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# A value of promtool's tests, or several: 1, 1x4, 0+1x4, _ (none), _x4, stale.
+VALUE = re.compile(r"(?P<none>_|stale)?[^x]*(?:x(?P<more>\d+))?")
 # In this order: texts, matchers, ranges, and the labels that operators name.
 NO_NAMES = (
     r'"[^"]*"',
@@ -52,6 +55,24 @@ def names(query: str) -> set[str]:
     for pattern in NO_NAMES:
         query = re.sub(pattern, " ", query)
     return set(NAME.findall(query)) - WORDS
+
+
+def seconds(text: str) -> int:
+    """Return how long a duration of Prometheus lasts, like 1h30m."""
+    assert re.fullmatch(r"(\d+[smhd])+", text), text
+    return sum(int(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
+
+
+def values(text: str) -> list[bool]:
+    """Return for each step of a series in promtool's tests whether it has a value then."""
+    there: list[bool] = []
+    for word in text.split():
+        found = VALUE.fullmatch(word)
+        assert found, word
+        # promtool repeats what follows a value, so 1x4 is five of them, and _x4 is four without.
+        more = int(found["more"] or 0)
+        there += [False] * max(more, 1) if found["none"] else [True] * (more + 1)
+    return there
 
 
 def rules(part: str) -> Iterator[dict[str, Any]]:
