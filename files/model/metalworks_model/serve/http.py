@@ -34,6 +34,9 @@ FIRST_REQUEST = 1.0
 # refusal for every client that waits, so few answers a turn would let the queue wait long; more would let
 # refusals wait.
 TURN = 16
+# These are answered past the queue: a server that is overloaded, or whose model is slow, is neither dead nor
+# out of sight.
+AT_ONCE = (b"/v2/health/", b"/metrics")
 ID = re.compile(rb"[\x21-\x7e]{1,128}")
 REASONS = {int(each): each.phrase.encode() for each in HTTPStatus}
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
@@ -51,7 +54,7 @@ class Request:
     began: float = 0.0
     """When it was complete, by perf_counter: the time of the event loop has steps of a millisecond."""
     taken: float = 0.0
-    """When its turn in the queue came; 0 where it was refused before."""
+    """When its turn in the queue came; 0 where it never stood there."""
     chosen: str = ""
     """The version that was chosen to answer, so that an error counts as its own."""
     id: bytes = b""
@@ -123,15 +126,17 @@ class Server:
         return found
 
     def submit(self, connection: Connection, request: Request) -> None:
-        """Take a request into the queue, or refuse it at once where the queue is full."""
+        """Take a request into the queue. Probes, and what finds the queue full, are answered at once."""
         request.began = perf_counter()
         given = request.headers.get(b"x-request-id", b"")
         request.id = given if ID.fullmatch(given) else b"%s-%x" % (self._prefix.encode(), next(self._ids))
-        if len(self.waiting) >= self.limits.queue:
+        if request.path.startswith(AT_ONCE):
+            self.answer(connection, request, cast(Response, self.handler(request)))
+        elif len(self.waiting) >= self.limits.queue:
             self.answer(connection, request, self.refusal(request, 429, "the queue is full: try again later"))
-            return
-        self.waiting.append((connection, request))
-        self._schedule()
+        else:
+            self.waiting.append((connection, request))
+            self._schedule()
 
     def _schedule(self) -> None:
         if not self.scheduled and self.waiting and self.busy < self.limits.threads:
