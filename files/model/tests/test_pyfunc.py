@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,13 @@ def test_only_the_recorded_environment_is_let_in(
 def test_a_version_without_a_recorded_environment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactProblem, match="MLflow recorded no environment"):
         check_environment(tmp_path, "a==1")
+
+
+def test_a_library_that_cannot_be_imported_is_a_problem_of_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements.txt").write_text("a==1")
+    (tmp_path / "python_env.yaml").write_text("")
+    monkeypatch.setitem(sys.modules, "mlflow.pyfunc", None)
+    with pytest.raises(ArtifactProblem, match="MLflow cannot load"):
+        Pyfunc(tmp_path, "a==1")

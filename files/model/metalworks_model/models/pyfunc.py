@@ -75,11 +75,11 @@ class Pyfunc:
         another image.
         """
         check_environment(folder, requirements)
-        import mlflow.pyfunc
-
         try:
+            import mlflow.pyfunc
+
             self.model = mlflow.pyfunc.load_model(str(folder))
-        except Exception as problem:  # whatever the model's own code raises
+        except (Exception, SystemExit) as problem:  # whatever the model's own code raises
             raise ArtifactProblem(f"MLflow cannot load {folder}: {problem}") from problem
         signature = self.model.metadata.signature
         if signature is None or signature.inputs is None:

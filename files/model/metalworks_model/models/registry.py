@@ -177,7 +177,10 @@ class MlflowRegistry:
 
     def _ask(self, address: str, **query: str) -> Any:
         with self._open(address, query) as answer:
-            return msgspec.json.decode(answer.read())
+            try:
+                return msgspec.json.decode(answer.read())
+            except (http.client.HTTPException, msgspec.DecodeError) as problem:
+                raise RegistryProblem(f"MLflow's answer to {address} cannot be read: {problem}") from None
 
     def version_of(self, name: str, alias: str) -> str:
         """Return the version that an alias points to."""
@@ -213,6 +216,8 @@ class MlflowRegistry:
             address = f"{base}/{urllib.parse.quote(f'{path}/{name}')}"
             with self._open(address, {}) as answer, (folder / name).open("wb") as file:
                 shutil.copyfileobj(answer, file, PIECE)
+                if answer.length:
+                    raise RegistryProblem(f"MLflow's answer lacks the last {answer.length} bytes of {name}")
 
     def _client(self) -> Any:
         os.environ["MLFLOW_TRACKING_URI"] = self.url

@@ -30,6 +30,8 @@ from ..settings import Settings
 log = logging.getLogger(__name__)
 POINTERS = "serving.json"
 KEPT = 3
+# Other problems are logged with a traceback.
+EXPECTED = (RegistryProblem, ArtifactProblem, OSError)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Wanted(msgspec.Struct, frozen=True):
     champion: str
     candidate: str = ""
     share: float = 0.0
+    problem: str = ""
+    """Why the candidate is left out."""
 
 
 def ask(settings: Settings, registry: Registry) -> Wanted:
@@ -94,10 +98,14 @@ def ask(settings: Settings, registry: Registry) -> Wanted:
     try:
         share = min(max(float(said), 0.0), 1.0)
     except ValueError:
-        raise RegistryProblem(
-            f"{settings.model} {candidate}: {SHARE_TAG} is {said!r}, and has to be from 0 to 1"
-        ) from None
+        return Wanted(
+            champion, problem=f"{_left_out(candidate)}{SHARE_TAG} is {said!r}, and has to be a number"
+        )
     return Wanted(champion, candidate, share) if share > 0 and candidate != champion else Wanted(champion)
+
+
+def _left_out(candidate: str) -> str:
+    return f"the candidate, version {candidate}, is left out: "
 
 
 class Keeper:
@@ -123,16 +131,17 @@ class Keeper:
 
         A candidate that cannot be loaded is left out, so that it never keeps a new champion from serving.
         """
-        champion, candidate, problem = self._loaded(wanted.champion), None, ""
+        champion, candidate, problem = self._loaded(wanted.champion), None, wanted.problem
+        cause: Exception | None = None
         if wanted.candidate:
             try:
                 candidate = self._loaded(wanted.candidate)
-            except (RegistryProblem, ArtifactProblem, OSError) as found:
+            except Exception as found:
                 self.failures += 1
-                problem = f"the candidate, version {wanted.candidate}, is left out: {found}"
+                problem, cause = f"{_left_out(wanted.candidate)}{found}", found
         # Once for each candidate: the rest of the sentence may name a folder that is another one each time.
         if problem and problem.partition(":")[0] != self.left_out.partition(":")[0]:
-            log.warning("%s", problem)
+            log.warning("%s", problem, exc_info=_unexpected(cause))
         self.left_out = problem
         return Arms(champion, candidate, wanted.share) if candidate else Arms(champion)
 
@@ -173,11 +182,11 @@ class Keeper:
             wanted = ask(self.settings, self.registry)
             self.asked = time.time()
             arms = self.load(wanted)
-        except (RegistryProblem, ArtifactProblem, OSError) as problem:
+        except Exception as problem:
             self.failures += 1
             refused = str(problem) if isinstance(problem, OtherEnvironment) else ""
             if not refused or refused != self.problem:
-                log.warning("what is loaded stays: %s", problem)
+                log.warning("what is loaded stays: %s", problem, exc_info=_unexpected(problem))
             self.problem = refused or self.problem
             if self.arms is None:
                 self._from_cache()
@@ -198,15 +207,17 @@ class Keeper:
             wanted = msgspec.json.decode((self.cache / POINTERS).read_bytes(), type=Wanted)
             if all((self.cache / each).is_dir() for each in (wanted.champion, wanted.candidate) if each):
                 self._take(self.load(wanted))
-        except (OSError, msgspec.DecodeError, ArtifactProblem, RegistryProblem) as problem:
-            log.warning("nothing can be served from %s: %s", self.cache, problem)
+        except Exception as problem:
+            log.warning(
+                "nothing can be served from %s: %s", self.cache, problem, exc_info=_unexpected(problem)
+            )
 
     def _fall_back(self) -> None:
         """Serve the version for which the image was built, as the servers do that run longer."""
         try:
             self._take(self.load(Wanted(self.settings.fallback_version)))
-        except (OSError, ArtifactProblem, RegistryProblem) as problem:
-            log.warning("nothing can be served instead: %s", problem)
+        except Exception as problem:
+            log.warning("nothing can be served instead: %s", problem, exc_info=_unexpected(problem))
 
     def _take(self, arms: Arms) -> None:
         self.arms = arms
@@ -225,7 +236,16 @@ class Keeper:
                 shutil.rmtree(folder, ignore_errors=True)
 
     async def keep(self) -> None:
-        """Refresh until cancelled."""
+        """Refresh until cancelled, whatever goes wrong."""
         while True:
-            await asyncio.to_thread(self.refresh)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception:
+                self.failures += 1
+                log.exception("what is loaded stays")
             await asyncio.sleep(self.settings.poll_every)
+
+
+def _unexpected(problem: Exception | None) -> Exception | None:
+    """Return a problem if its traceback is to be logged."""
+    return None if isinstance(problem, EXPECTED) else problem
