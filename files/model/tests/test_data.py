@@ -256,6 +256,27 @@ def test_a_run_goes_on_after_a_refused_day(tmp_path: Path) -> None:
     assert "2010-12-02: 5 of 5 rows are bad" in refused[0]
 
 
+@pytest.mark.parametrize(
+    "unreadable", ["Ö".encode("latin-1"), lzma.compress(text(GOOD))[:-20], b"A,B\n1,2\n"]
+)
+def test_a_day_that_cannot_be_read_keeps_no_other_out(
+    tmp_path: Path, unreadable: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    dates = [f"2010-12-0{number}" for number in range(1, 6)]
+    for date in dates:
+        content = lzma.compress(text(GOOD.replace("2010-12-01", date)))
+        (tmp_path / f"{date}.csv.xz").write_bytes(content)
+    bad = unreadable if unreadable.startswith(b"\xfd7zXZ") else lzma.compress(unreadable)
+    (tmp_path / "2010-12-02.csv.xz").write_bytes(bad)
+    settings = Settings.read({}, data_url=f"file://{tmp_path}/data", source_url=f"{tmp_path}/{{day}}.csv.xz")
+    for _ in range(2):  # the next night as well
+        receipts, refused = run.ingest(settings, day(dates[0]), day(dates[-1]))
+        assert [each.day for each in receipts] == [dates[0], *dates[2:]]
+        assert len(refused) == 1
+        assert "2010-12-02.csv.xz" in refused[0]
+    assert "4 days were taken over, and these were not:" in caplog.text
+
+
 def test_a_run_takes_the_days_until_today_and_looks_again_at_the_last_ones(tmp_path: Path) -> None:
     today = dt.datetime.now(dt.UTC).date()
     source = tmp_path / "source"

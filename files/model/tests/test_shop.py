@@ -37,7 +37,8 @@ def shop(shared: Process, events: EventLog) -> Iterator[TestClient]:
 
 def today(events: EventLog) -> list[Event]:
     day = dt.datetime.now(dt.UTC).date()
-    return [*events.read(day - dt.timedelta(1)), *events.read(day)]
+    found = [*events.read(day - dt.timedelta(1)), *events.read(day)]
+    return [each for each in found if isinstance(each, Event)]
 
 
 def test_a_visitor_chooses_a_customer(shop: TestClient, bought: Purchases) -> None:
@@ -163,3 +164,22 @@ def test_a_line_that_was_not_written_to_its_end_is_left_out(events: EventLog) ->
     path.write_bytes(path.read_bytes() + b'{"kind":"bou')
     assert list(events.read(event.moment.date())) == [event]
     assert len(invoices(events.read(event.moment.date()))) == 1
+
+
+def test_what_follows_a_torn_line_is_kept_and_the_torn_line_goes_into_quarantine(
+    events: EventLog, tmp_path: Path
+) -> None:
+    event = Event(kind="bought", at=time.time(), customer="17850", items=["22423"], invoice="S1", price=1.0)
+    date = event.moment.date()
+    events._path(date).write_bytes(b'{"kind":"bou\xff')  # the machine stopped here
+    events.add(event)
+    events.add(event)
+    torn, *whole = events.read(date)
+    assert (torn, whole) == (b'{"kind":"bou\xff', [event, event])
+    with TestClient(make_app(Shop("http://model", events))) as shop:
+        rows = shop.get(f"/invoices/{date}.csv").content
+        assert len(shop.get(f"/showings/{date}.jsonl").content.splitlines()) == 2
+    store = ingest.DayStore(f"file://{tmp_path}/data", "shop")
+    _, receipt = store.take(sources.Batch(date, *sources.parse(rows, "shop")))
+    assert (receipt.rows, receipt.accepted, receipt.quarantined) == (3, 2, {"InvoiceNo is missing": 1})
+    assert store.quarantined(date)["description"].to_pylist() == ['{"kind":"bou\ufffd']

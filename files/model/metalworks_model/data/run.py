@@ -12,7 +12,7 @@ import msgspec
 from ..settings import Settings, SettingsProblem
 from . import generate
 from .ingest import DayRefused, DayStore, Receipt
-from .sources import Batch, parse, read_day, read_days
+from .sources import Batch, SourceProblem, parse, read_day, read_days
 
 log = logging.getLogger(__name__)
 ONE_DAY = dt.timedelta(1)
@@ -26,8 +26,8 @@ LOOK_BACK = dt.timedelta(6)
 
 def batches(
     settings: Settings, first: dt.date | None, last: dt.date | None, taken: list[dt.date]
-) -> Iterator[Batch]:
-    """Yield the days of the source, from `first` to `last`.
+) -> Iterator[Batch | SourceProblem]:
+    """Yield the days of the source, from `first` to `last`; for one that cannot be read, yield why.
 
     One file has its own first and last day. A source with a file for each day goes on after the days that are
     `taken`, whose last ones it looks at again, until today. SettingsProblem if something is missing.
@@ -49,7 +49,10 @@ def batches(
     if day > last:
         raise SettingsProblem(f"the first day, {day}, is after the last one, {last}")
     while day <= last:
-        yield read_day(url, day)
+        try:
+            yield read_day(url, day)
+        except SourceProblem as problem:
+            yield problem
         day += ONE_DAY
 
 
@@ -74,15 +77,20 @@ def _generated(url: str, first: dt.date | None, last: dt.date, taken: list[dt.da
 def ingest(
     settings: Settings, first: dt.date | None, last: dt.date | None
 ) -> tuple[list[Receipt], list[str]]:
-    """Take over days, and return their receipts and the refusals. A refused day does not keep others out."""
+    """Take over days, and return their receipts, and why others were not taken over.
+
+    A day that is refused or cannot be read keeps no other out.
+    """
     store = DayStore(settings.data_url, settings.source)
     receipts, refused = [], []
     for batch in batches(settings, first, last, store.days()):
         try:
+            if isinstance(batch, SourceProblem):
+                raise batch
             outcome, receipt = store.take(batch, settings.quarantine_bound, settings.volume_bound)
-        except DayRefused as problem:
+        except (DayRefused, SourceProblem) as problem:
             refused.append(str(problem))
-            log.error("refused: %s", problem)
+            log.error("not taken over: %s", problem)
             continue
         receipts.append(receipt)
         for warning in receipt.warnings:
@@ -91,4 +99,6 @@ def ingest(
         log.info(
             "%s: %s, %d rows, %d good, %d bad", batch.day, outcome.value, receipt.rows, receipt.accepted, bad
         )
+    if refused:
+        log.error("%d days were taken over, and these were not:\n%s", len(receipts), "\n".join(refused))
     return receipts, refused

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import lzma
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -102,8 +105,9 @@ def parse(content: bytes, place: str) -> tuple[pa.Table, pa.Table]:
 def fetch(url: str) -> bytes:
     """Return the content of a file at a path or URL, unpacked by its name (.gz, .xz, .zip, .bz2).
 
-    FileNotFoundError if there is no such file, and SourceProblem if the server is unreachable or fails, of
-    which fsspec raises FileNotFoundError as well (HTTPFileSystem._info in its implementations/http.py).
+    FileNotFoundError if there is no such file, and SourceProblem if it cannot be read: fsspec raises
+    FileNotFoundError also where a server is unreachable (HTTPFileSystem._info in its
+    implementations/http.py), and each format of packed files has an error of its own.
     """
     try:
         with fsspec.open(url, "rb", compression="infer") as file:
@@ -113,6 +117,15 @@ def fetch(url: str) -> bytes:
         if isinstance(cause, (aiohttp.ClientError, TimeoutError)) and getattr(cause, "status", 0) != 404:
             raise SourceProblem(f"{url} cannot be read: {cause}") from None
         raise
+    except (
+        OSError,
+        aiohttp.ClientError,
+        EOFError,
+        lzma.LZMAError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as problem:
+        raise SourceProblem(f"{url} cannot be read: {problem or type(problem).__name__}") from None
     return content
 
 

@@ -7,9 +7,10 @@ What was shown leaves it as lines of JSON, for the hit rates of each model versi
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ import msgspec
 import pyarrow as pa
 
 from ..data.sources import COLUMNS
+
+log = logging.getLogger(__name__)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,26 +61,43 @@ class EventLog:
     def add(self, event: Event) -> None:
         """Append an event, on the disk before this returns: a purchase is not lost when the machine stops."""
         line = msgspec.json.encode(event) + b"\n"
-        with self.lock, self._path(event.moment.date()).open("ab") as file:
+        with self.lock, self._path(event.moment.date()).open("a+b") as file:
+            # Behind a line that a stop of the machine has torn, this one would not be a line of its own.
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
-    def read(self, day: dt.date) -> Iterator[Event]:
-        """Yield the events of a day. A line that was not written to its end is left out."""
+    def read(self, day: dt.date) -> Iterator[Event | bytes]:
+        """Yield the events of a day; a line that cannot be read comes as its bytes.
+
+        What stands behind the last end of a line may be written just now, and is left out.
+        """
         try:
-            lines = self._path(day).read_bytes().splitlines(keepends=True)
+            lines = self._path(day).read_bytes().split(b"\n")[:-1]
         except FileNotFoundError:
             return
         for line in lines:
-            if line.endswith(b"\n"):
+            try:
                 yield msgspec.json.decode(line, type=Event)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                log.warning("%s has a line that cannot be read: %r", self._path(day), line[:300])
+                yield line
 
 
-def invoices(events: Iterator[Event]) -> pa.Table:
-    """Return purchases as lines of invoices, all as text, with the columns of the source."""
+def invoices(events: Iterable[Event | bytes]) -> pa.Table:
+    """Return purchases as lines of invoices, all as text, with the columns of the source.
+
+    A line that cannot be read may have been a purchase: it becomes an invoice line with nothing but a
+    description, which the ingestion counts and puts into quarantine.
+    """
     rows = []
     for each in events:
+        if isinstance(each, bytes):
+            rows.append(["", "", each.decode(errors="replace"), *[""] * 5])
+            continue
         if each.kind != "bought":
             continue
         for item, name in zip(each.items, each.names or each.items, strict=True):
