@@ -16,6 +16,7 @@ from metalworks_model.data.prepare import Purchases
 from metalworks_model.models.artifact import load, save
 from metalworks_model.models.recommender import Recommender
 from metalworks_model.models.registry import FolderRegistry, NotThere
+from metalworks_model.serve.arms import Wanted
 from metalworks_model.settings import Settings
 from metalworks_model.shop.events import Event
 from metalworks_model.watch import canary, judge
@@ -224,17 +225,58 @@ metalworks_model_own_seconds_bucket{model="m",version="1",route="infer",le="+Inf
 
 def test_answers_errors_and_times_are_counted_by_version() -> None:
     found = canary.count(PAGE)
-    assert found == {"1": Counts(92, 2, {"0.001": 85, "0.002": 91, "+Inf": 92}), "2": Counts(10, 0)}
+    # The catalogue's pages count as answers, and not in the times.
+    assert found == {"1": Counts(132, 2, {"0.001": 85, "0.002": 91, "+Inf": 92}), "2": Counts(10, 0)}
     assert judge.bound_of_usual(found["1"].times) == "0.002"
     errors, time = judge.rates(found["2"] + Counts(0, 0, {"0.002": 3, "+Inf": 10}), found["1"], RULES)
-    assert (errors[2], errors[3]) == (Rate(0, 10), Rate(2, 92))
+    assert (errors[2], errors[3]) == (Rate(0, 10), Rate(2, 132))
     assert (time[1], time[2], time[3]) == ("Answers slower than 0.002 s", Rate(7, 10), Rate(1, 92))
+
+
+def test_an_error_of_any_page_counts_and_the_server_s_own_pages_do_not() -> None:
+    """The shop asks for the history first, and for nothing more where that fails."""
+    page = """
+# TYPE metalworks_model_requests counter
+metalworks_model_requests_total{model="m",version="2",route="catalogue",status="500"} 85
+metalworks_model_requests_total{model="m",version="2",route="other",status="500"} 5
+metalworks_model_requests_total{model="m",version="2",route="health",status="503"} 50
+metalworks_model_requests_total{model="",version="",route="metrics",status="200"} 9
+"""
+    assert canary.count(page) == {"2": Counts(90, 90)}
 
 
 def test_a_server_that_began_anew_counts_from_nothing() -> None:
     before = Counts(10, 2, {"0.1": 9, "+Inf": 10})
     assert Counts(15, 3, {"0.1": 13, "+Inf": 15}).since(before) == Counts(5, 1, {"0.1": 4, "+Inf": 5})
-    assert Counts(4, 0, {"0.1": 4, "+Inf": 4}).since(before) == Counts(4, 0, {"0.1": 4, "+Inf": 4})
+    assert not Counts(15, 3, {"0.1": 13, "+Inf": 15}).fell(before)
+    assert Counts(4, 0, {"0.1": 4, "+Inf": 4}).fell(before)
+    assert Counts(40, 0, {"0.1": 40, "+Inf": 40}).fell(before), "more answers, and fewer errors"
+    assert Counts(40, 4, {"0.1": 5, "+Inf": 40}).fell(before)
+    assert Counts(0, 0, {}).fell(before)
+
+
+def look_at(*each: dict[str, dict[str, Counts]]) -> canary.UnderWay:
+    """Return a canary after looks at these servers, by address and version."""
+    found = canary.UnderWay(wanted=Wanted("1", "2", 0.5), since="", began=0.0, servers=each[0])
+    for servers in each[1:]:
+        found = canary._counted(found, servers)
+    return found
+
+
+def test_a_new_process_counts_whole_and_a_new_address_from_its_first_page() -> None:
+    old = {"1": Counts(20, 5), "2": Counts(7)}
+    anew = {"1": Counts(40, 0), "2": Counts(3, 1)}
+    found = look_at({"a": old}, {"a": anew, "b": {"1": Counts(2_100_000, 100_000)}})
+    assert (found.counts, found.lost) == ({"1": Counts(40, 0), "2": Counts(3, 1)}, 1)
+    found = canary._counted(found, {"a": anew, "b": {"1": Counts(2_100_010, 100_001), "2": Counts(4)}})
+    assert (found.counts, found.lost) == ({"1": Counts(50, 1), "2": Counts(7, 1)}, 1)
+
+
+def test_servers_that_end_are_counted_and_those_that_are_gone_are_not() -> None:
+    some = {"1": Counts(20), "2": Counts(7)}
+    assert look_at({"a": some}, {"a": {"1": Counts(30)}}).lost == 1, "a new process without the candidate"
+    assert look_at({"a": some, "b": some}, {"b": some}).lost == 0, "fewer replicas"
+    assert look_at({"a": some}, {}, {}, {"a": some}).lost == 2, "no server at all"
 
 
 # The whole way, with a real server
@@ -400,6 +442,30 @@ def test_a_candidate_that_recommends_rubbish_is_taken_back(
     assert scene.failed == 0
 
 
+def test_a_candidate_that_fails_is_taken_back_while_the_shop_is_down(
+    scene: Scene, artifact: Path, tmp_path: Path
+) -> None:
+    def narrow(arrays: dict[str, Any]) -> None:
+        arrays["weights"] = arrays["weights"][:, :1]
+
+    scene.settings |= {"showings_url": "http://127.0.0.1:1/{day}.jsonl"}
+    version = scene.begin(changed(artifact, tmp_path / "narrow", narrow))
+    for each in scene.customers:
+        scene.server.ask("GET", f"/recommend?user={each}&count=5")
+    watch = scene.watch()
+    assert f"version {version} is taken back" in watch.canary.look(scene.now + 60)
+    assert watch.series.registry.get_sample_value("metalworks_model_watch_failures") == 1
+
+
+def test_a_candidate_under_which_servers_end_is_taken_back(scene: Scene, artifact: Path) -> None:
+    version = scene.begin(artifact)
+    scene.server.stop()
+    said = [scene.look() for _ in range(canary.MOST_LOST)]
+    assert f"version {version} is taken back. Servers ended, or none answered, 3 times" in said[-1]
+    assert not any("taken back" in each for each in said[:-1])
+    assert scene.alias("candidate") == ""
+
+
 def test_a_candidate_of_which_too_little_is_seen_is_taken_back_in_the_end(
     scene: Scene, artifact: Path
 ) -> None:
@@ -447,3 +513,5 @@ def test_a_server_that_does_not_answer_is_left_out(scene: Scene, caplog: pytest.
     scene.server.stop()
     assert canary.pages(url) == {}
     assert "does not say what it counted" in caplog.text
+    assert canary.pages("http://no-such-service.invalid:8080") == {}
+    assert "has no address" in caplog.text

@@ -21,13 +21,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from ..data.objects import write
 from ..models.registry import Registry, open_registry
 from ..serve.arms import Wanted, ask
+from ..serve.watching import SILENT
 from ..settings import Settings
 from . import judge, online
 from .judge import Counts, Finding, Rules
 from .rates import Rate
 
 log = logging.getLogger(__name__)
-ROUTES = ("recommend", "infer")
+# How long these take says how fast a version is; the other pages are few, and not the same for both.
+TIMED = ("recommend", "infer")
+# Servers that ended so often since a canary began, or looks without any server, are no chance.
+MOST_LOST = 3
 TIMEOUT = 10.0
 # The tag of the candidate's version that says when its canary began.
 SINCE_TAG = "canary_since"
@@ -45,6 +49,8 @@ class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, Counts] = {}
     """What was added since, by version."""
     findings: dict[str, Finding] = {}
+    lost: int = 0
+    """How often a server began anew in its place, or none answered a look."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -65,7 +71,11 @@ class State(msgspec.Struct, frozen=True):
 def pages(url: str) -> dict[str, str]:
     """Return the measurements of each server, by its address. A server that does not answer is left out."""
     place = urllib.parse.urlsplit(url)
-    found = socket.getaddrinfo(place.hostname, place.port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(place.hostname, place.port, type=socket.SOCK_STREAM)
+    except socket.gaierror as problem:  # the name of a Service without a ready pod
+        log.warning("%s has no address: %s", place.hostname, problem)
+        return {}
     result = {}
     for address in sorted({str(each[4][0]) for each in found}):
         host = f"[{address}]" if ":" in address else address
@@ -78,19 +88,21 @@ def pages(url: str) -> dict[str, str]:
 
 
 def count(page: str) -> dict[str, Counts]:
-    """Return what a server counted, by version. Refusals (4xx) do not count: no version made them."""
+    """Return what a server counted, by version: each answer, also of pages that lead to recommendations.
+
+    Refusals (4xx) do not count: no version made them.
+    """
     answers: dict[str, int] = {}
     errors: dict[str, int] = {}
     times: dict[str, dict[str, int]] = {}
     for family in text_string_to_metric_families(page):
         for name, labels, value, *_ in family.samples:
-            if labels.get("route") not in ROUTES:
+            if not (version := labels.get("version")) or labels.get("route") in SILENT:
                 continue
-            version = labels["version"]
             if name == "metalworks_model_requests_total" and labels["status"][0] in "25":
                 answers[version] = answers.get(version, 0) + int(value)
                 errors[version] = errors.get(version, 0) + int(value) * (labels["status"][0] == "5")
-            elif name == "metalworks_model_own_seconds_bucket":
+            elif name == "metalworks_model_own_seconds_bucket" and labels["route"] in TIMED:
                 its, bound = times.setdefault(version, {}), labels["le"]
                 its[bound] = its.get(bound, 0) + int(value)
     return {each: Counts(answers[each], errors[each], times.get(each, {})) for each in answers}
@@ -160,6 +172,9 @@ class Canary:
         canary = _counted(canary, servers)
         canary = msgspec.structs.replace(canary, findings=self._findings(canary, now))
         decided, why = judge.decide(self._asked(canary), now - canary.began, self.rules)
+        if canary.lost >= MOST_LOST:
+            decided = "taken back"
+            why = f"Servers ended, or none answered, {canary.lost} times: it may be the cause."
         if wanted.champion != canary.wanted.champion:
             decided = "taken back"
             why = (
@@ -182,13 +197,19 @@ class Canary:
         champion, candidate = (canary.counts.get(each, Counts()) for each in _both(canary.wanted))
         measures = [*judge.rates(candidate, champion, self.rules)]
         if self.settings.showings_url:
-            measures.append((judge.HITS, "Customers who bought what they were shown",
-                             *self._buyers(canary, now), self.rules.hits))  # fmt: skip
+            try:
+                buyers = self._buyers(canary, now)
+                measures.append((judge.HITS, "Customers who bought what they were shown", *buyers,
+                                 self.rules.hits))  # fmt: skip
+            except Exception as problem:  # the libraries of HTTP have exceptions of their own
+                # A candidate that fails is taken back also while the shop says nothing.
+                self.series.refused.inc()
+                log.warning("hits are not known now: %s: %s", type(problem).__name__, problem)
         found = {
             each[0]: judge.look(*each, self.rules, now - canary.began, canary.findings.get(each[0]))
             for each in measures
         }
-        return {name: each for name, each in found.items() if each}
+        return canary.findings | {name: each for name, each in found.items() if each}
 
     def _buyers(self, canary: UnderWay, now: float) -> tuple[Rate, Rate]:
         """Return the customers of candidate and champion who were shown something since the canary began."""
@@ -260,14 +281,18 @@ def _both(wanted: Wanted) -> tuple[str, str]:
 
 def _counted(canary: UnderWay, servers: Mapping[str, Mapping[str, Counts]]) -> UnderWay:
     """Add what the servers counted since they were asked last."""
-    counts = dict(canary.counts)
+    counts, lost = dict(canary.counts), canary.lost + (not servers)
     for address, found in servers.items():
-        known = canary.servers.get(address, {})
+        # What a server counted that was not asked before may be of the time before the canary.
+        if (known := canary.servers.get(address)) is None:
+            continue
+        if any(found.get(version, Counts()).fell(its) for version, its in known.items()):
+            known, lost = {}, lost + 1
         for version, its in found.items():
             counts[version] = counts.get(version, Counts()) + its.since(known.get(version, Counts()))
     # A server that was not there just now may come back with its old counts.
     seen = canary.servers | {address: dict(found) for address, found in servers.items()}
-    return msgspec.structs.replace(canary, servers=seen, counts=counts)
+    return msgspec.structs.replace(canary, servers=seen, counts=counts, lost=lost)
 
 
 def _moment(seconds: float) -> str:

@@ -60,8 +60,13 @@ class Counts(msgspec.Struct, frozen=True):
         return self._with(other, 1)
 
     def since(self, before: Counts) -> Counts:
-        """Return what was added. A count that has become smaller is that of a new process."""
-        return self if self.answers < before.answers else self._with(before, -1)
+        """Return what was added."""
+        return self._with(before, -1)
+
+    def fell(self, before: Counts) -> bool:
+        """Return whether any count is smaller than before: it is that of a new process."""
+        added = self.since(before)
+        return min(added.answers, added.errors, *added.times.values()) < 0
 
     def _with(self, other: Counts, sign: int) -> Counts:
         bounds = sorted(self.times.keys() | other.times.keys(), key=float)
