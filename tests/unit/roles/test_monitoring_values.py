@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from ansible.module_utils.metalworks.monitoring.rooms import kept
 from plugins.filter.monitoring import image, images, ingress
 from tests.support.modules import ROOT
@@ -48,6 +49,15 @@ def test_the_labs_chart_takes_all_values(given: dict[str, Any]) -> None:
 )
 def test_the_labs_chart_takes_no_other_value(wrong: dict[str, Any]) -> None:
     assert list(CHART.iter_errors(values(monitoring_values=wrong)))
+
+
+def test_the_names_were_looked_up_in_upstreams_chart_of_this_version() -> None:
+    """Upstream ignores a name that it does not know: look each up again, and write the version there."""
+    text = (ROOT / "lab" / "charts" / "kube-prometheus-stack" / "values.yaml").read_text()
+    catalogue = yaml.safe_load((ROOT / "artifacts.yml").read_text())
+    entry = catalogue["artifacts"]["kube-prometheus-stack-chart"]
+    assert f"of version {entry['upstream']['version']}.\n" in text
+    assert set(SCHEMA["properties"]) == set(yaml.safe_load(text))
 
 
 def test_secrets_are_in_a_secret_and_in_no_value() -> None:
