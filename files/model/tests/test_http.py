@@ -90,3 +90,30 @@ def test_probes_and_metrics_wait_neither_for_a_slow_model_nor_in_a_full_queue(pr
             assert [await status(each) for each in predictions] == [200] * 3
 
     uvloop.run(check())
+
+
+def test_a_client_that_sends_much_ahead_does_not_keep_others_from_their_answers() -> None:
+    async def check() -> None:
+        async with running(queue=2) as (slow, send):
+            greedy = await send(PREDICT + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3000)
+            await slow.busy(0)
+            others = [await send(PREDICT) for _ in range(2)]
+            await slow.busy(2)
+            slow.released.set()
+            assert [await status(each) for each in others] == [200, 200]
+            found = [await status(greedy) for _ in range(3001)]
+            assert (found[0], set(found)) == (200, {200, 429})
+            assert await status(await send(PREDICT)) == 200
+
+    uvloop.run(check())
+
+
+def test_a_client_may_offer_another_protocol_again_and_again() -> None:
+    offer = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+    async def check() -> None:
+        async with running(queue=2) as (_, send):
+            client = await send(offer * 3000)
+            assert {await status(client) for _ in range(3000)} == {200}
+
+    uvloop.run(check())

@@ -159,6 +159,47 @@ def test_infer_gives_what_recommend_gives(shared: Process, bought: Purchases) ->
         assert item["data"][row * 4 : row * 4 + 4] == [each["item"] for each in expected]
 
 
+def test_a_request_for_many_is_bounded_and_takes_no_longer_for_each(
+    shared: Process, model: Recommender, bought: Purchases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    possible = Recommender._possible
+    monkeypatch.setattr(
+        Recommender, "_possible", lambda self, *its: looked.append(len(its[0])) or possible(self, *its)
+    )
+    model.infer({"user": texts([some_user(bought)] * 1000)}, {})
+    model.infer({"basket": texts(model.items[:9]).reshape(9, 1)}, {})
+    assert looked == [1000, 9]
+    for name, shape in (("user", [1001]), ("basket", [1001, 1]), ("basket", [1, 1001])):
+        tensor = {"name": name, "datatype": "BYTES", "shape": shape, "data": [model.items[0]] * 1001}
+        answer = shared.ask("POST", INFER, {"inputs": [tensor]})
+        assert answer.status == 400
+        assert "at most 1000 rows" in answer.json["error"]
+
+
+@pytest.mark.parametrize("part", ["data", "parameters", "unknown"])
+@pytest.mark.parametrize("depth", [200, 5000])
+def test_what_is_nested_deeply_is_refused_or_ignored(shared: Process, part: str, depth: int) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    parts = {"data": '["1"]', "parameters": "{}", "unknown": "1"} | {part: nested}
+    if part == "data":
+        parts["data"] = f"[{nested}]"
+    if part == "parameters":
+        parts["parameters"] = f'{{"count":{nested}}}'
+    body = (
+        f'{{"inputs":[{{"name":"user","datatype":"BYTES","shape":[1],"data":{parts["data"]}}}],'
+        f'"parameters":{parts["parameters"]},"unknown":{parts["unknown"]}}}'
+    )
+    expected = 200 if (part, depth) == ("unknown", 200) else 400
+    assert shared.ask("POST", INFER, body.encode()).status == expected
+
+
+def test_a_target_may_be_a_whole_address(shared: Process) -> None:
+    with socket.create_connection(("127.0.0.1", shared.port), 10) as connection:
+        connection.sendall(b"GET http://recommender:8080/recommend?user=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_reasons_are_given_where_they_are_asked_for(shared: Process, bought: Purchases) -> None:
     body = user_input(some_user(bought)) | {"outputs": [{"name": "because"}]}
     (output,) = shared.ask("POST", INFER, body).json["outputs"]

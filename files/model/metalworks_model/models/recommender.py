@@ -21,6 +21,8 @@ from .tensors import Array, BadInput, Tensor
 MOST = 100
 # How many new items for each known customer are computed when a version is made.
 READY = 50
+# So many customers or baskets may be in one request, and items in a basket: others wait for its answer.
+ROWS_BOUND = 1000
 
 
 class Task(StrEnum):
@@ -282,13 +284,16 @@ class Recommender:
         """
         count, task = read_count(parameters.get("count", 20)), read_task(parameters.get("task", "new"))
         if inputs.keys() == {"user"}:
-            users = inputs["user"].ravel().tolist()
+            users = _bounded("user", inputs["user"]).ravel().tolist()
             histories = [self.history(user) for user in users]
-            best = [self.best_of(user, self._possible(histories, count, task), task) for user in users]
+            count = self._possible(histories, count, task)
+            best = [self.best_of(user, count, task) for user in users]
         elif inputs.keys() == {"basket"}:
-            rows = inputs["basket"].reshape(len(inputs["basket"]), -1).tolist()
+            baskets = _bounded("basket", inputs["basket"])
+            rows = baskets.reshape(baskets.shape[:2]).tolist()
             histories = [self.basket([item for item in row if item])[0] for row in rows]
-            best = [self.best(each, self._possible(histories, count, task), task) for each in histories]
+            count = self._possible(histories, count, task)
+            best = [self.best(each, count, task) for each in histories]
         else:
             raise BadInput("give one input: user (names of customers) or basket (rows of items)")
         found = self._tensors(best)
@@ -311,6 +316,14 @@ class Recommender:
             item[row] = [self.items[each] for each in top.tolist()]
             score[row] = scores
         return {"item": item, "score": score}
+
+
+def _bounded(name: str, rows: Array) -> Array:
+    if not len(rows):
+        raise BadInput(f"the input {name} has no rows")
+    if max(rows.shape) > ROWS_BOUND:
+        raise BadInput(f"the input {name} has at most {ROWS_BOUND} rows, and as many items in each")
+    return rows
 
 
 def read_count(value: object) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..models.recommender import Recommended, Recommender, read_count, read_task
+from ..models.recommender import ROWS_BOUND, Recommended, Recommender, read_count, read_task
 from ..models.tensors import BadInput
 from . import oip
 from .arms import Arms, Keeper, Loaded
@@ -21,8 +21,6 @@ from .watching import AccessLog, Metrics
 
 LOG = logging.getLogger(__name__)
 ENCODER = msgspec.json.Encoder()
-# A basket with more items is no basket, and its answer would take long.
-BASKET_BOUND = 1000
 RETRY_AFTER = (b"Retry-After", b"1")
 
 
@@ -90,8 +88,8 @@ def read_question(request: Request) -> Question:
         raise BadInput("give either a user or a basket")
     if asked.user == "":
         raise BadInput("the user is empty: give a basket for a visitor whom nobody knows")
-    if asked.basket is not None and len(asked.basket) > BASKET_BOUND:
-        raise BadInput(f"a basket has at most {BASKET_BOUND} items")
+    if asked.basket is not None and len(asked.basket) > ROWS_BOUND:
+        raise BadInput(f"a basket has at most {ROWS_BOUND} items")
     return asked
 
 
@@ -332,7 +330,7 @@ class App:
                 return answer()
             except BadInput as problem:
                 return self.refusal(request, 400, str(problem), "infer")
-            except Exception as problem:
+            except (Exception, SystemExit) as problem:
                 return self.refusal(
                     request, 500, f"the model failed: {type(problem).__name__}: {problem}", "infer"
                 )

@@ -37,6 +37,8 @@ TURN = 16
 # These are answered past the queue: a server that is overloaded, or whose model is slow, is neither dead nor
 # out of sight.
 AT_ONCE = (b"/v2/health/", b"/metrics")
+# A target may be a whole address (RFC 9112, 3.2.2).
+ORIGIN = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 ID = re.compile(rb"[\x21-\x7e]{1,128}")
 REASONS = {int(each): each.phrase.encode() for each in HTTPStatus}
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
@@ -163,8 +165,10 @@ class Server:
 
     def _done(self, connection: Connection, request: Request, done: asyncio.Future[Response]) -> None:
         self.busy -= 1
-        self.answer(connection, request, done.result())
-        self._schedule()
+        try:
+            self.answer(connection, request, done.result())
+        finally:
+            self._schedule()
 
     def answer(self, connection: Connection, request: Request, response: Response) -> None:
         """Send an answer, and tell the observer."""
@@ -255,6 +259,12 @@ class Connection(asyncio.Protocol):
             return
         self.asked = True
         self.last = self.server.loop.time()
+        rest: memoryview | None = memoryview(data)
+        while rest:
+            rest = self._parse(rest)
+
+    def _parse(self, data: memoryview) -> memoryview | None:
+        """Parse, and return the rest if a client offers another protocol."""
         if not self.reading:
             self.reading = self.last
         try:
@@ -263,14 +273,14 @@ class Connection(asyncio.Protocol):
             # A server may ignore the offer of another protocol (RFC 9110, 7.8); Java's client always makes
             # one.
             self.parser = httptools.HttpRequestParser(self)
-            if rest := data[offer.args[0] :]:
-                self.data_received(rest)
+            return data[offer.args[0] :]
         except httptools.HttpParserCallbackError:
             if not self.failed:
                 raise
             self._refuse_rest()
         except httptools.HttpParserError as problem:
             self.fail(400, f"this is not HTTP/1.1: {problem}")
+        return None
 
     # Callbacks of the parser.
 
@@ -316,6 +326,8 @@ class Connection(asyncio.Protocol):
         request = self.request
         request.body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
         request.keep_alive = self.parser.should_keep_alive()
+        if not request.target.startswith(b"/"):
+            request.target = ORIGIN.sub(b"", request.target, 1)
         self.reading = 0.0
         self._fresh()
         if self.working or self.ahead:
@@ -364,12 +376,17 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         if self.ahead:
+            # In a turn of its own: a client that sends ahead much that is refused would be a deep recursion.
             self.working = True
-            self.server.submit(self, self.ahead.popleft())
+            self.server.loop.call_soon(self._next)
         elif self.failed:
             self._refuse_rest()
         elif not transport.is_reading():
             transport.resume_reading()
+
+    def _next(self) -> None:
+        if self.ahead:
+            self.server.submit(self, self.ahead.popleft())
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read its answers."""

@@ -86,7 +86,7 @@ def read_request(body: bytes, header_length: bytes | None) -> tuple[InferRequest
         length = int(header_length)
     try:
         request = DECODER.decode(body[:length] if length < len(body) else body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadInput(f"the body does not fit the Open Inference Protocol: {problem}") from None
     return request, memoryview(body)[length:]
 
