@@ -202,6 +202,9 @@ def test_a_model_of_somebody_else_has_an_image_an_alias_and_a_version_to_fall_ba
     assert settings["METALWORKS_MODEL_CHAMPION"] == "production"
     assert settings["METALWORKS_MODEL_FALLBACK_VERSION"] == "4"
     assert "METALWORKS_MODEL_FALLBACK_VERSION" not in objects["ConfigMap", "recommender"]["data"]
+    # Its owner may set every alias but the protected one, so only that one is followed.
+    assert settings["METALWORKS_MODEL_CANDIDATE"] == ""
+    assert "METALWORKS_MODEL_CANDIDATE" not in objects["ConfigMap", "recommender"]["data"]
     spec = objects["Deployment", "mine"]["spec"]["template"]["spec"]
     assert spec["serviceAccountName"] == "model-server" and spec["automountServiceAccountToken"] is False
     assert "AWS_" not in str(spec)

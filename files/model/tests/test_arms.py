@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from metalworks_model.models.artifact import load, save
 from metalworks_model.models.registry import FolderRegistry, MlflowRegistry, RegistryProblem
-from metalworks_model.serve.arms import Arms, Keeper
+from metalworks_model.serve.arms import Arms, Keeper, Wanted, ask
 from metalworks_model.settings import Settings
 
 
@@ -108,6 +108,24 @@ def test_a_candidate_that_cannot_be_read_does_not_keep_a_champion_from_serving(
     follow(keeper, lambda: champion(keeper) == "2")
     assert [each.levelno for each in caplog.records if "is left out" in each.message] == [logging.WARNING]
     assert ("Traceback" in caplog.text) == (share == "0.5")
+
+
+@pytest.mark.parametrize(
+    ("share", "alias", "wanted"),
+    [
+        ("0.2", "candidate", Wanted("1", "2", 0.2)),
+        ("1", "candidate", Wanted("1", "2", 0.5)),
+        ("0", "candidate", Wanted("1")),
+        ("nan", "candidate", Wanted("1")),
+        ("0.2", "", Wanted("1")),
+    ],
+)
+def test_a_candidate_answers_at_most_half_of_the_customers_and_none_where_it_is_not_followed(
+    registry: FolderRegistry, share: str, alias: str, wanted: Wanted
+) -> None:
+    registry.note("recommender", "2", {"canary_share": share}, {})
+    registry.point("recommender", "candidate", "2")
+    assert ask(Settings.read({"METALWORKS_MODEL_CANDIDATE": alias}), registry) == wanted
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import msgspec
 from .artifact import CARD
 
 TIMEOUT = 30.0
-# The tag of the candidate's version that says which share of customers it answers, from 0 to 1.
+# The tag of the candidate's version that says which share of customers it answers, from 0 to 0.5.
 SHARE_TAG = "canary_share"
 PIECE = 1 << 20
 

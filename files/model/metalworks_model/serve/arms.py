@@ -30,6 +30,8 @@ from ..settings import Settings
 log = logging.getLogger(__name__)
 POINTERS = "serving.json"
 KEPT = 3
+# A candidate never answers more customers than the champion, whatever its tag says.
+MOST = 0.5
 # Other problems are logged with a traceback.
 EXPECTED = (RegistryProblem, ArtifactProblem, OSError)
 
@@ -90,13 +92,15 @@ def ask(settings: Settings, registry: Registry) -> Wanted:
     if settings.model_version:
         return Wanted(settings.model_version)
     champion = registry.version_of(settings.model, settings.champion)
+    if not settings.candidate:
+        return Wanted(champion)
     try:
         candidate = registry.version_of(settings.model, settings.candidate)
         said = registry.tags(settings.model, candidate).get(SHARE_TAG, "0")
     except NotThere:
         return Wanted(champion)
     try:
-        share = min(max(float(said), 0.0), 1.0)
+        share = min(max(float(said), 0.0), MOST)
     except ValueError:
         return Wanted(
             champion, problem=f"{_left_out(candidate)}{SHARE_TAG} is {said!r}, and has to be a number"
