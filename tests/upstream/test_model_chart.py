@@ -114,6 +114,15 @@ def test_settings_reach_the_programs_as_they_were_written(render: Render) -> Non
     }
 
 
+def test_the_bounds_of_days_reach_each_ingestion(render: Render) -> None:
+    objects = render(model_quarantine_bound=0.2, model_volume_bound=50)
+    for name in ("ingest-invoices", "ingest-shop"):
+        template = objects["CronJob", name]["spec"]["jobTemplate"]["spec"]["template"]
+        found = {each["name"]: each.get("value") for each in template["spec"]["containers"][0]["env"]}
+        bounds = [found[f"METALWORKS_MODEL_{each}_BOUND"] for each in ("QUARANTINE", "VOLUME")]
+        assert bounds == ["0.2", "50"]
+
+
 def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
     objects = render()
     (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]

@@ -187,15 +187,33 @@ def test_a_day_with_many_bad_rows_is_refused_as_a_whole(tmp_path: Path) -> None:
     rows = [GOOD] * 20 + [GOOD.replace(",6,", ",six,")] * 5
     with pytest.raises(DayRefused, match=r"5 of 25 rows are bad.*5 x Quantity is not a whole number"):
         store.take(one_day(*rows))
-    assert list(tmp_path.rglob("*.parquet")) == []
+    assert [each.parent.parent.name for each in tmp_path.rglob("*.parquet")] == ["refused"]
 
 
 def test_a_day_with_far_more_rows_than_usual_is_refused(tmp_path: Path) -> None:
     store = DayStore(f"file://{tmp_path}")
     store.take(one_day(GOOD))
-    rows = [GOOD.replace("2010-12-01", "2010-12-02")] * 30
-    with pytest.raises(DayRefused, match="30 rows are more than 20 times the usual 1"):
+    rows = [GOOD.replace("2010-12-01", "2010-12-02")] * 2001
+    with pytest.raises(DayRefused, match="2001 rows are more than 20 times the usual 100"):
         store.take(one_day(*rows, date="2010-12-02"))
+    assert store.take(one_day(*rows[:25], date="2010-12-02"))[0] is Outcome.NEW, "few sales vary much"
+
+
+def test_a_refused_day_is_kept_until_it_is_taken(tmp_path: Path) -> None:
+    store = DayStore(f"file://{tmp_path}")
+    broken = one_day(*[GOOD] * 20, *[GOOD.replace(",6,", ",six,")] * 5, "torn")
+    for _ in range(2):
+        with pytest.raises(DayRefused):
+            store.take(broken)
+    assert broken.rows == len(store.refused(day("2010-12-01"))) == 26
+    assert {each["values"]: each["counts"] for each in store.refused(day("2010-12-01"))["reason"]
+            .value_counts().to_pylist()} == {
+        "the day is refused": 20, "Quantity is not a whole number of at most 7 digits": 5,
+        "the row has 1 columns, and not 8": 1,
+    }  # fmt: skip
+    store.take(one_day(GOOD))
+    with pytest.raises(FileNotFoundError):
+        store.refused(day("2010-12-01"))
 
 
 def test_a_day_with_far_fewer_rows_than_usual_is_taken_with_a_warning(tmp_path: Path) -> None:
@@ -239,11 +257,37 @@ def test_one_packed_file_holds_many_days(days: list[generate.Day], tmp_path: Pat
     path = tmp_path / "all.csv.xz"
     path.write_bytes(lzma.compress(header + rows + b"\n"))
     found = list(sources.read_days(str(path)))
-    assert [each.day for each in found] == [each.day for each in days[:7]]  # the closed day as well
+    # The closed day as well; and in the end what has no day.
+    assert [each.day for each in found] == [*(each.day for each in days[:7]), None]
     assert sum(each.rows for each in found) == sum(len(each.lines) for each in days[:7])
     assert [each.day for each in sources.read_days(str(path), day("2010-12-03"), day("2010-12-05"))] == [
-        day("2010-12-03"), day("2010-12-04"), day("2010-12-05"),
+        day("2010-12-03"), day("2010-12-04"), day("2010-12-05"), None,
     ]  # fmt: skip
+
+
+def test_rows_without_a_day_cost_no_day_and_are_kept_once(tmp_path: Path) -> None:
+    dates = [f"2011-01-{number:02}" for number in range(1, 31)]
+    rows = [GOOD.replace("2010-12-01", date) for date in dates for _ in range(100)]
+    for date in ("", "today", "2011-02-30", "2011-W01-1", *["yesterday"] * 6):
+        rows.append(GOOD.replace("2010-12-01", date) if date else GOOD.replace("2010-12-01 08:26:00", ""))
+    (tmp_path / "all.csv").write_bytes(text(*rows, "torn"))
+    settings = Settings.read({}, data_url=f"file://{tmp_path}/data", source_url=f"{tmp_path}/all.csv")
+    taken = []
+    for first, last in ((None, day("2011-01-10")), (day("2011-01-11"), None)):
+        receipts, refused = run.ingest(settings, first, last)
+        taken += receipts
+        assert refused == []
+    undated = DayStore(settings.data_url).undated()
+    assert sum(each.rows for each in taken) + len(undated) == len(rows) + 1 == 3011
+    assert undated["reason"].null_count == 0
+    (tmp_path / "all.csv").write_bytes(text(*rows[-20:]))
+    assert run.ingest(settings, None, None)[1][0].startswith("rows without a day: 10 of 20 rows are bad")
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    content = text(f"{GOOD},France").replace(b"Country", b"Country,Country")
+    with pytest.raises(SourceProblem, match=r"test.csv has the column Country more than once"):
+        sources.parse(content, "test.csv")
 
 
 def test_a_run_goes_on_after_a_refused_day(tmp_path: Path) -> None:
@@ -282,15 +326,15 @@ def test_a_run_takes_the_days_until_today_and_looks_again_at_the_last_ones(tmp_p
     source = tmp_path / "source"
     source.mkdir()
     settings = Settings.read({}, data_url=f"file://{tmp_path}/data", source_url=f"{source}/{{day}}.csv")
-    run.ingest(settings, today - dt.timedelta(9), today - dt.timedelta(1))
-    for back in (8, 3, 0):  # too late, late, and in time
+    run.ingest(settings, today - dt.timedelta(40), today - dt.timedelta(1))
+    for back in (38, 8, 0):  # too late, late, and in time
         date = today - dt.timedelta(back)
         (source / f"{date}.csv").write_bytes(text(GOOD.replace("2010-12-01", str(date))))
     run.ingest(settings, None, None)
     store = DayStore(settings.data_url)
     found = {each: receipt.rows for each in store.days() if (receipt := store.receipt(each))}
-    assert list(found) == [today - dt.timedelta(back) for back in range(9, -1, -1)]
-    assert [each for each, rows in found.items() if rows] == [today - dt.timedelta(3), today]
+    assert list(found) == [today - dt.timedelta(back) for back in range(40, -1, -1)]
+    assert [each for each, rows in found.items() if rows] == [today - dt.timedelta(8), today]
 
 
 def test_a_generated_shop_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from .platform import Platform
 SETTINGS = Path(__file__).resolve().parents[3] / "files" / "model" / "metalworks_model" / "settings.py"
 # Those that the chart and the inventory's other inputs set.
 TAKEN = {"model", "model_version", "kind", "registry_url", "registry_token_file", "cache_dir", "data_url",
-         "port", "source", "source_url", "linger", "grace", "showings_url", "watch_port",
+         "port", "source", "source_url", "quarantine_bound", "volume_bound", "linger", "grace", "showings_url", "watch_port",
          "retrain_cronjob", "servers_url", "champion", "candidate", "requirements", "fallback_version",
          "workers"}  # fmt: skip
 # Names of what the role itself makes in the namespace, and the longest that leaves room for those of Jobs.
@@ -167,6 +167,10 @@ def model_source(platform: Platform) -> Iterator[str]:
                 yield f"{name} is {text!r}: write a day like 2010-12-01"
     if len(days) == 2 and days["model_source_first"] > days["model_source_last"]:
         yield "model_source_first is after model_source_last: change one"
+    if not 0 <= (share := float(platform.values["model_quarantine_bound"])) <= 1:
+        yield f"model_quarantine_bound is {share:g}: write a share from 0 to 1"
+    if (times := float(platform.values["model_volume_bound"])) <= 1:
+        yield f"model_volume_bound is {times:g}: write more than 1"
 
 
 def model_names(platform: Platform) -> Iterator[str]:

@@ -9,6 +9,11 @@ For each day there are three objects below the data's URL, written in this order
 A day is taken over when it has a receipt. Running it again with the same rows changes nothing; with other
 rows (they came late) it replaces the day. A run that ends in the middle leaves no receipt, and the next one
 writes the day anew.
+
+Rows that belong to no day that was taken over are kept too, with the reason:
+
+    SOURCE/refused/day=DAY/rows.parquet       all rows of a day that is refused, until it is taken over
+    SOURCE/quarantine/undated/rows.parquet    the rows of a file whose day cannot be read
 """
 
 from __future__ import annotations
@@ -40,6 +45,8 @@ SCHEMA = pa.schema(
     ]
 )
 QUARANTINE = RAW.append(pa.field("reason", pa.string()))
+# A day of so many rows is not refused for its volume whatever is usual: few sales vary by large factors.
+LEAST_USUAL = 100
 # No shop sells a million of anything in one line, and Arrow's 64 bits end at 19 digits.
 WHOLE_NUMBER = r"^[+-]?\d{1,7}$"
 NUMBER = r"^[+-]?(\d{1,9}(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?$"
@@ -47,7 +54,7 @@ MOMENT = r"^\d{4}-\d{2}-\d{2}[ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
 
 
 class DayRefused(ValueError):
-    """A day that is not taken over, because its source looks broken; nothing was written."""
+    """A day that is not taken over, because its source looks broken; its rows were put aside."""
 
 
 class Outcome(StrEnum):
@@ -71,6 +78,12 @@ class Receipt(msgspec.Struct, frozen=True):
 
 def check(batch: Batch) -> tuple[pa.Table, pa.Table]:
     """Return the good rows of a day (`SCHEMA`) and the bad ones as they were read, with a reason each."""
+    reason = _reasons(batch)
+    return _typed(batch.lines.filter(pc.is_null(reason))), _bad(batch, reason)
+
+
+def _reasons(batch: Batch) -> pa.ChunkedArray:
+    """Return why each line is bad; null for good ones."""
     text = batch.lines
     moment = pc.fill_null(pc.utf8_trim_whitespace(text["invoiced_at"]), "")
     # The first reason that fits is given.
@@ -80,7 +93,7 @@ def check(batch: Batch) -> tuple[pa.Table, pa.Table]:
         ("Quantity is not a whole number of at most 7 digits", _not(text["quantity"], WHOLE_NUMBER)),
         ("Quantity is 0", _is(text["quantity"], r"^[+-]?0+$")),
         ("InvoiceDate is not a date and time as 2010-12-01 08:26:00", _not(moment, MOMENT)),
-        ("InvoiceDate is of another day", pc.invert(pc.starts_with(moment, batch.day.isoformat()))),
+        ("InvoiceDate is of another day", pc.invert(pc.starts_with(moment, str(batch.day)))),
         ("UnitPrice is not a number", _not(text["unit_price"], NUMBER)),
         ("UnitPrice is negative", pc.fill_null(pc.starts_with(text["unit_price"], "-"), False)),
         ("CustomerID is neither empty nor a whole number", _is_no_customer(text["customer"])),
@@ -88,8 +101,12 @@ def check(batch: Batch) -> tuple[pa.Table, pa.Table]:
     reason = pa.chunked_array([pa.nulls(len(text), pa.string())])
     for words, bad in rules:
         reason = pc.if_else(pc.and_(pc.is_null(reason), bad), words, reason)
-    good = text.filter(pc.is_null(reason))
-    bad_rows = text.append_column("reason", reason).filter(pc.is_valid(reason))
+    return reason
+
+
+def _bad(batch: Batch, reason: pa.ChunkedArray) -> pa.Table:
+    """Return the rows of a batch that have a reason, and the broken ones (`QUARANTINE`)."""
+    rows = batch.lines.append_column("reason", reason).filter(pc.is_valid(reason))
     broken = pa.table(
         {
             name: batch.broken[name]
@@ -98,7 +115,7 @@ def check(batch: Batch) -> tuple[pa.Table, pa.Table]:
             for name in QUARANTINE.names
         }
     )
-    return _typed(good), pa.concat_tables([bad_rows.cast(QUARANTINE), broken.cast(QUARANTINE)])
+    return pa.concat_tables([rows.cast(QUARANTINE), broken.cast(QUARANTINE)])
 
 
 def _missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -177,6 +194,17 @@ class DayStore:
         """Return the bad rows of a day as they were read, with the reason (`QUARANTINE`)."""
         return self._read(f"{self.root}/quarantine/day={day}/rows.parquet")
 
+    def undated(self) -> pa.Table:
+        """Return the rows of a file whose day cannot be read (`QUARANTINE`)."""
+        return self._read(f"{self.root}/quarantine/undated/rows.parquet")
+
+    def refused(self, day: dt.date) -> pa.Table:
+        """Return the rows of a day that is refused (`QUARANTINE`); FileNotFoundError where none is."""
+        return self._read(self._refused(day))
+
+    def _refused(self, day: dt.date) -> str:
+        return f"{self.root}/refused/day={day}/rows.parquet"
+
     def _read(self, path: str) -> pa.Table:
         return pq.read_table(pa.BufferReader(self.files.cat_file(path)))
 
@@ -190,22 +218,24 @@ class DayStore:
         self, batch: Batch, quarantine_bound: float = 0.05, volume_bound: float = 20.0
     ) -> tuple[Outcome, Receipt]:
         """Take over a day. DayRefused if too many rows are bad, or if there are far more rows than usual."""
+        assert batch.day, "rows without a day are put aside, see take_undated"
         before, digest = self.receipt(batch.day), batch.digest()
         if before and before.digest == digest:
+            self._forget_refused(batch.day)
             return Outcome.UNCHANGED, before
         good, bad = check(batch)
-        reasons = {each["values"]: each["counts"] for each in pc.value_counts(bad["reason"]).to_pylist()}
-        if len(bad) > max(quarantine_bound * batch.rows, 1):
-            raise DayRefused(
-                f"{batch.day}: {len(bad)} of {batch.rows} rows are bad, and the bound is "
-                f"{quarantine_bound:.0%} (quarantine_bound): {_list(reasons)}"
-            )
+        reasons = _counted(bad)
         usual = self.usual_rows(batch.day)
-        if usual and len(good) > volume_bound * usual:
-            raise DayRefused(
-                f"{batch.day}: {len(good)} rows are more than {volume_bound:g} times the usual {usual:g} "
-                "(volume_bound)"
+        problem = _too_many_bad(batch, bad, quarantine_bound)
+        if usual and len(good) > volume_bound * max(usual, LEAST_USUAL):
+            problem = problem or (
+                f"{len(good)} rows are more than {volume_bound:g} times the usual "
+                f"{max(usual, LEAST_USUAL):g} (volume_bound)"
             )
+        if problem:
+            rows = _bad(batch, pc.fill_null(_reasons(batch), "the day is refused"))
+            self._table(self._refused(batch.day), rows)
+            raise DayRefused(f"{batch.day}: {problem}")
         warnings = []
         if usual and good and len(good) < usual / volume_bound:
             warnings.append(f"{len(good)} rows are far fewer than the usual {usual:g}")
@@ -217,8 +247,31 @@ class DayStore:
         self._table(f"{self.root}/quarantine/day={batch.day}/rows.parquet", bad)
         self._table(f"{self.root}/lines/day={batch.day}/lines.parquet", good)
         write(self.files, f"{self.root}/receipts/{batch.day}.json", msgspec.json.encode(receipt))
+        self._forget_refused(batch.day)
         return (Outcome.REPLACED if before else Outcome.NEW), receipt
 
+    def take_undated(self, batch: Batch, quarantine_bound: float = 0.05) -> str:
+        """Put the rows of a file aside whose day cannot be read; return what is wrong if they are too many.
 
-def _list(reasons: dict[str, int]) -> str:
-    return ", ".join(f"{count} x {reason}" for reason, count in reasons.items())
+        Those of the same file are replaced, so that no row is there twice.
+        """
+        bad = _bad(batch, _reasons(batch))
+        self._table(f"{self.root}/quarantine/undated/rows.parquet", bad)
+        return _too_many_bad(batch, bad, quarantine_bound)
+
+    def _forget_refused(self, day: dt.date) -> None:
+        if self.files.exists(path := self._refused(day)):
+            self.files.rm_file(path)
+
+
+def _counted(bad: pa.Table) -> dict[str, int]:
+    return {each["values"]: each["counts"] for each in pc.value_counts(bad["reason"]).to_pylist()}
+
+
+def _too_many_bad(batch: Batch, bad: pa.Table, bound: float) -> str:
+    """Return what is wrong if more rows are bad than the bound allows; one always may be."""
+    rows = batch.whole or batch.rows
+    if len(bad) <= max(bound * rows, 1):
+        return ""
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in _counted(bad).items())
+    return f"{len(bad)} of {rows} rows are bad, and the bound is {bound:.0%} (quarantine_bound): {reasons}"

@@ -20,8 +20,9 @@ ONE_DAY = dt.timedelta(1)
 GENERATED = "generated://"
 # How far back it has invoices at the first run.
 HISTORY = dt.timedelta(180)
-# A day that was taken over is looked at again for so long: files come late, and the shop's day goes on.
-LOOK_BACK = dt.timedelta(6)
+# A day is looked at again for so long: files come late, a source is mended, and the shop's day goes on. For a
+# day that is older, `--first` goes further back.
+LOOK_BACK = dt.timedelta(31)
 
 
 def batches(
@@ -87,6 +88,12 @@ def ingest(
         try:
             if isinstance(batch, SourceProblem):
                 raise batch
+            if batch.day is None:
+                if batch.rows:
+                    log.warning("%d rows have no day, and are in quarantine", batch.rows)
+                if problem := store.take_undated(batch, settings.quarantine_bound):
+                    refused.append(f"rows without a day: {problem}")
+                continue
             outcome, receipt = store.take(batch, settings.quarantine_bound, settings.volume_bound)
         except (DayRefused, SourceProblem) as problem:
             refused.append(str(problem))

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ COLUMNS = {
     "Country": "country",
 }
 RAW = pa.schema([(name, pa.string()) for name in [*COLUMNS.values(), "line"]])
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class SourceProblem(ValueError):
@@ -39,13 +41,17 @@ class SourceProblem(ValueError):
 class Batch:
     """What a source says about one day: its lines as text, and those that are not even a line.
 
+    Without a day it is what a file of many days has beside them.
+
     `lines` has the columns of `RAW`, where `line` is the number of the line in its file. `broken` has the
     columns `line` (text as it was read) and `reason`.
     """
 
-    day: dt.date
+    day: dt.date | None
     lines: pa.Table
     broken: pa.Table
+    whole: int = 0
+    """The rows of the file that a batch without a day comes from."""
 
     @property
     def rows(self) -> int:
@@ -87,6 +93,8 @@ def parse(content: bytes, place: str) -> tuple[pa.Table, pa.Table]:
         )
     except pa.ArrowInvalid as problem:
         raise SourceProblem(f"{place} cannot be read as CSV: {problem}") from None
+    if twice := [name for name in COLUMNS if table.column_names.count(name) > 1]:
+        raise SourceProblem(f"{place} has the column {', '.join(twice)} more than once in its first line")
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         raise SourceProblem(
@@ -142,34 +150,27 @@ def read_day(template: str, day: dt.date) -> Batch:
 def read_days(url: str, first: dt.date | None = None, last: dt.date | None = None) -> Iterator[Batch]:
     """Read one file that holds many days, and yield each day of it from `first` to `last`, in order.
 
-    Days without a line are yielded too. A row whose date cannot be read, and a broken row, has no day: it
-    comes with the first day that is yielded, so that nothing is lost.
+    Days without a line are yielded too. In the end comes a batch without a day: the rows whose date cannot be
+    read, and the broken ones. It is the same whichever days are asked for.
     """
     lines, broken = parse(fetch(url), url)
     date = pc.utf8_slice_codeunits(pc.fill_null(lines["invoiced_at"], ""), 0, 10)
-    readable = pc.match_substring_regex(date, r"^\d{4}-\d{2}-\d{2}$")
-    homeless = lines.filter(pc.invert(readable))
-    dates = sorted(set(date.filter(readable).to_pylist()))
-    dates = [each for each in dates if _date(each)]
+    dates = sorted(each for each in set(date.to_pylist()) if _date(each))
     if not dates:
         raise SourceProblem(f"{url} has no row with a date as 2010-12-01 08:26:00 in InvoiceDate")
     day = max(first, dt.date.fromisoformat(dates[0])) if first else dt.date.fromisoformat(dates[0])
     end = min(last, dt.date.fromisoformat(dates[-1])) if last else dt.date.fromisoformat(dates[-1])
-    impossible = [each for each in set(date.filter(readable).to_pylist()) if not _date(each)]
-    if impossible:
-        homeless = pa.concat_tables([homeless, lines.filter(pc.is_in(date, pa.array(impossible)))])
     nothing = broken.slice(0, 0)
     while day <= end:
-        its = lines.filter(pc.equal(date, day.isoformat()))
-        if len(homeless):
-            its = pa.concat_tables([its, homeless])
-        yield Batch(day, its, broken)
-        homeless, broken, day = homeless.slice(0, 0), nothing, day + dt.timedelta(1)
+        yield Batch(day, lines.filter(pc.equal(date, day.isoformat())), nothing)
+        day += dt.timedelta(1)
+    dated = pc.is_in(date, pa.array(dates))
+    yield Batch(None, lines.filter(pc.invert(dated)), broken, len(lines) + len(broken))
 
 
 def _date(text: str) -> dt.date | None:
     try:
-        return dt.date.fromisoformat(text)
+        return dt.date.fromisoformat(text) if DATE.fullmatch(text) else None
     except ValueError:
         return None
 
