@@ -22,9 +22,9 @@ from .platform import Platform
 SETTINGS = Path(__file__).resolve().parents[3] / "files" / "model" / "metalworks_model" / "settings.py"
 # Those that the chart and the inventory's other inputs set.
 TAKEN = {"model", "model_version", "kind", "registry_url", "registry_token_file", "cache_dir", "data_url",
-         "port", "source", "source_url", "quarantine_bound", "volume_bound", "linger", "grace", "showings_url", "watch_port",
-         "retrain_cronjob", "servers_url", "champion", "candidate", "requirements", "fallback_version",
-         "workers"}  # fmt: skip
+         "port", "source", "source_url", "quarantine_bound", "volume_bound", "linger", "grace",
+         "showings_url", "watch_port", "retrain_cronjob", "servers_url", "champion", "candidate",
+         "requirements", "fallback_version", "workers"}  # fmt: skip
 # Names of what the role itself makes in the namespace, and the longest that leaves room for those of Jobs.
 OWN_NAMES = {"shop", "ingest-invoices", "ingest-shop", "model-train", "model", "training"}
 LONGEST_NAME = 32
