@@ -26,7 +26,7 @@ WORDS = {
         "offset",
     ),
     *("sum", "avg", "min", "max", "count", "topk", "rate", "increase", "histogram_quantile", "absent"),
-    *("vector", "time", "timestamp", "abs", "predict_linear", "max_over_time", "label_replace"),
+    *("vector", "time", "timestamp", "abs", "predict_linear", "deriv", "max_over_time", "label_replace"),
 }
 NAME = re.compile(r"(?<![\w.$])[a-zA-Z_:][\w:]*")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
