@@ -128,6 +128,8 @@ def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
     (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]
     url = {"name": "METALWORKS_MODEL_SERVERS_URL", "value": "http://recommender-servers:8080"}
     assert url in container["env"]
+    # It says which inputs the model uses.
+    assert {"name": "METALWORKS_MODEL_KIND", "value": "recommender"} in container["env"]
     service = objects["Service", "recommender-servers"]["spec"]
     assert service["clusterIP"] == "None"
     pod = objects["Deployment", "recommender"]["spec"]["template"]["metadata"]["labels"]

@@ -20,6 +20,7 @@ from metalworks_model.models.registry import open_registry
 from metalworks_model.settings import Settings
 from metalworks_model.shop.events import Event
 from metalworks_model.watch import drift, online, trigger
+from metalworks_model.watch import run as watch_run
 from metalworks_model.watch.rates import Rate
 from metalworks_model.watch.run import Series, Watch
 from prometheus_client import generate_latest
@@ -60,26 +61,36 @@ def test_equal_days_do_not_drift_and_other_prices_do(lines: pa.Table) -> None:
     clean = prepare.clean(lines)
     order = np.random.default_rng(0).permutation(len(clean))
     one, two = clean.take(order[: len(order) // 2]), clean.take(order[len(order) // 2 :])
-    assert drift.measure(one, two).largest < 0.1
+    assert drift.measure(one, two).largest("anomalies") < 0.1
     dear = two.set_column(
         two.column_names.index("unit_price"), "unit_price", pa.array(two["unit_price"].to_numpy() * 3)
     )
     found = drift.measure(one, dear)
     assert found.psi["unit_price"] > 0.25
     assert found.psi["quantity"] < 0.1
+    # A recommender does not see prices.
+    assert found.largest("anomalies") == found.psi["unit_price"]
+    assert found.largest("recommender") == found.psi["item"] < 0.1
 
 
-def test_new_items_and_unknown_users_are_shares(lines: pa.Table) -> None:
-    clean = prepare.clean(lines).slice(0, 400)
-    index = clean.column_names.index
-    other = clean.set_column(
-        index("stock_code"), "stock_code", pa.array(["99999"] * 100 + clean["stock_code"].to_pylist()[100:])
+def test_customers_are_unknown_who_never_bought_before(days: list[generate.Day], tmp_path: Path) -> None:
+    settings = Settings.read(
+        {}, data_url=f"file://{tmp_path}/data", registry_url=f"file://{tmp_path}/models", reference_days=2
     )
-    other = other.set_column(
-        index("customer"), "customer", pa.array(["1"] * 200 + clean["customer"].to_pylist()[200:])
-    )
-    found = drift.measure(clean, other)
-    assert (found.new_items, found.unknown_users) == (0.25, 0.5)
+    store, series = DayStore(settings.data_url), Series()
+    watch = Watch(settings, series)
+    for end in (45, 65):  # the second look learns only the days between
+        for each in days[end - 40 : end]:
+            store.take(batch(each), 1.0)
+        watch.look(0.0)
+        before, recent = (
+            prepare.clean(store.lines(each for each in store.days() if (each <= days[end - 8].day) == old))
+            for old in (True, False)
+        )
+        for column, name in (("customer", "unknown_user_ratio"), ("stock_code", "new_item_ratio")):
+            known = set(before[column].to_pylist())
+            expected = np.mean([each not in known for each in recent[column].to_pylist()])
+            assert series.registry.get_sample_value(f"metalworks_model_{name}") == pytest.approx(expected)
 
 
 # Hit rates
@@ -285,6 +296,41 @@ def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_pat
         'metalworks_model_model_data_until_timestamp_seconds{alias="champion",version="1"} 86400.0',
     ):
         assert any(line.startswith(start) for line in text.splitlines()), start
+
+
+def test_a_store_that_takes_no_writes_starts_no_job_and_a_job_that_fails_is_asked_for_again(
+    days: list[generate.Day], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.read(
+        {}, data_url=f"file://{tmp_path}/data", registry_url=f"file://{tmp_path}/models", drift_bound=1e-6,
+        drift_rows=10, retrain_cronjob="retrain",
+    )  # fmt: skip
+    store, started = DayStore(settings.data_url), []
+    for each in days[:45]:
+        store.take(batch(each), 1.0)
+    watch = Watch(settings, Series(), lambda *given: started.append(given) or "job")
+    watch.look(100_000.0)
+    for each in days[45:48]:
+        store.take(batch(each), 1.0)
+
+    def full(*_: object) -> None:
+        raise OSError("the budget is used up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch_run, "write", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="budget"):
+                watch.look(100_060.0)
+    assert started == []
+
+    def refuse(*_: object) -> str:
+        raise trigger.JobProblem("no quota")
+
+    with pytest.raises(trigger.JobProblem):
+        Watch(settings, Series(), refuse).look(100_120.0)
+    assert "Job job." in watch.look(100_180.0)
+    assert "was judged before" in watch.look(100_240.0)
+    assert len(started) == 1
 
 
 def test_a_look_that_fails_is_counted_and_the_next_one_goes_on(tmp_path: Path) -> None:

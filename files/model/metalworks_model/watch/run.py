@@ -12,6 +12,7 @@ from typing import Any
 import fsspec
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from ..data.ingest import DayStore
@@ -40,6 +41,7 @@ class Series:
         self.item_mix = gauge("item_mix_js_distance", "Jensen-Shannon distance of the item mix of late days")
         self.new_items = gauge("new_item_ratio", "Share of late lines with an item that was not sold before")
         self.unknown = gauge("unknown_user_ratio", "Share of late lines of customers who did not buy before")
+        self.largest = gauge("drift_largest", "The largest index of the inputs that the model uses")
         self.rows = gauge("drift_rows", "Late lines that drift was measured on")
         self.bound = gauge("drift_bound", "The index from which on inputs count as drifted")
         self.rows_needed = gauge("drift_rows_needed", "With fewer late lines, drift says nothing")
@@ -84,6 +86,9 @@ class Watch:
         self.files, root = fsspec.core.url_to_fs(settings.data_url)
         self.path = f"{root.rstrip('/')}/watch/{settings.model}.json"
         self.canary = Canary(settings, series)
+        self.learnt: set[tuple[str, dt.date]] = set()
+        """The days, by source, whose customers and items are in `known`."""
+        self.known: dict[str, set[str]] = {"customer": set(), "stock_code": set()}
         series.bound.set(settings.drift_bound)
         series.rows_needed.set(settings.drift_rows)
 
@@ -142,18 +147,37 @@ class Watch:
         for name, value in found.psi.items():
             series.psi.labels(name).set(value)
         series.item_mix.set(found.item_mix)
-        series.new_items.set(found.new_items)
-        series.unknown.set(found.unknown_users)
+        self._learn(begin)
+        series.new_items.set(drift.unknown(recent["stock_code"], self.known["stock_code"]))
+        series.unknown.set(drift.unknown(recent["customer"], self.known["customer"]))
+        largest = found.largest(its.kind)
+        series.largest.set(largest)
         series.rows.set(found.rows)
         limits = trigger.Limits(its.drift_bound, its.drift_rows, its.cool_down)
         before = self.state()
-        after, retrain, said = trigger.decide(before, str(last), found.largest, found.rows, limits, now)
-        if retrain and its.retrain_cronjob:
-            said += f" Job {self.start(its.retrain_cronjob, said)}."
+        after, retrain, said = trigger.decide(before, str(last), largest, found.rows, limits, now)
+        # Written first: a store that takes no writes must not end the cool-down.
         if after != before:
             write(self.files, self.path, msgspec.json.encode(after))
+        if retrain and its.retrain_cronjob:
+            try:
+                said += f" Job {self.start(its.retrain_cronjob, said)}."
+            except Exception:
+                # The next look asks again.
+                write(self.files, self.path, msgspec.json.encode(before))
+                raise
         series.retraining.set(after.asked)
         return said
+
+    def _learn(self, end: dt.date) -> None:
+        """Add the customers and items of the days before `end` to those that are known."""
+        for source in SOURCES:
+            store = DayStore(self.settings.data_url, source)
+            days = {day for day in store.days() if day < end and (source, day) not in self.learnt}
+            lines = clean(store.lines(sorted(days)))
+            for name, known in self.known.items():
+                known.update(pc.unique(lines[name]).to_pylist())
+            self.learnt |= {(source, day) for day in days}
 
     def _online(self, now: float) -> None:
         if not self.settings.showings_url:

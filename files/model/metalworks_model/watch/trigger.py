@@ -96,7 +96,9 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
             "kind": "CronJob",
             "name": cronjob,
             "uid": found["metadata"]["uid"],
-            # So the CronJob keeps it in its history, and does not run while it does.
+            # So the CronJob's history has it, and it goes when the CronJob does. `Forbid` does not see it:
+            # only Jobs that the controller made are in status.active (cronjob_controllerv2.go). Two trainings
+            # at a time are wasteful and harmless; the written state keeps drift from asking again.
             "controller": True,
         }
         template = found["spec"]["jobTemplate"]
