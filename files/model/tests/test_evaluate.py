@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from metalworks_model.data.prepare import Purchases
 from metalworks_model.evaluate import gate, metrics
 from metalworks_model.evaluate.gate import Decision
 from metalworks_model.evaluate.metrics import Judgement, Task
+from metalworks_model.models.artifact import Card, code_digest
 from metalworks_model.models.registry import FolderRegistry, NotThere, RegistryProblem
 from metalworks_model.settings import Settings
 from metalworks_model.train import ease, run, run_anomalies
@@ -111,17 +113,42 @@ def test_a_model_that_knows_nothing_is_not_promoted(bought: Purchases) -> None:
     assert any("fails against own frequency" in each for each in found.reasons)
 
 
+def card(parameters: ease.Parameters, until: dt.date, data: str = "older") -> tuple[str, Card]:
+    """Return a champion."""
+    made_of = msgspec.to_builtins(parameters)
+    return "3", Card(kind="recommender", parameters=made_of, data=data, data_until=str(until), code="code")
+
+
 def test_the_same_recipe_on_the_same_data_is_not_promoted(bought: Purchases) -> None:
     last = prepare.EPOCH + dt.timedelta(bought.last_day)
-    found = gate.decide(bought, PARAMETERS, 20, "code", ("3", PARAMETERS, last))
+    found = gate.decide(bought, PARAMETERS, 20, "code", card(PARAMETERS, last, bought.digest()))
     assert not found.promoted
     assert found.reasons[0].startswith("Nothing is new")
+
+
+@pytest.mark.parametrize(("data", "code"), [("of before the late day", "code"), (None, "code with a fix")])
+def test_other_data_or_code_of_the_same_days_is_new(bought: Purchases, data: str | None, code: str) -> None:
+    last = prepare.EPOCH + dt.timedelta(bought.last_day)
+    champion = card(PARAMETERS, last, data or bought.digest())
+    found = gate.decide(bought, PARAMETERS, 20, code, champion)
+    assert not any("Nothing is new" in each for each in found.reasons)
+    assert all(each.passed for each in found.comparisons if each.other == "champion")
+
+
+def test_a_worse_recipe_is_not_promoted_because_the_champion_is_old(bought: Purchases) -> None:
+    last = prepare.EPOCH + dt.timedelta(bought.last_day)
+    worse = ease.Parameters(neighbours=40, regularisation=1e15, frequency_share=0.0)
+    found = gate.decide(bought, worse, 20, "code", card(PARAMETERS, last - dt.timedelta(30)))
+    against = {each.task: each for each in found.comparisons if each.other == gate.RECIPE}
+    assert not all(each.passed for each in against.values())
+    same = gate.decide(bought, PARAMETERS, 20, "code", card(PARAMETERS, last - dt.timedelta(30)))
+    assert not any(each.other == gate.RECIPE for each in same.comparisons)
 
 
 def test_a_champion_with_worse_parameters_is_beaten(bought: Purchases) -> None:
     last = prepare.EPOCH + dt.timedelta(bought.last_day)
     worse = ease.Parameters(regularisation=1e15, frequency_share=0.0)
-    found = gate.decide(bought, PARAMETERS, 20, "code", ("3", worse, last))
+    found = gate.decide(bought, PARAMETERS, 20, "code", card(worse, last))
     against = {each.task: each for each in found.comparisons if each.other == "champion"}
     assert against["new"].passed
     assert against["new"].difference.mean > 0
@@ -129,7 +156,7 @@ def test_a_champion_with_worse_parameters_is_beaten(bought: Purchases) -> None:
 
 def test_a_champion_is_judged_with_the_data_that_it_had(bought: Purchases) -> None:
     last = prepare.EPOCH + dt.timedelta(bought.last_day)
-    found = gate.decide(bought, PARAMETERS, 20, "code", ("3", PARAMETERS, last - dt.timedelta(30)))
+    found = gate.decide(bought, PARAMETERS, 20, "code", card(PARAMETERS, last - dt.timedelta(30)))
     assert found.champion_age_days == 30
     assert "champion" in found.figures["new"]
     # It had 30 days less, so it cannot give the same answers.
@@ -138,7 +165,7 @@ def test_a_champion_is_judged_with_the_data_that_it_had(bought: Purchases) -> No
 
 def test_a_champion_older_than_the_data_cannot_be_judged_and_that_is_said(bought: Purchases) -> None:
     last = prepare.EPOCH + dt.timedelta(bought.last_day)
-    found = gate.decide(bought, PARAMETERS, 20, "code", ("3", PARAMETERS, last - dt.timedelta(400)))
+    found = gate.decide(bought, PARAMETERS, 20, "code", card(PARAMETERS, last - dt.timedelta(400)))
     assert "The champion cannot be judged" in found.reasons[-1]
 
 
@@ -155,6 +182,9 @@ def test_a_baseline_has_to_be_beaten_beyond_doubt() -> None:
     assert not gate.compare(Task.NEW, "popularity", judgement(noise - noise.mean() + 0.05), base).passed
     assert gate.compare(Task.NEW, "champion", judgement(noise - noise.mean() + 0.05), base).passed
     assert gate.compare(Task.AGAIN, "champion", judgement(noise - noise.mean() - 0.05), base).passed
+    for other, same in (("champion", True), (gate.RECIPE, False)):
+        assert gate.compare(Task.NEW, other, judgement(noise - noise.mean() - 0.05), base, same).passed
+        assert not gate.compare(Task.NEW, other, judgement(noise - noise.mean() - 0.5), base, same).passed
     assert not gate.compare(Task.AGAIN, "champion", judgement(noise - noise.mean() - 0.5), base).passed
 
 
@@ -194,6 +224,31 @@ def test_days_become_a_champion_and_the_next_day_an_update(
         assert decision.champion_age_days >= 1
 
 
+@pytest.mark.parametrize("when", ["while it lay in the store", "before it was written"])
+def test_a_damaged_fit_is_not_updated(
+    settings: Settings, days: list[generate.Day], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    store = run.StateStore(settings)
+    run.train(settings, promote=False)
+    code = code_digest()
+    kept = store.read(code)
+    assert kept
+    kept.inverse[3, 5] += 1e-3
+    if when.startswith("before"):
+        store.write(kept, code)
+    else:
+        np.save(f"{store.root}/{kept.digest}.npy", kept.inverse)
+    monkeypatch.setattr(ease, "reference_day", lambda *_: kept.reference)
+    DayStore(settings.data_url).take(batch(days[-1]), 1.0)
+    _, decision = run.train(settings, promote=False)
+    assert decision.way in (
+        "anew, because there is no earlier fit", "anew, because the updated fit is not that of its data"
+    )  # fmt: skip
+    again = store.read(code)
+    assert again
+    assert ease.holds(again, prepare.purchases(run.read_lines(settings)))
+
+
 def test_no_alias_moves_where_no_promotion_is_asked_for(settings: Settings) -> None:
     run.train(settings, promote=False)
     with pytest.raises(NotThere):
@@ -229,10 +284,44 @@ def test_without_days_there_is_nothing_to_learn(tmp_path: Path) -> None:
             train(empty)  # type: ignore[operator]
 
 
-def test_the_second_model_is_trained_with_settings_only(settings: Settings) -> None:
+def test_the_second_model_is_trained_with_settings_only(settings: Settings, days: list[generate.Day]) -> None:
     its = msgspec.structs.replace(settings, kind="anomalies", model="anomalies")
     version, decision = run_anomalies.train(its)
     assert decision.found > 0.9
     assert decision.promoted, decision.reasons
     registry = FolderRegistry(Path(settings.registry_url.removeprefix("file://")))
+    assert registry.version_of("anomalies", "champion") == version
+    tags = registry.tags("anomalies", version)
+    assert (tags["champion_before"], tags["promoted"], len(tags["data"]), len(tags["code"])) == (
+        "", "true", 64, 64,
+    )  # fmt: skip
+    # The same data again are nothing new; others are, and the way back is known.
+    again, decision = run_anomalies.train(its)
+    assert decision.reasons[0].startswith("Nothing is new")
+    assert registry.version_of("anomalies", "champion") == version
+    DayStore(settings.data_url).take(batch(days[-1]), 1.0)
+    newer, decision = run_anomalies.train(its)
+    assert decision.promoted
+    assert registry.tags("anomalies", newer)["champion_before"] == version
+    assert [registry.tags("anomalies", each)["promoted"] for each in (again, newer)] == ["false", "true"]
+
+
+def test_a_second_model_that_somebody_else_moved_is_not_overwritten(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    its = msgspec.structs.replace(settings, kind="anomalies", model="anomalies")
+    version, _ = run_anomalies.train(its, promote=False)
+    registry, decide = (
+        FolderRegistry(Path(settings.registry_url.removeprefix("file://"))), run_anomalies.decide
+    )  # fmt: skip
+
+    def meanwhile(*given: Any) -> Any:
+        registry.point("anomalies", "champion", version)
+        return decide(*given)
+
+    monkeypatch.setattr(run_anomalies, "decide", meanwhile)
+    with pytest.raises(
+        RegistryProblem, match="version 2 is not promoted: it was compared with champion none"
+    ):
+        run_anomalies.train(its)
     assert registry.version_of("anomalies", "champion") == version

@@ -4,6 +4,11 @@ Both are judged on the newest days, which neither may have seen. The candidate's
 learns from all days before them. The champion's recipe learns from fewer days: as many as it is older than
 the candidate. So the comparison shows what a promotion would give today: newer data, other parameters, or
 both.
+
+Of other parameters more is asked, because newer data alone may hide that they are worse: the champion's
+parameters learn from all days, too, and must not be clearly better there. Of the same parameters less is
+asked. What a day of new data gives is smaller than what the customers of a month can show, so they must not
+be clearly worse than with older data.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.prepare import EPOCH, Ints, Purchases, Split, split
+from ..models.artifact import Card
 from ..models.recommender import Recommender
 from ..models.recommender import Task as Asked
 from ..train import baselines, ease
@@ -23,6 +29,8 @@ from .metrics import Estimate, Judgement, Question, Scorer, Scores, Summary, Tas
 
 # A champion beats chance by so much that fewer customers than this cannot tell two models apart.
 FEWEST = 30
+# The champion's parameters, with the days that the candidate learns from.
+RECIPE = "recipe of the champion"
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -88,16 +96,17 @@ def _rivals(train: Purchases, task: Task) -> dict[str, Scorer]:
     return rivals
 
 
-def compare(task: Task, other: str, candidate: Judgement, rival: Judgement) -> Comparison:
+def compare(task: Task, other: str, candidate: Judgement, rival: Judgement, same: bool = False) -> Comparison:
     """Compare two judgements of the same customers by their paired differences.
 
     Baselines have to be beaten beyond doubt (the whole interval above 0). The champion has to be beaten on
-    new items on average, and must not be clearly better on repeats.
+    new items on average, and must not be clearly better on repeats; nor on new items if its parameters are
+    the `same`, or if only its recipe is compared.
     """
     difference = bootstrap(candidate.ndcg - rival.ndcg)
-    if other != "champion":
+    if other not in ("champion", RECIPE):
         return Comparison(task, other, difference, "the whole interval is above 0", difference.low > 0)
-    if task is Task.NEW:
+    if task is Task.NEW and other == "champion" and not same:
         return Comparison(task, other, difference, "the mean is above 0", difference.mean > 0)
     return Comparison(task, other, difference, "the interval is not below 0", difference.high >= 0)
 
@@ -112,33 +121,38 @@ def decide(
     parameters: ease.Parameters,
     days: int,
     code: str,
-    champion: tuple[str, ease.Parameters, dt.date] | None = None,
+    champion: tuple[str, Card] | None = None,
     way: str = "",
 ) -> Decision:
     """Judge a candidate's recipe on the last `days` days of its data.
 
-    `champion` is its version, its parameters, and the newest day that it learnt from. ValueError if the data
-    do not reach back far enough.
+    `champion` is its version and card. ValueError if the data do not reach back far enough.
     """
+    its = msgspec.convert(champion[1].parameters, ease.Parameters) if champion else None
     last = EPOCH + dt.timedelta(bought.last_day)
     first = last - dt.timedelta(days - 1)
     parts = split(bought, first, last + dt.timedelta(1))
-    age = max((last - champion[2]).days, 0) if champion else 0
+    age = max((last - dt.date.fromisoformat(champion[1].data_until)).days, 0) if champion else 0
     models = {"candidate": _fitted(parts.train, parameters)}
-    if champion:
+    if its:
         older = bought.before(first - dt.timedelta(age))
         if len(older):
-            models["champion"] = _fitted(older, champion[1])
+            models["champion"] = _fitted(older, its)
+        if its != parameters:
+            models[RECIPE] = _fitted(parts.train, its)
     comparisons: list[Comparison] = []
     figures: dict[str, dict[str, Summary]] = {}
     for task in Task:
         judged = _judge_all(models, parts, task)
         figures[task] = {name: each.summary() for name, each in judged.items()}
         candidate = judged.pop("candidate")
-        comparisons += [compare(task, name, candidate, rival) for name, rival in judged.items()]
+        comparisons += [
+            compare(task, name, candidate, rival, its == parameters) for name, rival in judged.items()
+        ]
     customers = figures[Task.NEW]["candidate"].customers
     reasons = [_sentence(each) for each in comparisons]
     promoted = all(each.passed for each in comparisons)
+    data = bought.digest()
     if champion and "champion" not in models:
         reasons.append(
             f"The champion cannot be judged: it learnt from data {age} days older, and there are none."
@@ -148,9 +162,9 @@ def decide(
         reasons.insert(
             0, f"Only {customers} customers bought something new in {days} days; {FEWEST} are needed."
         )
-    if champion and champion[1] == parameters and age == 0:
+    if champion and (its, champion[1].data, champion[1].code) == (parameters, data, code):
         promoted = False
-        reasons.insert(0, "Nothing is new: neither the data nor the parameters differ from the champion's.")
+        reasons.insert(0, "Nothing is new: neither data, parameters nor code differ from the champion's.")
     return Decision(
         promoted=promoted,
         reasons=reasons,
@@ -159,10 +173,10 @@ def decide(
         champion=champion[0] if champion else "",
         champion_age_days=age,
         candidate_parameters=parameters,
-        champion_parameters=champion[1] if champion else None,
+        champion_parameters=its,
         comparisons=comparisons,
         figures=figures,
-        data=bought.digest(),
+        data=data,
         code=code,
         way=way,
     )

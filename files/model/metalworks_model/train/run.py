@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import hashlib
 import io
 import logging
 import tempfile
@@ -18,11 +18,12 @@ from ..data.ingest import DayStore
 from ..data.objects import write as write_object
 from ..data.prepare import Purchases, clean, purchases
 from ..evaluate.gate import Decision, decide, readable
-from ..models.artifact import code_digest, read_card
-from ..models.registry import NotThere, Registry, RegistryProblem, open_registry
+from ..models.artifact import code_digest
+from ..models.registry import open_registry
 from ..settings import Settings
 from . import ease
 from .fit import names_of, write
+from .release import champion_of, release
 
 log = logging.getLogger(__name__)
 SOURCES = ("invoices", "shop")
@@ -40,6 +41,8 @@ class State(msgspec.Struct, frozen=True):
     last_day: int
     digest: str
     code: str
+    inverse: str
+    """SHA-256 of the inverse's file."""
 
 
 def parameters_of(settings: Settings) -> ease.Parameters:
@@ -73,6 +76,9 @@ class StateStore:
             content = self.files.cat_file(f"{self.root}/{state.digest}.npy")
         except (FileNotFoundError, msgspec.DecodeError):
             return None
+        if hashlib.sha256(content).hexdigest() != state.inverse:
+            log.warning("the kept fit is not what was written: its SHA-256 differs")
+            return None
         inverse = np.load(io.BytesIO(content), allow_pickle=False)
         return ease.Ease(state.parameters, inverse, state.reference, state.last_day, state.digest)
 
@@ -80,8 +86,10 @@ class StateStore:
         """Keep a fit: the inverse first, then what points to it."""
         sink = io.BytesIO()
         np.save(sink, model.inverse, allow_pickle=False)
-        write_object(self.files, f"{self.root}/{model.digest}.npy", sink.getvalue())
-        state = State(model.parameters, model.reference, model.last_day, model.digest, code)
+        content = sink.getvalue()
+        write_object(self.files, f"{self.root}/{model.digest}.npy", content)
+        inverse = hashlib.sha256(content).hexdigest()
+        state = State(model.parameters, model.reference, model.last_day, model.digest, code, inverse)
         write_object(self.files, f"{self.root}/state.json", msgspec.json.encode(state))
         for path in self.files.ls(self.root, detail=False, refresh=True):
             if str(path).endswith(".npy") and not str(path).endswith(f"/{model.digest}.npy"):
@@ -97,7 +105,10 @@ def fit(
     """
     reason = ease.can_update(before, bought, parameters) if before else "there is no earlier fit"
     if before and not reason:
-        return ease.update(before, bought), f"by an update of the fit up to day {before.last_day}"
+        # The gate judges recipes, each fitted anew: so what an update gives is compared with its data.
+        if ease.holds(updated := ease.update(before, bought), bought):
+            return updated, f"by an update of the fit up to day {before.last_day}"
+        reason = "the updated fit is not that of its data"
     if settings.dask_scheduler:
         from . import sharded, workers
 
@@ -105,18 +116,6 @@ def fit(
             found = len(client.scheduler_info()["workers"])
             return sharded.fit(client, bought, parameters), f"anew on {found} workers, because {reason}"
     return ease.fit(bought, parameters), f"anew, because {reason}"
-
-
-def champion_of(settings: Settings, registry: Registry) -> tuple[str, ease.Parameters, dt.date] | None:
-    """Return the champion's version, parameters and newest day; None if there is no champion."""
-    try:
-        version = registry.version_of(settings.model, settings.champion)
-    except NotThere:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        registry.fetch(settings.model, version, Path(folder) / "files")
-        card = read_card(Path(folder) / "files")
-    return version, msgspec.convert(card.parameters, ease.Parameters), dt.date.fromisoformat(card.data_until)
 
 
 def train(settings: Settings, promote: bool = True) -> tuple[str, Decision]:
@@ -138,31 +137,17 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, Decision]:
             write(folder, bought, model, names_of(bought.items, lines))
             (folder / "decision.json").write_bytes(msgspec.json.format(msgspec.json.encode(decision)))
             (folder / "decision.md").write_text(readable(decision))
-            version = registry.publish(settings.model, folder, _tags(decision), _metrics(decision))
-        states.write(model, code)
-    if decision.promoted and promote:
-        # Somebody may have moved the alias while this was being trained.
-        now = champion_of(settings, registry)
-        if (now[0] if now else "") != decision.champion:
-            raise RegistryProblem(
-                f"version {version} is not promoted: it was compared with champion "
-                f"{decision.champion or 'none'}, and now the champion is {now[0] if now else 'none'}"
-            )
-        registry.point(settings.model, settings.champion, version)
+            states.write(model, code)
+            version = release(settings, registry, folder, champion, decision.promoted, decision.reasons,
+                              _tags(decision), _metrics(decision), promote)  # fmt: skip
     log.info("version %s:\n%s", version, readable(decision))
     return version, decision
 
 
 def _tags(decision: Decision) -> dict[str, str]:
     return {
-        "promoted": str(decision.promoted).lower(),
-        "champion_before": decision.champion,
-        "data": decision.data,
-        "data_until": decision.judged_until,
-        "code": decision.code,
         **{f"ndcg.{task}": repr(models["candidate"].ndcg.mean) for task, models in decision.figures.items()},
         "judged": f"{decision.judged_from} to {decision.judged_until}",
-        "why": " ".join(decision.reasons)[:4000],
     }
 
 

@@ -19,6 +19,7 @@ from ..models.artifact import load
 from ..models.registry import open_registry
 from ..settings import Settings
 from . import anomalies
+from .release import champion_of, release
 from .run import SOURCES, NothingToLearn
 
 log = logging.getLogger(__name__)
@@ -55,22 +56,20 @@ def train(settings: Settings, promote: bool = True) -> tuple[str, AlarmDecision]
         )
     whole = lines(days)
     registry = open_registry(settings.registry_url, settings.registry_token_file)
+    champion = champion_of(settings, registry)
     with tempfile.TemporaryDirectory() as name:
         judged, folder = Path(name) / "judged", Path(name) / "model"
         anomalies.write(judged, before, str(first), digest(before))
         decision = decide(
             Anomalies(*load(judged)), lines([day for day in days if day >= first]), str(first), settings.seed
         )
-        anomalies.write(folder, whole, str(days[-1]), digest(whole))
+        card = anomalies.write(folder, whole, str(days[-1]), digest(whole))
+        if champion and (champion[1].data, champion[1].code) == (card.data, card.code):
+            nothing = "Nothing is new: neither the data nor the code differ from the champion's."
+            decision = msgspec.structs.replace(decision, promoted=False, reasons=[nothing, *decision.reasons])
         (folder / "decision.json").write_bytes(msgspec.json.format(msgspec.json.encode(decision)))
-        tags = {
-            "promoted": str(decision.promoted).lower(),
-            "why": " ".join(decision.reasons),
-            "data_until": str(days[-1]),
-        }
         metrics = {"found": decision.found, "alarms": decision.alarms}
-        version = registry.publish(settings.model, folder, tags, metrics)
-    if decision.promoted and promote:
-        registry.point(settings.model, settings.champion, version)
+        version = release(settings, registry, folder, champion, decision.promoted, decision.reasons,
+                          {"judged": f"{first} to {days[-1]}"}, metrics, promote)  # fmt: skip
     log.info("version %s: %s", version, " ".join(decision.reasons))
     return version, decision
