@@ -1,8 +1,8 @@
 """Dashboards: a short description of panels, and Grafana's JSON of it.
 
 A board has title, description and panels. A panel has a title and queries (expr, legend). It may have a unit
-(Grafana's name of it), kind `stat` for one number in place of lines, and `may_be_empty`, the reason for which
-it has no data on an idle platform.
+(Grafana's name of it), kind `stat` for one number in place of lines, `signed` if values can be below
+zero, and `may_be_empty`, the reason for which it has no data on an idle platform.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def _panels(board: Board) -> list[dict[str, Any]]:
 
 def _panel(number: int, panel: Mapping[str, Any], place: dict[str, int]) -> dict[str, Any]:
     empty = panel.get("may_be_empty")
+    least = {} if panel.get("signed") else {"min": 0}
     return {
         "id": number,
         "title": panel["title"],
@@ -64,7 +65,7 @@ def _panel(number: int, panel: Mapping[str, Any], place: dict[str, int]) -> dict
         "description": f"May be empty: {empty}" if empty else "",
         "datasource": SOURCE,
         "gridPos": place,
-        "fieldConfig": {"defaults": {"unit": panel.get("unit", "short"), "min": 0}, "overrides": []},
+        "fieldConfig": {"defaults": {"unit": panel.get("unit", "short"), **least}, "overrides": []},
         "targets": [
             {
                 "refId": chr(ord("A") + position),

@@ -194,7 +194,7 @@ def test_a_part_without_a_room_brings_nothing() -> None:
 
 @each_panel
 def test_a_panel_says_what_it_shows(board: str, panel: dict[str, Any]) -> None:
-    assert set(panel) <= {"title", "kind", "unit", "may_be_empty", "queries"}, board
+    assert set(panel) <= {"title", "kind", "unit", "signed", "may_be_empty", "queries"}, board
     assert panel["title"]
     assert panel.get("kind", "timeseries") in SIZES
     assert all(set(query) <= {"expr", "legend"} and names(query["expr"]) for query in panel["queries"])
@@ -213,6 +213,12 @@ def test_grafana_gets_a_dashboard_of_its_form() -> None:
     assert {target["datasource"]["uid"] for panel in found["panels"] for target in panel["targets"]} == {
         "${datasource}"
     }
+
+
+def test_what_may_be_below_zero_is_not_cut_off() -> None:
+    panels = grafana("node", boards_of(["monitoring"])["node"])["panels"]
+    free = [panel["title"] for panel in panels if "min" not in panel["fieldConfig"]["defaults"]]
+    assert free == ["Clock, away from its time server"]
 
 
 def test_a_room_holds_nothing_else() -> None:
