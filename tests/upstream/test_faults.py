@@ -105,7 +105,8 @@ ALWAYS = {
         '{namespace="a",pod="b",container="c",reason="OOMKilled"} 1',
         "kube_persistentvolumeclaim_resource_requests_storage_bytes"
         '{namespace="a",persistentvolumeclaim="b"} 100',
-    )
+    ),
+    "logs": ('vl_rows_ingested_total{type="nativeinsert"} NOW',),
 }
 # Their conditions hold for ten minutes after the fault, because they look back so far.
 LASTING = {"PodOutOfMemory", "NodeOutOfMemory"}
@@ -124,7 +125,7 @@ class Platform(ThreadingHTTPServer):
         """Return what a target serves, or None if it does not answer."""
         if self.faulty and any(target in gone for gone in GONE.values()):
             return None
-        lines = list(ALWAYS.get(target, ()))
+        lines = [line.replace("NOW", str(time.time())) for line in ALWAYS.get(target, ())]
         for job, series, healthy, faulty in MEASURED.values():
             if job == target:
                 value = faulty if self.faulty else healthy

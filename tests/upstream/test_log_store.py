@@ -205,6 +205,8 @@ def test_its_measurements_have_the_names_that_rules_ask_for(servers: Running) ->
     text = requests.get(f"http://{servers.store}/metrics", timeout=30).text
     for name in (
         "vl_rows_ingested_total",
+        'vl_rows_dropped_total{reason="too_big_timestamp"}',
+        "vl_too_long_lines_skipped_total",
         "vl_storage_is_read_only",
         "vl_data_size_bytes",
         "vl_max_disk_space_usage_bytes",
