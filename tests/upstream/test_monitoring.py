@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, files_of, kept, rules_of
+from ansible.module_utils.metalworks.monitoring.boards import plain
+from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, boards_of, files_of, kept, rules_of
 from tests.support.alerting import prometheus, result
 from tests.support.artifacts import built_path
 from tests.support.monitoring_values import values
@@ -109,6 +110,66 @@ def test_prometheus_takes_the_rules_with_their_pages(promtool: str, tmp_path: Pa
     groups = [group for rule in rules_of(PARTS, "pages").values() for group in rule["groups"]]
     path.write_text(yaml.safe_dump({"groups": groups}))
     done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Dashboard, panel, the measurements, and what the panel's first query finds.
+FOUND: list[tuple[str, str, dict[str, str], list[dict[str, Any]]]] = [
+    (
+        "cluster",
+        "Processors that pods have requested, of each node",
+        {
+            'kube_pod_container_resource_requests{pod="runs",node="n",resource="cpu"}': "1x5",
+            'kube_pod_container_resource_requests{pod="done",node="n",resource="cpu"}': "2x5",
+            'kube_pod_status_phase{pod="runs",phase="Pending"}': "0x5",
+            'kube_pod_status_phase{pod="runs",phase="Running"}': "1x5",
+            'kube_pod_status_phase{pod="done",phase="Running"}': "0x5",
+            'kube_pod_status_phase{pod="done",phase="Succeeded"}': "1x5",
+            'kube_node_status_allocatable{node="n",resource="cpu"}': "4x5",
+        },
+        [{"labels": '{node="n"}', "value": 0.25}],
+    ),
+    (
+        "users",
+        "Homes, the ten largest",
+        {
+            'dirsize_total_size_bytes{persistentvolumeclaim="claim-ada",node="one"}': "5x5",
+            'dirsize_total_size_bytes{persistentvolumeclaim="data-store-0",node="one"}': "9x5",
+        },
+        [{"labels": '{persistentvolumeclaim="claim-ada"}', "value": 5}],
+    ),
+    (
+        "users",
+        "Written to disks, by server",
+        {
+            'container_fs_writes_bytes_total{pod="jupyter-ada",container="notebook"}': "0+60x5",
+            # The pod as a whole, which the container runtime measures as well.
+            'container_fs_writes_bytes_total{pod="jupyter-ada"}': "0+60x5",
+        },
+        [{"labels": '{pod="jupyter-ada"}', "value": 1}],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("board", "title", "series", "found"), FOUND, ids=[f"{board}-{title}" for board, title, *_ in FOUND]
+)
+def test_a_panel_finds_what_it_says(
+    board: str,
+    title: str,
+    series: dict[str, str],
+    found: list[dict[str, Any]],
+    promtool: str,
+    tmp_path: Path,
+) -> None:
+    [panel] = [panel for panel in boards_of(PARTS)[board]["panels"] if panel["title"] == title]
+    expr = plain(panel["queries"][0]["expr"], "2m")
+    asked = {"expr": expr, "eval_time": "4m", "exp_samples": found}
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": [asked]}
+    path = tmp_path / "panel.test.yml"
+    path.write_text(yaml.safe_dump({"rule_files": [], "tests": [test]}))
+    done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
