@@ -11,17 +11,35 @@ import yaml
 from tests.support.artifacts import built_path
 
 FILES = Path(__file__).resolve().parents[2] / "files"
+# The pods of CoreDNS, as k3s and Kubernetes label them.
+DNS = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+}
 # What the charts demand beside the values of a test.
-NEEDED = {
+NEEDED: dict[str, dict[str, Any]] = {
     "mlflow": {"image": "r.example/mlflow:1", "door": {"secret": "s" * 32}},
     "object_store": {"images": {"gateway": "r.example/gateway:1", "front": "r.example/front:1"}},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "door": {
+        "image": "r.example/door:1",
+        "settings": {
+            "hub_api_url": "http://hub:8081",
+            "base_url": "/",
+            "cookie_secret": "s" * 64,
+            "pages": [{}],
+            "port": 8000,
+        },
+    },
+    "model": {"image": "r.example/model:1", "registry": {"url": "http://mlflow:5000"}},
 }
 
 
 def rendered(part: str, **values: Any) -> list[dict[str, Any]]:
     """Return the objects of a chart."""
     command = [built_path("helm"), "template", "part", FILES / part / "chart", "--values", "-"]
-    given = yaml.safe_dump({**NEEDED[part], **values})
+    given = yaml.safe_dump({**(NEEDED | OTHERS)[part], **values})
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
@@ -38,3 +56,17 @@ def pull_secrets(objects: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("names", [[], ["metalworks-registry", "another"]])
 def test_pods_pull_with_the_logins_that_are_named(part: str, names: list[str]) -> None:
     assert pull_secrets(rendered(part, pullSecrets=names)) == names
+
+
+@pytest.mark.parametrize("part", ["door", "mlflow", "model"])
+def test_only_the_dns_of_the_cluster_is_asked_for_names(part: str) -> None:
+    """An open port 53 is a way to everywhere for what runs in a pod."""
+    rules = [
+        rule
+        for each in rendered(part)
+        if each["kind"] == "NetworkPolicy"
+        for rule in each["spec"].get("egress") or []
+        if 53 in {port["port"] for port in rule["ports"]}
+    ]
+    assert [rule["to"] for rule in rules] == [[DNS]]
+    assert {port["protocol"] for port in rules[0]["ports"]} == {"UDP", "TCP"}
