@@ -186,6 +186,22 @@ def test_a_monitor_looks_in_the_parts_namespace() -> None:
     assert proxy["name"] == "proxy"
 
 
+@pytest.mark.parametrize("part", [part for part in PARTS if (ROOMS / part / "monitors.yml").exists()])
+def test_a_target_names_its_node(part: str) -> None:
+    """TargetDown and Alertmanager know by it which targets have gone with their node."""
+    words = {"hub_base_url": "/"}
+    monitors = [
+        monitor
+        for kind in ("ServiceMonitor", "PodMonitor")
+        for monitor in monitors_of([part], kind, {part: "a"}, words)
+    ]
+    assert monitors
+    for monitor in monitors:
+        for endpoint in [*monitor.get("endpoints", []), *monitor.get("podMetricsEndpoints", [])]:
+            node = {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}
+            assert node in endpoint["relabelings"], monitor["name"]
+
+
 def test_a_part_without_a_room_brings_nothing() -> None:
     assert rules_of(["unwatched"], "") == {}
     assert boards_of(["unwatched"]) == {}
