@@ -81,7 +81,7 @@ def of_pod(pod: Object) -> Iterator[Sample]:
         at = datetime.fromisoformat(meta["deletionTimestamp"].replace("Z", "+00:00"))
         yield "kube_pod_deletion_timestamp", labels, at.timestamp()
     for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
             yield "kube_pod_status_unschedulable", labels, 1
     for container in spec["containers"]:
         told = {**labels, "container": container["name"], "node": node}

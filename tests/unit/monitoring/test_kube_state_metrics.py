@@ -74,6 +74,20 @@ def test_it_serves_what_is_asked_for_and_nothing_else() -> None:
     assert sorted(program.PATHS) == sorted(program.SAMPLES) == collectors("kube_state")
 
 
+@pytest.mark.parametrize(
+    ("condition", "there"),
+    [
+        ({"status": "False", "reason": "Unschedulable"}, True),
+        ({"status": "False", "reason": "SchedulingGated"}, True),
+        ({"status": "True"}, False),
+    ],
+)
+def test_a_pod_is_unschedulable_for_whatever_reason(condition: dict[str, str], there: bool) -> None:
+    status = {"phase": "Pending", "conditions": [{"type": "PodScheduled", **condition}]}
+    found = program.SAMPLES["pods"]({**OBJECTS["pods"], "status": status})
+    assert ("kube_pod_status_unschedulable" in {name for name, _, _ in found}) is there
+
+
 def test_quantities_are_numbers_of_the_unit() -> None:
     assert value("nodes", "kube_node_status_allocatable", resource="memory", unit="byte") == 1024**2
     assert value("pods", "kube_pod_container_resource_requests", resource="cpu", unit="core") == 0.05
