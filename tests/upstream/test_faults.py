@@ -17,7 +17,7 @@ from ansible.module_utils.metalworks.monitoring.rooms import rules_of
 from tests.support import alerting
 from tests.support.alerting import Receiver, result
 from tests.support.monitoring_values import values
-from tests.support.queries import PARTS, rules
+from tests.support.queries import PARTS, rules, seconds
 from tests.support.servers import Silent, running
 from tests.support.waiting import wait_for
 
@@ -25,7 +25,6 @@ from tests.support.waiting import wait_for
 DELAY = 30
 # From the end of a fault: a scrape, an evaluation, and what Alertmanager waits for a group (group_interval).
 END_DELAY = 60
-UNITS = {"s": 1, "m": 60}
 RULES = {rule["alert"]: rule for part in PARTS for rule in rules(part)}
 NODES = ("one", "two", "three")
 EVERYWHERE = ("kubelet", "node-exporter", "victoria-logs-collector")
@@ -196,8 +195,7 @@ def prometheus(
 
 def waits(alert: str) -> int:
     """How long a rule's condition has to hold."""
-    text = RULES[alert].get("for", "0s")
-    return int(text[:-1]) * UNITS[text[-1]]
+    return seconds(RULES[alert].get("for", "0s"))
 
 
 def first(receiver: Receiver, alert: str, status: str, since: float) -> float | None:

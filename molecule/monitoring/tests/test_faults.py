@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import testinfra
-from tests.support.queries import rules
+from tests.support.queries import rules, seconds
 from tests.support.scenario import CLUSTER_STATE, INVENTORIES, kubectl
 from tests.support.waiting import wait_for
 from tests.support.watchers import NAMESPACE, Watchers
@@ -25,7 +25,6 @@ FAULTS = "faults"
 DELAY = 30
 # From the end of a fault until the receiver is told: a scrape, an evaluation, and the interval of a group.
 END_DELAY = 90
-UNITS = {"s": 1, "m": 60, "h": 3600}
 RULES = {rule["alert"]: rule for rule in rules("monitoring")}
 STUCK_AFTER = 600  # the rule's own condition
 DATA = "/var/lib/rancher/k3s"
@@ -35,8 +34,7 @@ LAST_WATCHDOG = 330
 
 def waits(alert: str) -> int:
     """How long a rule's condition has to hold."""
-    text = RULES[alert].get("for", "0s")
-    return int(text[:-1]) * UNITS[text[-1]]
+    return seconds(RULES[alert].get("for", "0s"))
 
 
 def first_told(watchers: Watchers, alert: str, status: str, since: float, **labels: str) -> float | None:
