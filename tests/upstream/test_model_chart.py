@@ -120,7 +120,7 @@ def test_the_bounds_of_days_reach_each_ingestion(render: Render) -> None:
         template = objects["CronJob", name]["spec"]["jobTemplate"]["spec"]["template"]
         found = {each["name"]: each.get("value") for each in template["spec"]["containers"][0]["env"]}
         bounds = [found[f"METALWORKS_MODEL_{each}_BOUND"] for each in ("QUARANTINE", "VOLUME")]
-        assert bounds == ["0.2", "50"]
+        assert bounds == ["0.2", "50.0"]
 
 
 def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
