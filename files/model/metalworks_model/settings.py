@@ -128,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     canary_risk: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
     """How likely a candidate beyond a margin may be promoted, however often it is looked at."""
     canary_duration: Seconds = 604_800.0
-    """A candidate that is not known to be good enough by then is taken back."""
+    """The look at this time has half of the risk. A canary that is undecided then goes on, which is told."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ, **given: object) -> Settings:

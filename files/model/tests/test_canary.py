@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import msgspec
@@ -64,21 +66,27 @@ def test_a_factor_scales_the_other_rate() -> None:
 # Looks: a canary is looked at each minute, so each simulation takes what a growing sample would show.
 
 
+def looks_until(end: float) -> list[float]:
+    """Return when a measure is looked at, in seconds."""
+    looks = (MINUTE * judge.GROWTH**number for number in itertools.count())
+    return [*itertools.takewhile(lambda each: each < end, looks), end]
+
+
 def followed(
     measure: str, margin: float, rates: tuple[float, float], minutes: float, seed: int, a_minute: int = 20
 ) -> list[Finding]:
     """Return what looks find where a candidate has `a_minute` things, and the champion nine times that."""
-    generator, findings, elapsed = np.random.default_rng(seed), [], MINUTE
+    generator, findings, end = np.random.default_rng(seed), [], minutes * MINUTE
     seen, some = np.zeros(2, int), np.zeros(2, int)
     last: Finding | None = None
-    while elapsed <= minutes * MINUTE:
+    for elapsed in looks_until(end):
         more = (np.array([1, 9]) * a_minute * elapsed / MINUTE).astype(int) - seen
         seen, some = seen + more, some + generator.binomial(more, rates)
         both = (Rate(int(a), int(b)) for a, b in zip(some, seen, strict=True))
         found = judge.look(measure, "", *both, margin, RULES, elapsed, last)
         if found is not None and found is not last:
             findings.append(found)
-        last, elapsed = found, elapsed * judge.GROWTH
+        last = found
     return findings
 
 
@@ -140,6 +148,32 @@ def test_equal_candidates_are_found_good_and_bad_ones_bad(
     assert share_of({"within": "beyond", "beyond": "within"}[verdict], runs) < 0.01
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_an_equal_candidate_in_a_small_shop_is_promoted_or_undecided_but_not_taken_back(share: float) -> None:
+    """The defaults; 4000 customers come in a week, with a hit rate of 0.3."""
+    runs = [visited(4000, share, 1.0, seed) for seed in range(400)]
+    assert runs.count("taken back") < 0.01 * len(runs)
+    assert runs.count("promoted") > (0.15 if share == 0.1 else 0.45) * len(runs)
+    # One at the margin, which must not be promoted.
+    assert [visited(4000, share, 0.9, seed) for seed in range(400)].count("promoted") < 0.05 * 400 + 8
+
+
+def visited(customers: int, share: float, ratio: float, seed: int, hit: float = 0.3) -> str:
+    """Return what a week of looks at hits decides where a candidate has `ratio` of the champion's rate."""
+    generator, decided = np.random.default_rng(seed), ""
+    shown, some = np.zeros(2, int), np.zeros(2, int)
+    last: Finding | None = None
+    for elapsed in looks_until(RULES.duration):
+        wanted = (np.array([share, 1 - share]) * customers * elapsed / RULES.duration).astype(int)
+        shown, some = wanted, some + generator.binomial(wanted - shown, (hit * ratio, hit))
+        both = (Rate(int(a), int(b)) for a, b in zip(some, shown, strict=True))
+        last = judge.look(judge.HITS, "", *both, RULES.hits, RULES, elapsed, last)
+        decided, _ = judge.decide({judge.HITS: last}, elapsed, RULES)
+        if decided:
+            break
+    return decided or "undecided"
+
+
 def test_too_few_say_nothing_and_looks_become_rarer_and_stricter() -> None:
     def look(of: int, elapsed: float, before: Finding | None) -> Finding | None:
         return judge.look("errors", "", Rate(0, of), Rate(0, 900), 0.01, RULES, elapsed, before)
@@ -157,6 +191,21 @@ def test_too_few_say_nothing_and_looks_become_rarer_and_stricter() -> None:
     late = msgspec.structs.replace(second, elapsed=RULES.duration - 1)
     last = look(150, RULES.duration, late)
     assert last and last.look == 3
+    # It is less strict than an earlier one, there is one of its kind, and looks go on as before.
+    assert last.high < again.high
+    assert look(150, 1.4 * RULES.duration, last) is last
+    after = look(150, 1.5 * RULES.duration, last)
+    assert after and (after.look, after.high > last.high) == (4, True)
+
+
+def test_a_look_has_its_part_of_the_risk() -> None:
+    finding = None
+    for elapsed in (MINUTE, RULES.duration):
+        finding = judge.look(judge.ERRORS, "", Rate(0, 5000), Rate(0, 5000), 0.01, RULES, elapsed, finding)
+        assert finding
+        both = [difference(Rate(0, 5000), Rate(0, 5000), z=NormalDist().inv_cdf(1 - RULES.risk / 2 / parts))
+                for parts in ((2, 2) if elapsed == MINUTE else (6, 1))]  # fmt: skip
+        assert (finding.low, finding.high) == pytest.approx((both[0][0], both[1][1]))
 
 
 # Decisions
@@ -182,15 +231,8 @@ GOOD, BAD, OPEN = (-0.1, 0.04), (0.06, 0.2), (-0.1, 0.2)
         (BAD, GOOD, None, 60, "taken back", "It is worse than the champion: errors."),
         (GOOD, BAD, BAD, 60, "taken back", "It is worse than the champion: time, hits."),
         (GOOD, GOOD, BAD, 604_800, "taken back", "It is worse than the champion: hits."),
-        (GOOD, GOOD, OPEN, 604_800, "taken back", "After 604800 s too little is known of hits."),
-        (
-            None,
-            None,
-            None,
-            604_800,
-            "taken back",
-            "After 604800 s too little is known of errors, time, hits.",
-        ),
+        (GOOD, GOOD, OPEN, 604_800, "", "After 604800 s too little is known of hits. It goes on."),
+        (None, None, None, 604_800, "", "After 604800 s too little is known of errors, time, hits."),
         (GOOD, GOOD, GOOD, 604_800, "promoted", "errors, time, hits"),
     ],
 )
@@ -466,13 +508,19 @@ def test_a_candidate_under_which_servers_end_is_taken_back(scene: Scene, artifac
     assert scene.alias("candidate") == ""
 
 
-def test_a_candidate_of_which_too_little_is_seen_is_taken_back_in_the_end(
+def test_a_candidate_of_which_too_little_is_seen_goes_on_and_is_reported(
     scene: Scene, artifact: Path
 ) -> None:
-    version = scene.begin(artifact)
+    version, began = scene.begin(artifact), scene.now
     assert "Too little is known of errors, time, hits" in scene.look(35_000)
-    assert f"version {version} is taken back. After 360" in scene.look(1_000)
-    assert "Too little was seen of hits." in scene.record(version)[1]
+    assert "too little is known of errors, time, hits. It goes on." in scene.look(1_000)
+    assert scene.alias("candidate") == version
+    watch = scene.watch()
+    watch.canary.look(scene.now)
+    due = watch.series.registry.get_sample_value(
+        "metalworks_model_canary_due_timestamp_seconds", {"version": version}
+    )
+    assert due == began + 36_000
 
 
 def test_without_a_shop_errors_and_time_decide(scene: Scene, artifact: Path) -> None:

@@ -258,13 +258,15 @@ class Canary:
     def _show(self, state: State) -> None:
         series = self.series
         for each in (series.canary_share, series.canary_answers, series.canary_errors, series.canary_low,
-                     series.canary_high, series.canary_margin, series.canary_decided):  # fmt: skip
+                     series.canary_high, series.canary_margin, series.canary_due,
+                     series.canary_decided):  # fmt: skip
             each.clear()
         if state.last:
             series.canary_decided.labels(state.last.version, state.last.decided).set(state.last.at)
         if not (canary := state.under_way):
             return
         series.canary_share.labels(canary.wanted.candidate).set(canary.wanted.share)
+        series.canary_due.labels(canary.wanted.candidate).set(canary.began + self.rules.duration)
         for arm, version in zip(("champion", "candidate"), _both(canary.wanted), strict=True):
             found = canary.counts.get(version, Counts())
             series.canary_answers.labels(arm, version).set(found.answers)

@@ -9,19 +9,25 @@ Three measures are judged, each by the interval of a difference (rates.py) and a
   on one another.
 
 The interval lies within the margin, or beyond it, or nothing is known yet. All within: promoted. One beyond:
-taken back at once. Else the canary goes on until its longest duration, and is taken back for lack of
-evidence.
+taken back at once. Else the canary goes on: that too little is known says nothing against a candidate. After
+its duration somebody is told, who may end it, promote it, or wait.
 
-Looking again and again finds something at some time by chance alone. So look number k of a measure may be
-wrong with the probability risk / (k (k + 1)) only. The sum over all looks, without end, is the risk, whatever
-they have to do with one another (Bonferroni's inequality). Looks become rarer, each after half as much time
-again, so that k stays small: 23 in a week of looks that begin after a minute. A candidate that is beyond a
-margin is promoted with at most this risk. One that is within all margins is taken back as beyond one with at
-most this risk for each measure, and one that equals the champion much more rarely.
+Looking again and again finds something at some time by chance alone. So the risk is spent on the looks, as
+Haybittle (British Journal of Radiology 44 (1971) 793-797) and Peto et al. (British Journal of Cancer 34
+(1976) 585-612) have it: looks before the planned end are strict, and the one at the end has almost the level
+of a single look. A look with the number k may be wrong with the probability risk / 2 / (k (k + 1)), of which
+the sum over all k, without end, is half of the risk. The other half is for the look at the end of the
+duration, and for "within" only: to be beyond a margin is looked for all the time, and has no planned end. The
+risks of all looks add up to the risk at most, whatever they have to do with one another (Bonferroni's
+inequality). Looks become rarer, each after half as much time again, so that k stays small: 23 in a week of
+looks that begin after a minute. A candidate that is beyond a margin is promoted with at most this risk. One
+that is within all margins is taken back as beyond one with at most half of it for each measure, and one that
+equals the champion much more rarely. docs/how-to/canary.md has what simulations make of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from statistics import NormalDist
 from typing import Literal
@@ -37,7 +43,7 @@ ERRORS, TIME, HITS = "errors", "time", "hits"
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a candidate: margins, risk, smallest sample, longest duration in seconds."""
+    """What is asked of a candidate: margins, risk, smallest sample, planned duration in seconds."""
 
     errors: float
     time: float
@@ -139,16 +145,23 @@ def look(
     """Look at a measure, if it is time to and if there is enough; else return what was found before."""
     if min(candidate.of, champion.of) < rules.least:
         return before
-    if before and elapsed < min(GROWTH * before.elapsed, rules.duration):
+    planned = not before or before.elapsed < rules.duration
+    if before and elapsed < min(GROWTH * before.elapsed, rules.duration if planned else math.inf):
         return before
     number = before.look + 1 if before else 1
-    z = NormalDist().inv_cdf(1 - rules.risk / (number * (number + 1)))
-    if measure == HITS:
+    at_the_end = planned and elapsed >= rules.duration
+    strict = rules.risk / 2 / (number * (number + 1))
+
+    def interval(risk: float) -> tuple[float, float]:
+        z = NormalDist().inv_cdf(1 - risk)
+        if measure != HITS:
+            return difference(candidate, champion, z=z)
         # A hit is good, so the difference is turned round; the margin is part of the champion.
-        low, high = (-each for each in reversed(difference(candidate, champion, 1 - margin, z)))
-        margin = 0.0
-    else:
-        low, high = difference(candidate, champion, z=z)
+        low, high = difference(candidate, champion, 1 - margin, z)
+        return -high, -low
+
+    low, high = interval(strict)[0], interval(rules.risk / 2 if at_the_end else strict)[1]
+    margin = 0.0 if measure == HITS else margin
     return Finding(
         measure=measure, candidate=candidate, champion=champion, low=low, high=high, margin=margin,
         look=number, elapsed=elapsed, what=what,
@@ -166,7 +179,7 @@ def decide(
     if not open_ones:
         return "promoted", f"It is not worse than the champion beyond a margin: {', '.join(findings)}."
     if elapsed >= rules.duration:
-        return "taken back", f"After {elapsed:.0f} s too little is known of {', '.join(open_ones)}."
+        return "", f"After {elapsed:.0f} s too little is known of {', '.join(open_ones)}. It goes on."
     return "", f"Too little is known of {', '.join(open_ones)}."
 
 
@@ -195,7 +208,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
             "",
             f"Version {self.candidate} answered {self.share:.0%} of the customers from {self.began} to "
             f"{self.ended}, and version {self.champion}, the champion, the others.",
-            f"Risk {self.rules.risk:g}, smallest sample {self.rules.least}, longest duration "
+            f"Risk {self.rules.risk:g}, smallest sample {self.rules.least}, planned duration "
             f"{self.rules.duration:g} s.",
             "",
             "| measure | candidate | champion | worse by | margin | look | verdict |",

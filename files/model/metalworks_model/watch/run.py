@@ -72,6 +72,9 @@ class Series:
         self.canary_low = gauge("canary_worse_low", "By how much a candidate is worse at least", ("measure",))
         self.canary_high = gauge("canary_worse_high", "By how much it is worse at most", ("measure",))
         self.canary_margin = gauge("canary_margin", "By how much it may be worse", ("measure",))
+        self.canary_due = gauge(
+            "canary_due_timestamp_seconds", "When a canary should have been decided", ("version",)
+        )
         self.canary_decided = gauge(
             "canary_decided_timestamp_seconds", "When the last canary was decided", ("version", "decision")
         )
