@@ -434,6 +434,25 @@ def test_an_error_counts_for_the_version_that_made_it(
     assert server.metric(f'metalworks_model_own_seconds_count{{{labels},version="1"}}') == 40 - failed
 
 
+def test_histories_are_of_the_version_that_recommends_and_the_list_of_customers_is_the_champions(
+    serve: Callable[..., Process], registry: FolderRegistry, artifact: Path, tmp_path: Path, bought: Purchases
+) -> None:
+    card, arrays = load(artifact)
+    save(tmp_path / "nameless", card, {**arrays, "names": arrays["names"][:1]})
+    third = registry.publish("recommender", tmp_path / "nameless", {"canary_share": "0.5"}, {})
+    registry.point("recommender", "candidate", third)
+    server = serve(registry)
+    users = bought.users[:40].tolist()
+    answers = [server.ask("GET", f"/history?user={each}") for each in users]
+    assert {(each.json["model_version"], each.status) for each in answers} == {("1", 200), ("3", 500)}
+    labels = 'model="recommender",route="catalogue"'
+    failed = sum(each.status == 500 for each in answers)
+    assert server.metric(f'metalworks_model_requests_total{{{labels},status="500",version="3"}}') == failed
+    assert server.metric(f'metalworks_model_own_seconds_count{{{labels},version="3"}}') == failed
+    for path in ("/customers", f"/customers?user={users[0]}"):
+        assert server.ask("GET", path).json["model_version"] == "1"
+
+
 def test_it_serves_without_its_registry_also_after_a_restart(
     serve: Callable[..., Process], registry: FolderRegistry
 ) -> None:

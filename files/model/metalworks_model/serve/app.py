@@ -210,7 +210,9 @@ class App:
             return self.refusal(request, 503, "no version is loaded yet", "catalogue")
         query = _pairs(request.query)
         user = query.get("user", "")
-        loaded = arms.choose(user.encode())
+        # The list of customers is the same page for everybody, so no share of them sees the candidate's.
+        loaded = arms.choose(user.encode()) if path == b"/history" else arms.champion
+        request.chosen = loaded.version
         model = loaded.model
         if not isinstance(model, Recommender):
             return self.refusal(request, 404, f"{loaded.name} has no customers", "catalogue")
@@ -339,4 +341,6 @@ class App:
 
 
 def _route(path: bytes) -> str:
+    if path in (b"/customers", b"/history"):
+        return "catalogue"
     return "recommend" if path == b"/recommend" else "infer" if path.endswith(b"/infer") else "other"
