@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from metalworks_model.models.artifact import load, save
-from metalworks_model.models.registry import FolderRegistry, MlflowRegistry, RegistryProblem
+from metalworks_model.models.registry import FolderRegistry, MlflowRegistry, NotThere, RegistryProblem
 from metalworks_model.serve.arms import Arms, Keeper, Wanted, ask
 from metalworks_model.settings import Settings
 
@@ -179,3 +179,47 @@ def test_a_file_that_was_cut_off_is_no_file(
         answers.append((200, body, len(body) + more))
     with pytest.raises(RegistryProblem, match=r"lacks the last 4 bytes of a\.npy"):
         registry.fetch("goods", "1", tmp_path / "files")
+
+
+MISSING = b'{"error_code": "%s", "message": "%s not found%s"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, MISSING % (b"RESOURCE_DOES_NOT_EXIST", b"Registered Model with name=goods", b""), NotThere),
+        (400, MISSING % (b"INVALID_PARAMETER_VALUE", b"Registered model alias candidate", b"."), NotThere),
+        (400, MISSING % (b"BAD_REQUEST", b"The column alias of the database was", b""), RegistryProblem),
+        (404, b"<html>the proxy knows no such page</html>", RegistryProblem),
+        (500, MISSING % (b"INTERNAL_ERROR", b"host db", b""), RegistryProblem),
+    ],
+)
+def test_only_mlflow_itself_says_that_something_is_not_there(
+    strange: tuple[MlflowRegistry, list[tuple[int, bytes, int]]],
+    status: int,
+    body: bytes,
+    kind: type[RegistryProblem],
+) -> None:
+    registry, answers = strange
+    answers.append((status, body, len(body)))
+    with pytest.raises(RegistryProblem) as problem:
+        registry.version_of("goods", "candidate")
+    assert problem.type is kind
+
+
+def test_what_is_served_is_noted_as_a_whole_or_not_at_all(
+    keeper: Keeper, registry: FolderRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (keeper.cache / "serving.json").read_bytes()
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:5])
+        raise OSError("no space left")
+
+    registry.point("recommender", "champion", "2")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space left"):
+        keeper.refresh()
+    assert champion(keeper) == "2"
+    assert (keeper.cache / "serving.json").read_bytes() == before

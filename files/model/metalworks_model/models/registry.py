@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -24,6 +25,8 @@ TIMEOUT = 30.0
 # The tag of the candidate's version that says which share of customers it answers, from 0 to 0.5.
 SHARE_TAG = "canary_share"
 PIECE = 1 << 20
+# How MLflow says that a model, a version, or an alias is not there. Others may answer 404, too.
+MISSING = re.compile(r'"RESOURCE_DOES_NOT_EXIST"|Registered model alias \S+ not found')
 
 
 class RegistryProblem(RuntimeError):
@@ -109,7 +112,7 @@ class FolderRegistry:
         """Add a version. The metrics are kept as tags. One writer at a time."""
         version = str(max((int(each) for each in self.versions(name)), default=0) + 1)
         found = dict(tags) | {f"metric.{key}": repr(value) for key, value in metrics.items()}
-        _replace(self.root / name / "tags" / f"{version}.json", msgspec.json.encode(found))
+        replace(self.root / name / "tags" / f"{version}.json", msgspec.json.encode(found))
         target = self.root / name / "versions" / version
         part = target.with_name(f".{version}.part")
         shutil.rmtree(part, ignore_errors=True)
@@ -125,17 +128,18 @@ class FolderRegistry:
             return
         if not (self.root / name / "versions" / version).is_dir():
             raise NotThere(f"{self.root} has no version {version} of {name}")
-        _replace(path, version.encode())
+        replace(path, version.encode())
 
     def note(self, name: str, version: str, tags: Mapping[str, str], files: Mapping[str, str]) -> None:
         """Add tags, and texts at NAME/notes/NUMBER/PATH."""
         for path, text in files.items():
-            _replace(self.root / name / "notes" / version / path, text.encode())
+            replace(self.root / name / "notes" / version / path, text.encode())
         found = self.tags(name, version) | dict(tags)
-        _replace(self.root / name / "tags" / f"{version}.json", msgspec.json.encode(found))
+        replace(self.root / name / "tags" / f"{version}.json", msgspec.json.encode(found))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Write a file as a whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(content)
@@ -159,9 +163,7 @@ class MlflowRegistry:
             )
         except urllib.error.HTTPError as problem:
             said = problem.read(2000).decode(errors="replace")
-            # MLflow answers 400 INVALID_PARAMETER_VALUE for an alias that is not there.
-            missing = problem.code == 404 or "not found" in said
-            kind = NotThere if missing else RegistryProblem
+            kind = NotThere if MISSING.search(said) else RegistryProblem
             raise kind(f"MLflow answers {problem.code} to {path}: {said}") from None
         except (OSError, http.client.HTTPException) as problem:
             raise RegistryProblem(f"MLflow at {self.url} does not answer: {problem}") from None

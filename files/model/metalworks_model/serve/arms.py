@@ -23,7 +23,7 @@ import msgspec
 from ..models.artifact import ArtifactProblem
 from ..models.kinds import open_model
 from ..models.pyfunc import OtherEnvironment
-from ..models.registry import SHARE_TAG, NotThere, Registry, RegistryProblem
+from ..models.registry import SHARE_TAG, NotThere, Registry, RegistryProblem, replace
 from ..models.tensors import Array, Model
 from ..settings import Settings
 
@@ -202,7 +202,7 @@ class Keeper:
             self._take(arms)
             candidate = arms.candidate.version if arms.candidate else ""
             served = Wanted(arms.champion.version, candidate, arms.share)
-            (self.cache / POINTERS).write_bytes(msgspec.json.encode(served))
+            replace(self.cache / POINTERS, msgspec.json.encode(served))
             self._clean(arms)
 
     def _from_cache(self) -> None:
