@@ -107,6 +107,40 @@ def test_an_output_that_the_signature_promises_is_missed(save: Callable[..., Pyf
         answers(model, {"x": np.array([1.0])})
 
 
+def promised(model: Pyfunc) -> list[tuple[str, str, list[int]]]:
+    """Return the outputs that the metadata have."""
+    outputs = oip.metadata(model, "m", ["1"])["outputs"]
+    return [(each["name"], each["datatype"], each["shape"]) for each in outputs]
+
+
+def test_the_types_of_outputs_are_those_of_the_signature(save: Callable[..., Pyfunc]) -> None:
+    def predict(table: Any, params: Any) -> Any:
+        return pd.DataFrame({"text": table["x"], "half": table["x"] / 2, "size": table["x"] * 2})
+
+    gives = pd.DataFrame({"text": ["a"], "half": np.ones(1, np.float32), "size": [1]})
+    model = save(predict, pd.DataFrame({"x": [1.5]}), gives)
+    assert promised(model) == [("text", "BYTES", [-1]), ("half", "FP32", [-1]), ("size", "INT64", [-1])]
+    arrays = model.infer({"x": np.array([1.25])}, {})
+    # The fraction of the last one is worth more than what the signature says of it.
+    assert {name: oip.datatype(each) for name, each in arrays.items()} == {
+        "text": "BYTES",
+        "half": "FP32",
+        "size": "FP64",
+    }
+    assert answers(model, {"x": np.array([1.25])}) == {"text": ["1.25"], "half": [0.625], "size": [2.5]}
+
+
+def test_the_shape_and_type_of_a_tensor_are_promised(save: Callable[..., Pyfunc]) -> None:
+    rows = np.ones((1, 3), np.float32)
+    assert promised(save(lambda array, params: array, rows, rows)) == [("output", "FP32", [-1, 3])]
+
+
+def test_a_model_that_promises_no_output_has_none_in_its_metadata(save: Callable[..., Pyfunc]) -> None:
+    model = save(lambda table, params: table["x"], pd.DataFrame({"x": [1.0]}))
+    assert promised(model) == []
+    assert answers(model, {"x": np.array([1.0])}) == {"output": [1.0]}
+
+
 RECORDED = "mlflow==3.17.2\nhumanize==4.17.0\n"
 
 

@@ -26,6 +26,7 @@ TYPES = {
     **dict.fromkeys(("double", "float64"), "FP64"),
     **dict.fromkeys(("string", "object", "str"), "BYTES"),
 }
+DTYPES = {"BOOL": "?", "INT32": "<i4", "INT64": "<i8", "FP32": "<f4", "FP64": "<f8"}
 OUTPUT = "output"
 
 
@@ -92,12 +93,10 @@ class Pyfunc:
         self.optional = {each.name for each in signature.inputs.inputs if not getattr(each, "required", True)}
         self.parameters = {each.name for each in (signature.params.params if signature.params else ())}
         self.inputs = tuple(self._described(each) for each in signature.inputs.inputs)
-        given = signature.outputs
-        known = given.input_names() if given and given.has_input_names() else [OUTPUT]
-        self.outputs = tuple(Tensor(str(name), "", (-1,)) for name in known)
+        self.outputs = _promised(signature.outputs)
 
     def _described(self, column: Any) -> Tensor:
-        name = str(getattr(column.type, "name", column.type)).lower()
+        name = _type(column)
         if name not in TYPES:
             raise ArtifactProblem(
                 f"the input {column.name or 'input'} has the type {name}, which cannot be served: give "
@@ -141,16 +140,40 @@ class Pyfunc:
         if hasattr(found, "columns") or isinstance(found, Mapping):
             if missing := [name for name in names if name not in found]:
                 raise ValueError(f"it gave no {', '.join(missing)}, which its signature promises")
-            return {name: _array(found[name]) for name in names}
+            return {each.name: _array(found[each.name], each.datatype) for each in self.outputs}
         if len(names) > 1:
             raise ValueError(f"it gave one array, and its signature promises {', '.join(names)}")
-        return {names[0]: _array(found)}
+        return {names[0]: _array(found, self.outputs[0].datatype)}
 
 
-def _array(values: Any) -> Array:
-    """Return values as an array of a type that the protocol has; text, and what has no type, as text."""
+def _type(column: Any) -> str:
+    """Return MLflow's name of the type of a column or tensor."""
+    return str(getattr(column.type, "name", column.type)).lower()
+
+
+def _promised(given: Any) -> tuple[Tensor, ...]:
+    """Return the outputs of a signature. A type is empty where it is not known, or none of the protocol."""
+    if not given:
+        return (Tensor(OUTPUT, "", (-1,)),)
+    return tuple(
+        Tensor(
+            str(each.name or OUTPUT),
+            TYPES.get(_type(each), ""),
+            tuple(each.shape) if given.is_tensor_spec() else (-1,),
+        )
+        for each in given.inputs
+    )
+
+
+def _array(values: Any, promised: str) -> Array:
+    """Return values as an array of a type that the protocol has, as promised where none is lost by it.
+
+    Text, and what has no type, is text.
+    """
     found = np.atleast_1d(values)
-    if found.dtype.kind in "biuf" and found.dtype.itemsize <= 8:
+    if found.dtype.kind in "biuf" and found.dtype.itemsize <= 8 and promised != "BYTES":
+        if promised and np.can_cast(found.dtype, DTYPES[promised], "same_kind"):
+            return found.astype(DTYPES[promised])
         return found
     texts = np.empty(found.shape, object)
     texts.ravel()[:] = [str(each) for each in found.ravel().tolist()]

@@ -237,16 +237,10 @@ def answer(
     wanted: dict[str, bool],
 ) -> tuple[bytes, int | None]:
     """Return the body of an answer, and the length of its JSON part where binary tensors follow."""
-    # Some models do not say what they give before they gave it.
-    types = {
-        each.name: each.datatype or datatype(arrays[each.name])
-        for each in model.outputs
-        if each.name in arrays
-    }
     outputs, raw = [], []
     for each, binary in wanted.items():
         array = arrays[each]
-        output = Output(each, types[each], list(array.shape))
+        output = Output(each, datatype(array), list(array.shape))
         if binary:
             content = _to_bytes(array)
             output.parameters = {"binary_data_size": len(content)}
@@ -275,7 +269,8 @@ def metadata(model: Model, name: str, versions: Sequence[str]) -> dict[str, Any]
         "versions": list(versions),
         "platform": f"metalworks_{model.card.kind}",
         "inputs": [_described(each) for each in model.inputs],
-        "outputs": [_described(each) for each in model.outputs],
+        # A model without types of outputs in its signature does not know them before it answers.
+        "outputs": [_described(each) for each in model.outputs if each.datatype],
     }
 
 
