@@ -42,6 +42,7 @@ def model_entries(
             "scaleAbove": str(each["scale_above"]),
             "service": {"type": each["service_type"], "nodePort": each["node_port"]},
             "settings": {name: setting(value) for name, value in each["settings"].items()},
+            "cache": each["cache"],
             "memory": {"serve": each["memory"], "train": each["training_memory"]},
             "workers": int(each["training_workers"]),
         }

@@ -123,6 +123,16 @@ def test_the_bounds_of_days_reach_each_ingestion(render: Render) -> None:
         assert bounds == ["0.2", "50.0"]
 
 
+def test_the_cache_has_the_size_that_the_entry_says(render: Render) -> None:
+    def size(**entry: str) -> str:
+        objects = render(model_models=[{"name": "recommender", "kind": "recommender", **entry}])
+        volumes = objects["Deployment", "recommender"]["spec"]["template"]["spec"]["volumes"]
+        (found,) = (each["emptyDir"]["sizeLimit"] for each in volumes if each["name"] == "cache")
+        return str(found)
+
+    assert (size(), size(cache="5Gi")) == ("2Gi", "5Gi")
+
+
 def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
     objects = render()
     (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]

@@ -223,3 +223,21 @@ def test_what_is_served_is_noted_as_a_whole_or_not_at_all(
         keeper.refresh()
     assert champion(keeper) == "2"
     assert (keeper.cache / "serving.json").read_bytes() == before
+
+
+def test_the_cache_has_what_answers_the_version_before_and_nothing_of_a_killed_process(
+    keeper: Keeper, registry: FolderRegistry, artifact: Path
+) -> None:
+    (keeper.cache / ".9.abc.part").mkdir()
+    for version in ("2", "3", "4"):
+        if version > "2":
+            registry.publish("recommender", artifact, {}, {})
+        registry.point("recommender", "champion", version)
+        keeper.refresh()
+        assert champion(keeper) == version
+    found = {each.name for each in keeper.cache.iterdir() if each.is_dir()}
+    assert found == {"3", "4"}
+    registry.note("recommender", "1", {"canary_share": "0.1"}, {})
+    registry.point("recommender", "candidate", "1")
+    keeper.refresh()
+    assert {each.name for each in keeper.cache.iterdir() if each.is_dir()} == {"1", "3", "4"}

@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "node_port": None,
     "settings": {},
     "memory": "512Mi",
+    "cache": "2Gi",
     "training_memory": "2Gi",
     "training_workers": 0,
 }

@@ -117,7 +117,7 @@ def _entry_problems(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
         yield f"{where}: training_workers is {workers}: write 0 to {MOST_WORKERS}"
     elif workers and entry["kind"] != "recommender":
         yield f"{where}: training_workers is {workers}, and only a recommender has some: take it out"
-    for name in ("memory", "training_memory"):
+    for name in ("memory", "cache", "training_memory"):
         if problem := storage_problem(entry[name]):
             yield f"{where}, {name}: {problem}"
     known = known_settings() - TAKEN

@@ -29,7 +29,8 @@ from ..settings import Settings
 
 log = logging.getLogger(__name__)
 POINTERS = "serving.json"
-KEPT = 3
+# Versions that stay in the cache: the newest and the one before, beside those that answer.
+KEPT = 2
 # A candidate never answers more customers than the champion, whatever its tag says.
 MOST = 0.5
 # Other problems are logged with a traceback.
@@ -158,7 +159,10 @@ class Keeper:
         began = time.perf_counter()
         if not folder.is_dir():
             self.cache.mkdir(parents=True, exist_ok=True)
-            part = Path(tempfile.mkdtemp(prefix=f".{version}.", dir=self.cache))
+            # A process that was killed while it fetched has left its part.
+            for old in self.cache.glob(".*.part"):
+                shutil.rmtree(old, ignore_errors=True)
+            part = Path(tempfile.mkdtemp(".part", f".{version}.", self.cache))
             try:
                 self.registry.fetch(self.settings.model, version, part / "files")
                 self._open(part / "files", version)
