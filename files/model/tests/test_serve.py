@@ -170,11 +170,14 @@ def test_a_request_for_many_is_bounded_and_takes_no_longer_for_each(
     model.infer({"user": texts([some_user(bought)] * 1000)}, {})
     model.infer({"basket": texts(model.items[:9]).reshape(9, 1)}, {})
     assert looked == [1000, 9]
+    known = 'metalworks_model_customers_total{known="no"'
+    before = shared.metric(known)
     for name, shape in (("user", [1001]), ("basket", [1001, 1]), ("basket", [1, 1001])):
         tensor = {"name": name, "datatype": "BYTES", "shape": shape, "data": [model.items[0]] * 1001}
         answer = shared.ask("POST", INFER, {"inputs": [tensor]})
         assert answer.status == 400
         assert "at most 1000 rows" in answer.json["error"]
+    assert shared.metric(known) == before
 
 
 @pytest.mark.parametrize("part", ["data", "parameters", "unknown"])

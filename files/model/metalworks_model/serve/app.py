@@ -322,10 +322,11 @@ class App:
             return found
 
         if not model.slow:
+            found = answer()
             if isinstance(model, Recommender) and "user" in inputs:
                 for each in inputs["user"].ravel().tolist():
                     self.metrics.customer(chosen.name, chosen.version, model.place(each) >= 0)
-            return answer()
+            return found
 
         def guarded() -> Response:
             try:
