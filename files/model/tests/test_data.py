@@ -337,6 +337,14 @@ def test_a_run_takes_the_days_until_today_and_looks_again_at_the_last_ones(tmp_p
     assert [each for each, rows in found.items() if rows] == [today - dt.timedelta(8), today]
 
 
+def test_a_run_makes_no_days_before_the_first_one(tmp_path: Path) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    settings = Settings.read({}, data_url=f"file://{tmp_path}/data", source_url=f"{tmp_path}/{{day}}.csv")
+    run.ingest(settings, today - dt.timedelta(2), today - dt.timedelta(1))
+    run.ingest(settings, None, None)
+    assert DayStore(settings.data_url).days() == [today - dt.timedelta(back) for back in (2, 1, 0)]
+
+
 def test_a_generated_shop_goes_on_where_it_was(tmp_path: Path) -> None:
     def settings(name: str) -> Settings:
         url = "generated://?customers=60&items=50&baskets_a_day=4"

@@ -46,7 +46,8 @@ def batches(
     if url.startswith(GENERATED):
         yield from _generated(url, first, last, taken)
         return
-    day = first or (taken[-1] - LOOK_BACK if taken else last)
+    # What was before the first day that was taken over was not asked for.
+    day = first or (max(taken[-1] - LOOK_BACK, taken[0]) if taken else last)
     if day > last:
         raise SettingsProblem(f"the first day, {day}, is after the last one, {last}")
     while day <= last:
