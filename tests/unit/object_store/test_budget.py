@@ -165,7 +165,7 @@ def test_a_long_walk_holds_up_nothing_and_ends_with_the_script(
     # At most 5 s are for HAProxy, which this test does not play any more.
     assert watch.running.wait(10) == 0
     wait_for(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in walks.read_text().split()), "du runs", 2
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in walks.read_text().split()), "du runs", 20
     )
 
 

@@ -67,7 +67,8 @@ def results(folder: Path, connection: str, **options: str) -> Results:
     (folder / "play.yml").write_text(
         json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
     )
-    inventory = {"ansible_connection": connection, "ansible_python_interpreter": sys.executable, **options}
+    own = "{{ ansible_playbook_python }}"
+    inventory = {"ansible_connection": connection, "ansible_python_interpreter": own, **options}
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"localhost": inventory}}}))
     library = f"{ROOT / 'library'}:{folder / 'library'}"
     play(
