@@ -6,9 +6,8 @@ the candidate. So the comparison shows what a promotion would give today: newer 
 both.
 
 Of other parameters more is asked, because newer data alone may hide that they are worse: the champion's
-parameters learn from all days, too, and must not be clearly better there. Of the same parameters less is
-asked. What a day of new data gives is smaller than what the customers of a month can show, so they must not
-be clearly worse than with older data.
+parameters learn from all days, too, and must not be clearly better there. Where only code or late rows
+differ, which the comparison cannot show, the candidate must not be clearly worse.
 """
 
 from __future__ import annotations
@@ -100,8 +99,8 @@ def compare(task: Task, other: str, candidate: Judgement, rival: Judgement, same
     """Compare two judgements of the same customers by their paired differences.
 
     Baselines have to be beaten beyond doubt (the whole interval above 0). The champion has to be beaten on
-    new items on average, and must not be clearly better on repeats; nor on new items if its parameters are
-    the `same`, or if only its recipe is compared.
+    new items on average, and must not be clearly better on repeats; nor on new items if its parameters and
+    its days are the `same`, or if only its recipe is compared.
     """
     difference = bootstrap(candidate.ndcg - rival.ndcg)
     if other not in ("champion", RECIPE):
@@ -133,6 +132,7 @@ def decide(
     first = last - dt.timedelta(days - 1)
     parts = split(bought, first, last + dt.timedelta(1))
     age = max((last - dt.date.fromisoformat(champion[1].data_until)).days, 0) if champion else 0
+    same = its == parameters and age == 0
     models = {"candidate": _fitted(parts.train, parameters)}
     if its:
         older = bought.before(first - dt.timedelta(age))
@@ -146,9 +146,7 @@ def decide(
         judged = _judge_all(models, parts, task)
         figures[task] = {name: each.summary() for name, each in judged.items()}
         candidate = judged.pop("candidate")
-        comparisons += [
-            compare(task, name, candidate, rival, its == parameters) for name, rival in judged.items()
-        ]
+        comparisons += [compare(task, name, candidate, rival, same) for name, rival in judged.items()]
     customers = figures[Task.NEW]["candidate"].customers
     reasons = [_sentence(each) for each in comparisons]
     promoted = all(each.passed for each in comparisons)
