@@ -26,6 +26,7 @@ DELAY = 30
 # From the end of a fault until the receiver is told: a scrape, an evaluation, and the interval of a group.
 END_DELAY = 90
 RULES = {rule["alert"]: rule for rule in rules("monitoring")}
+LONG_WAIT = 2  # restarts after which the kubelet waits for more than a scrape
 STUCK_AFTER = 600  # the rule's own condition
 DATA = "/var/lib/rancher/k3s"
 # What the watchdog's alert is still valid for, when Prometheus is gone: four times its interval of resending.
@@ -209,12 +210,14 @@ def test_faults_that_have_to_last_are_told(core: client.CoreV1Api, said: Any) ->
     def crashed() -> float | None:
         [pod] = core.list_namespaced_pod(FAULTS, label_selector="app=crashes").items
         for status in pod.status.container_statuses or []:
-            if status.state.waiting and status.state.waiting.reason == "CrashLoopBackOff":
+            waiting = status.state.waiting
+            # The first waits of the kubelet, 10 s and 20 s, may fall between two scrapes.
+            if waiting and waiting.reason == "CrashLoopBackOff" and status.restart_count >= LONG_WAIT:
                 return time.time()
         return None
 
     try:
-        crashes = wait_for(crashed, "the pod does not crash", 60, every=1)
+        crashes = wait_for(crashed, "the pod does not crash", 180, every=1)
         said("WorkloadNotReady", lacks, deployment="crashes")
         said("PodCrashLooping", crashes)
         said("PodStuckTerminating", ends + STUCK_AFTER, pod="stuck")
