@@ -259,6 +259,14 @@ def test_a_cronjob_that_is_not_there_is_said(
 # A look
 
 
+def put_champion(settings: Settings, folder: Path) -> None:
+    """Publish a version that anybody may serve."""
+    folder.mkdir()
+    registry = open_registry(settings.registry_url)
+    version = registry.publish(settings.model, folder, {"data_until": "1970-01-02"}, {})
+    registry.point(settings.model, settings.champion, version)
+
+
 def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_path: Path) -> None:
     events = [shown(0, "a", "x"), paid(10, "a", "x")]
     day = dt.date(1970, 1, 1)
@@ -272,14 +280,13 @@ def test_a_look_shows_all_series_and_asks_once(days: list[generate.Day], tmp_pat
     assert watch.look(100.0) == "There are no days yet."
     for each in days[:45]:
         store.take(batch(each), 1.0)
+    # A history is being ingested, and the first training comes after it.
+    assert watch.look(150.0) == "There is no champion yet, so nothing is retrained."
+    put_champion(settings, tmp_path / "some-model")
     assert "1 days in a row were over it" in watch.look(200.0)
     assert "was judged before" in watch.look(300.0)
     for each in days[45:48]:
         store.take(batch(each), 1.0)
-    (tmp_path / "some-model").mkdir()
-    registry = open_registry(settings.registry_url)
-    version = registry.publish(settings.model, tmp_path / "some-model", {"data_until": "1970-01-02"}, {})
-    registry.point(settings.model, settings.champion, version)
     # The state is in the store: another process goes on with it.
     again = Watch(settings, series, lambda name, why: started.append((name, why)) or "job")
     assert "Job job." in again.look(100_000.0)
@@ -309,6 +316,7 @@ def test_a_store_that_takes_no_writes_starts_no_job_and_a_job_that_fails_is_aske
     for each in days[:45]:
         store.take(batch(each), 1.0)
     watch = Watch(settings, Series(), lambda *given: started.append(given) or "job")
+    put_champion(settings, tmp_path / "some-model")
     watch.look(100_000.0)
     for each in days[45:48]:
         store.take(batch(each), 1.0)

@@ -156,6 +156,9 @@ class Watch:
         largest = found.largest(its.kind)
         series.largest.set(largest)
         series.rows.set(found.rows)
+        if not self._has_champion():
+            # Days come quickly while a history is ingested, and the training after it learns from all.
+            return "There is no champion yet, so nothing is retrained."
         limits = trigger.Limits(its.drift_bound, its.drift_rows, its.cool_down)
         before = self.state()
         after, retrain, said = trigger.decide(before, str(last), largest, found.rows, limits, now)
@@ -171,6 +174,14 @@ class Watch:
                 raise
         series.retraining.set(after.asked)
         return said
+
+    def _has_champion(self) -> bool:
+        registry = open_registry(self.settings.registry_url, self.settings.registry_token_file)
+        try:
+            registry.version_of(self.settings.model, self.settings.champion)
+        except NotThere:
+            return False
+        return True
 
     def _learn(self, end: dt.date) -> None:
         """Add the customers and items of the days before `end` to those that are known."""
