@@ -114,6 +114,11 @@ def _measured(api: client.ApiClient) -> str:
     )
 
 
+def elsewhere(core: client.CoreV1Api) -> set[str]:
+    """The servers on the node that is left."""
+    return {pod.metadata.name for pod in pods(core) if pod.spec.node_name != AGENT}
+
+
 @pytest.mark.long
 def test_a_node_that_is_lost_takes_its_servers_and_no_others(
     core: client.CoreV1Api, asker: Asker, capsys: pytest.CaptureFixture[str]
@@ -142,19 +147,17 @@ def test_a_node_that_is_lost_takes_its_servers_and_no_others(
         assert found["failures"] == []
         survivors = [name for name, node in on.items() if node != AGENT]
         assert set(survivors) <= set(ready(core))
-        # Kubernetes waits five minutes before it makes pods anew elsewhere.
+        # Kubernetes waits five minutes before it makes pods anew elsewhere. A new server fetches its model.
+        # Where the registry or the store is lost with the node, it waits for them.
+        needed = [
+            pod.spec.node_name
+            for namespace in ("mlflow", "object-store")
+            for pod in core.list_namespaced_pod(namespace).items
+        ]
+        at_least = len(survivors) if AGENT in needed else 3
         wait_for(
-            lambda: (
-                len(
-                    [
-                        pod
-                        for pod in pods(core)
-                        if pod.spec.node_name != AGENT and pod.metadata.name in ready(core)
-                    ]
-                )
-                == 3
-            ),
-            "three servers do not run on the node that is left",
+            lambda: len(elsewhere(core)) == 3 and len(elsewhere(core) & set(ready(core))) >= at_least,
+            lambda: f"on the node that is left: {elsewhere(core)}, ready: {ready(core)}",
             600,
         )
         back = time.monotonic() - began
@@ -162,7 +165,7 @@ def test_a_node_that_is_lost_takes_its_servers_and_no_others(
         subprocess.run(["docker", "start", machine], check=True, capture_output=True)
         wait_for(lambda: not away(), "the node does not come back", 240)
     with capsys.disabled():
-        print(f"\nthe node was missed after {missed:.0f} s, three servers were back after {back:.0f} s")
+        print(f"\nmissed after {missed:.0f} s, {at_least} servers ran elsewhere after {back:.0f} s")
     until_three_are_ready(core, 600)
 
 
