@@ -1,0 +1,54 @@
+"""A platform that nobody uses: each panel has data, and nothing fires but the watchdog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
+from ansible.module_utils.metalworks.monitoring.boards import plain
+from ansible.module_utils.metalworks.monitoring.prometheus import Prometheus
+from tests.support.queries import panels
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.parts("monitoring")
+# They are right on a computer that is busy with other work.
+BUSY = "ApiSlow|ApiStorageSlow"
+
+
+@pytest.fixture(scope="module")
+def prometheus(platform: dict[str, Any]) -> Iterator[Prometheus]:
+    cluster = KubernetesApi(platform["kubeconfig"], platform["context"])
+    with Prometheus.opened(cluster, platform["monitoring_namespace"]) as found:
+        yield found
+
+
+def result(prometheus: Prometheus, query: str) -> list[dict[str, Any]]:
+    answer = prometheus.request("GET", "/api/v1/query", query=query)
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def test_every_panel_has_data_or_says_why_not(prometheus: Prometheus, platform: dict[str, Any]) -> None:
+    def empty() -> list[str]:
+        return [
+            f"{board}, {panel['title']}: {query['expr']}"
+            for part in platform["parts"]
+            for board, panel in panels(part)
+            for query in panel["queries"]
+            if not panel.get("may_be_empty") and not result(prometheus, plain(query["expr"], "2m"))
+        ]
+
+    wait_for(lambda: not empty(), lambda: f"panels without data: {empty()}", 180, every=5)
+
+
+def test_nothing_fires_but_the_watchdog(prometheus: Prometheus) -> None:
+    fires = f'ALERTS{{alertname!~"Watchdog|{BUSY}",alertstate="firing"}}'
+    assert result(prometheus, 'ALERTS{alertname="Watchdog",alertstate="firing"}')
+    wait_for(
+        lambda: not result(prometheus, fires),
+        lambda: f"alerts that fire: {[each['metric'] for each in result(prometheus, fires)]}",
+        120,
+        every=5,
+    )
