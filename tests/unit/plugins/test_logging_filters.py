@@ -18,7 +18,6 @@ GIVEN = {
         "vmauth": "metalworks.local/vmauth:v3",
     },
     "logging_namespace": "logging",
-    "monitoring_namespace": "monitoring",
     "logging_reader_password": "r" * 16,
     "metalworks_state_dir": "/nowhere",
 }
