@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from ..common.addresses import web_place
-from ..common.sizes import budget_problem, mebibytes
 from .names import unusable_names
 from .platform import Platform
 from .secrets import weak_secret
+from .sizes import unusable_sizes
 
 # What each needs at the least, in MiB: the store drops whole days, Go's programs do not start in less, and a
 # buffer is one file at the least (DefaultChunkFileSize of VictoriaMetrics' persistentqueue).
@@ -26,12 +26,7 @@ SECRETS = {"logging_reader_password": 16, "logging_writer_password": 16, "loggin
 
 def logging_sizes(platform: Platform) -> Iterator[str]:
     """Refuse sizes that are none or too small, and a time of less than a day."""
-    for name, least in LEAST.items():
-        size = platform.values[name]
-        if problem := budget_problem(size):
-            yield f"{name}: {problem}"
-        elif mebibytes(size) < least:
-            yield f"{name} is {size}: write {least}Mi or more"
+    yield from unusable_sizes(platform, LEAST)
     if int(platform.values["logging_days"]) < 1:
         yield f"logging_days is {platform.values['logging_days']}: write 1 or more"
 

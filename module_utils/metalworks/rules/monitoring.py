@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 
 from ..common.addresses import parse_host_port, web_place
-from ..common.sizes import budget_problem, mebibytes
 from ..common.suggestions import did_you_mean
 from ..monitoring.receivers import SEVERITIES
 from .names import unusable_names
 from .platform import Platform
+from .sizes import unusable_sizes
 
 # What each needs at the least, in MiB: Prometheus requests that memory, and its log alone may take the disk.
 LEAST = {"monitoring_size": 512, "monitoring_memory_limit": 192}
@@ -22,12 +22,7 @@ NEEDED = {"email": ("to", "from", "smarthost"), "slack": ("url",), "webhook": ("
 
 def monitoring_volume(platform: Platform) -> Iterator[str]:
     """Refuse sizes, times and names that Prometheus or Kubernetes do not take."""
-    for name, least in LEAST.items():
-        size = platform.values[name]
-        if problem := budget_problem(size):
-            yield f"{name}: {problem}"
-        elif mebibytes(size) < least:
-            yield f"{name} is {size}: write {least}Mi or more"
+    yield from unusable_sizes(platform, LEAST)
     retention = str(platform.values["monitoring_retention"])
     if not TIME.fullmatch(retention):
         yield f"monitoring_retention is {retention!r}: write a time of Prometheus, like 15d or 12h"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..common.sizes import budget_problem, mebibytes
 from ..common.suggestions import did_you_mean
 from ..object_store.rights import (
     LONGEST_POLICY,
@@ -20,6 +19,7 @@ from ..object_store.rights import (
 from ..object_store.s3 import endpoint_problem, is_own
 from .names import unusable_names
 from .platform import Platform
+from .sizes import unusable_sizes
 
 # Names that S3 takes for buckets. Those with dots are left out, because no certificate fits them.
 BUCKET = re.compile(r"[a-z0-9][-a-z0-9]{1,61}[a-z0-9]\Z")
@@ -27,18 +27,12 @@ MOST_RESERVED = 50
 # The secret of the store's own key is kept under this name, as those of programs are under theirs.
 ROOT = "root"
 # In MiB: a gateway requests 48 and takes some 30 at rest.
-LEAST_MEMORY = 64
+LEAST = {"object_store_size": 0, "object_store_memory_limit": 64}
 
 
 def store_size(platform: Platform) -> Iterator[str]:
     """Refuse a size that is none, and a share of the disk that leaves nothing."""
-    if problem := budget_problem(platform.values["object_store_size"]):
-        yield f"object_store_size: {problem}"
-    limit = platform.values["object_store_memory_limit"]
-    if problem := budget_problem(limit):
-        yield f"object_store_memory_limit: {problem}"
-    elif mebibytes(limit) < LEAST_MEMORY:
-        yield f"object_store_memory_limit is {limit}: write {LEAST_MEMORY}Mi or more"
+    yield from unusable_sizes(platform, LEAST)
     percent = platform.values["object_store_reserve_percent"]
     if not 0 <= int(percent) <= MOST_RESERVED:
         yield f"object_store_reserve_percent is {percent}: write one of 0 to {MOST_RESERVED}"
