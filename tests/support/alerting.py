@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,15 +86,6 @@ class Mails(StreamRequestHandler):
                 text = b"".join(iter(self.rfile.readline, b".\r\n"))
                 self.server.messages.append(text.decode())
                 self.wfile.write(b"250 taken\r\n")
-
-
-@contextmanager
-def mail_server() -> Iterator[MailServer]:
-    """Run a mail relay."""
-    with MailServer() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @contextmanager

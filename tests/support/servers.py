@@ -1,4 +1,4 @@
-"""Runs a server, for as long as a test needs it: one of http.server in this process, or a program."""
+"""Runs a server, for as long as a test needs it: one in a thread of this process, or a program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer
 from typing import Any
 
 import requests
@@ -17,12 +18,12 @@ from .waiting import wait_for
 
 
 @contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[str]:
+def running(server: TCPServer) -> Iterator[str]:
     """Serve in a thread, and yield `host:port`; at the end the server is closed and its thread gone."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield f"{server.server_address[0]!s}:{server.server_port}"
+        yield "{}:{}".format(*server.server_address[:2])
     finally:
         server.shutdown()
         server.server_close()

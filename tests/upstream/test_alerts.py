@@ -10,6 +10,7 @@ import pytest
 from ansible.module_utils.metalworks.monitoring.alertmanager import Alertmanager, send_through
 from tests.support import alerting
 from tests.support.alerting import MailServer, Receiver
+from tests.support.servers import running
 from tests.support.waiting import wait_for
 
 # From an alert's arrival at Alertmanager until the receiver has it: group_wait is 3 s.
@@ -19,7 +20,8 @@ SOON = 10
 @pytest.fixture(scope="module")
 def mails() -> Iterator[MailServer]:
     """A mail relay on the same network, as many sites have one."""
-    with alerting.mail_server() as server:
+    server = MailServer()
+    with running(server):
         yield server
 
 
