@@ -65,6 +65,14 @@ class Registry(Protocol):
         ...
 
 
+def found_version(registry: Registry, name: str, alias: str) -> str:
+    """Return the version that an alias points to; empty if there is no such model or alias."""
+    try:
+        return registry.version_of(name, alias)
+    except NotThere:
+        return ""
+
+
 def open_registry(url: str, token_file: str = "") -> Registry:
     """Return the registry at an address: file:// is a folder, http:// and https:// are MLflow."""
     scheme, _, rest = url.partition("://")

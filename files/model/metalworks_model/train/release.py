@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..models.artifact import Card, read_card
-from ..models.registry import NotThere, Registry, RegistryProblem
+from ..models.registry import Registry, RegistryProblem, found_version
 from ..settings import Settings
 
 Champion = tuple[str, Card]
@@ -15,9 +15,7 @@ Champion = tuple[str, Card]
 
 def champion_of(settings: Settings, registry: Registry) -> Champion | None:
     """Return the champion's version and card; None if there is no champion."""
-    try:
-        version = registry.version_of(settings.model, settings.champion)
-    except NotThere:
+    if not (version := found_version(registry, settings.model, settings.champion)):
         return None
     with tempfile.TemporaryDirectory() as folder:
         registry.fetch(settings.model, version, Path(folder) / "files")
@@ -44,11 +42,7 @@ def release(
     }
     version = registry.publish(settings.model, folder, common | dict(tags), metrics)
     if promoted and promote:
-        try:
-            now = registry.version_of(settings.model, settings.champion)
-        except NotThere:
-            now = ""
-        if now != before:
+        if (now := found_version(registry, settings.model, settings.champion)) != before:
             raise RegistryProblem(
                 f"version {version} is not promoted: it was compared with champion {before or 'none'}, and "
                 f"now the champion is {now or 'none'}"

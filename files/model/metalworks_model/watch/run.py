@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from ..data.ingest import DayStore
 from ..data.objects import write
 from ..data.prepare import clean
-from ..models.registry import NotThere, open_registry
+from ..models.registry import NotThere, found_version, open_registry
 from ..settings import Settings
 from . import drift, online, trigger
 from .canary import Canary
@@ -156,7 +156,8 @@ class Watch:
         largest = found.largest(its.kind)
         series.largest.set(largest)
         series.rows.set(found.rows)
-        if not self._has_champion():
+        registry = open_registry(its.registry_url, its.registry_token_file)
+        if not found_version(registry, its.model, its.champion):
             # Days come quickly while a history is ingested, and the training after it learns from all.
             return "There is no champion yet, so nothing is retrained."
         limits = trigger.Limits(its.drift_bound, its.drift_rows, its.cool_down)
@@ -174,14 +175,6 @@ class Watch:
                 raise
         series.retraining.set(after.asked)
         return said
-
-    def _has_champion(self) -> bool:
-        registry = open_registry(self.settings.registry_url, self.settings.registry_token_file)
-        try:
-            registry.version_of(self.settings.model, self.settings.champion)
-        except NotThere:
-            return False
-        return True
 
     def _learn(self, end: dt.date) -> None:
         """Add the customers and items of the days before `end` to those that are known."""
