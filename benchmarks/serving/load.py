@@ -129,8 +129,8 @@ class Load:
                 self.late.append(due)
                 planned += 1
             self.send()
-            # The loop's timers count in milliseconds, which is as long as a quick server takes. The sender has
-            # a core of its own, and looks all the time.
+            # The loop's timers count in milliseconds, which is as long as a quick server takes. The sender
+            # has a core of its own, and looks all the time.
             await asyncio.sleep(0)
         end = time.perf_counter() + 2
         while len(self.results) < self.total and time.perf_counter() < end:
