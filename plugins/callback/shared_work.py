@@ -58,6 +58,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Share the work before the worker of a task is made."""
         self.tasks += 1
+        if self.tasks > LONG_ENOUGH:
+            # What was made since then is left out, too. To collect first would take as long as a small task.
+            gc.freeze()
         if library := LIBRARIES.get(getattr(task, "action", "")):
             import_once(library)
         if self.tasks == LONG_ENOUGH:
