@@ -49,9 +49,9 @@ DUPLICATES = (
     '"metric", "$1", "__name__", "(.+)")) > 1'
 )
 
-# What fires and should not where all is well. Two are right on a computer that is busy with other work. The kernel
-# counts the programs that it ends for the whole computer, which a lab's machines share with each other and with the
-# tests that exceed a limit on purpose.
+# What fires and should not where all is well. Two are right on a computer that is busy with other work. The
+# third goes by what the kernel counts for the whole computer: a lab's machines share it with each other and
+# with the tests that exceed a limit on purpose.
 FIRES = 'ALERTS{alertname!~"Watchdog|ApiSlow|ApiStorageSlow|NodeOutOfMemory",alertstate="firing"}'
 
 
