@@ -16,8 +16,8 @@ description:
     They are loaded here once.
   - The client of Kubernetes takes longer to import than a module takes to ask the cluster. It is imported
     here before the first module that needs it, for all modules that the connection local_fork runs.
-  - Objects that exist by then are left out of the workers' garbage collection, so that the memory that they
-    share with the main process is not copied.
+  - Objects that exist before a task are left out of its worker's garbage collection, so that the memory that
+    they share with the main process is not copied.
 author: Metalworks
 requirements: [enabled in ansible.cfg]
 """
@@ -58,15 +58,15 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Share the work before the worker of a task is made."""
         self.tasks += 1
-        if self.tasks > LONG_ENOUGH:
-            # What was made since then is left out, too. To collect first would take as long as a small task.
-            gc.freeze()
         if library := LIBRARIES.get(getattr(task, "action", "")):
             import_once(library)
         if self.tasks == LONG_ENOUGH:
             parse_once()
             load_once()
             share_memory()
+        elif self.tasks > LONG_ENOUGH:
+            # What was made since then is left out, too. To collect first would take as long as a small task.
+            gc.freeze()
 
 
 def import_once(library: str) -> None:
