@@ -59,7 +59,7 @@ def test_the_home_of_data_and_models_is_small(api: client.ApiClient) -> None:
                 found[f"{program}/{container.name}"] = sum(map(int, said.split())) // 1024
     print(f"MiB resident: {found}, together {sum(found.values())}")
     assert len(found) >= len(PROGRAMS)
-    assert sum(found.values()) < MOST_MIB, found
+    assert sum(found.values()) <= MOST_MIB, found
 
 
 @pytest.mark.parts("monitoring", "logging")
@@ -80,4 +80,4 @@ def test_what_watches_is_small(request: pytest.FixtureRequest) -> None:
     found = {name: kib[name] // 1024 for name in WATCHERS}
     print(f"MiB resident: {found}, together {sum(found.values())}")
     assert all(found.values()), found
-    assert sum(found.values()) < MOST_MIB_OF_WATCHERS, found
+    assert sum(found.values()) <= MOST_MIB_OF_WATCHERS, found
