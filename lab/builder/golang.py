@@ -17,6 +17,8 @@ from .recipe import LAB, ROOT, Job, Recipe, Result
 
 TOOLCHAIN_LOCK = LAB / "go" / "requirements.txt"
 STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
+# What go list prints of each package.
+PROBLEM = "{{with .Error}}{{.}}{{end}}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def program(name: str, version: str, what: Program) -> Recipe:
         pins = [path for path in (folder / "go.mod", folder / "go.sum") if path.exists()] + own
         return found.text("linker", linker).text("package", what.package).files(LAB, pins)
 
+    def fetch(job: Job) -> None:
+        fetch_libraries(job, folder, what.package)
+
     def make(job: Job) -> Result:
         job.say("compiling")
         output = job.out / name
@@ -76,18 +81,20 @@ def program(name: str, version: str, what: Program) -> Recipe:
         job.run([go, "build", *STATIC, "-ldflags", linker, "-o", output, what.package], env=env, cwd=folder)
         return Result(version, path=name, sha256=sha256_of(output))
 
-    return Recipe(name, version, make, inputs, needs=("go",), lane="go")
+    return Recipe(name, version, make, inputs, needs=("go",), lane="go", fetch=fetch)
 
 
 def source_program(name: str, version: str, what: Source) -> Recipe:
     """Make the recipe of a program in a module of its makers."""
     linker = " ".join(["-s", "-w", *(f"-X {variable}" for variable in what.variables)])
+    tags = ("-tags", ",".join(what.tags)) if what.tags else ()
+
+    def fetch(job: Job) -> None:
+        folder = fetched_module(job, what.module, what.version, what.digest)
+        fetch_libraries(job, folder, what.package, *tags)
 
     def make(job: Job) -> Result:
         go = job.needs["go"].path
-        # A workspace of its makers names modules that are not in theirs.
-        env = {**environment(go, job.cache), "GOWORK": "off"}
-        job.say("fetching the source")
         folder = fetched_module(job, what.module, what.version, what.digest)
         # The cache of modules is read-only, and `go build -overlay` adds no file to it.
         source, output = job.out / "source", job.out / name
@@ -98,13 +105,21 @@ def source_program(name: str, version: str, what: Source) -> Recipe:
             (source / stub).parent.mkdir(parents=True, exist_ok=True)
             (source / stub).write_text("<!DOCTYPE html><title>The lab has no pages</title>\n")
         job.say("compiling")
-        tags = ("-tags", ",".join(what.tags)) if what.tags else ()
         command = [go, "build", *STATIC, *tags, "-ldflags", linker, "-o", output, what.package]
-        job.run(command, env=env, cwd=source)
+        job.run(command, env=environment(go, job.cache), cwd=source)
         shutil.rmtree(source)
         return Result(version, path=name, sha256=sha256_of(output))
 
-    return Recipe(name, version, make, lambda f: f.text("what", repr(what)), needs=("go",), lane="go")
+    return Recipe(
+        name, version, make, lambda f: f.text("what", repr(what)), needs=("go",), lane="go", fetch=fetch
+    )
+
+
+def fetch_libraries(job: Job, folder: Path, package: str, *flags: str) -> None:
+    """Fetch the modules that a package needs. `go build` compiles nothing before it has all."""
+    go = job.needs["go"].path
+    command = [go, "list", *STATIC, *flags, "-deps", "-f", PROBLEM, package]
+    job.run(command, env=environment(go, job.cache), cwd=folder)
 
 
 def fetched_module(job: Job, module: str, version: str, digest: str) -> Path:
@@ -168,6 +183,8 @@ def environment(go: str, cache: Path) -> dict[str, str]:
         "GOCACHE": str(caches / "build"),
         "GOMODCACHE": str(caches / "mod"),
         "GOFLAGS": "",
+        # A workspace of a module's makers names modules that are not in theirs.
+        "GOWORK": "off",
         "GOTOOLCHAIN": "local",  # never fetches another Go
         "CGO_ENABLED": "0",  # one static file each, so that an image needs nothing else
     }

@@ -77,4 +77,5 @@ class Recipe:
     needs: tuple[str, ...] = ()
     on_demand: bool = False  # built only when it is named
     lane: str = "net"  # "go" uses all cores, so one runs at a time; "net" mostly waits for the network
+    fetch: Callable[[Job], None] | None = None  # what can be done beside other lanes, before its turn comes
     there: Callable[[Result], bool] = field(default=lambda result: True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import TypeVar
 
 from module_utils.metalworks.artifacts.cache import Fingerprint, locked, remove_leftovers, staged_folder
 
@@ -13,8 +14,10 @@ from .processes import Processes
 from .progress import Progress
 from .recipe import Job, Recipe, Result
 
-# How many recipes of a lane run at once. Compiling uses all cores; two downloads can run beside it.
-LANES = {"go": 1, "net": 2}
+# How many recipes of a lane run at once. Compiling uses all cores; two downloads can run beside it, and the
+# sources of what is compiled next are fetched meanwhile.
+LANES = {"go": 1, "net": 2, "fetch": 1}
+T = TypeVar("T")
 
 
 class BuildFailed(RuntimeError):
@@ -115,7 +118,12 @@ class Schedule:
         """Build one artifact as soon as its needs are built and its lane is free."""
         for future in before:
             future.result()
-        with self._lanes[self._recipes[name].lane]:
+        recipe = self._recipes[name]
+        if recipe.fetch:
+            with self._lanes["fetch"]:
+                if not self._processes.stopped:
+                    self._step(name, recipe.fetch, self._cache, f"{name}-sources")
+        with self._lanes[recipe.lane]:
             if not self._processes.stopped:
                 self._make(name)
 
@@ -127,27 +135,27 @@ class Schedule:
                 return
             folder = self.folder(name)
             remove_leftovers(folder.parent)
-            log = self._cache / "logs" / f"{name}.log"
             with self._progress.task(name), staged_folder(folder) as stage:
-                self._job(name, stage, log)
+                self._step(name, self._recipes[name].make, stage, name).save(stage)
 
-    def _job(self, name: str, stage: Path, log: Path) -> None:
-        """Run a recipe in a temporary folder; BuildFailed shows the end of its log."""
-        recipe = self._recipes[name]
+    def _step(self, name: str, do: Callable[[Job], T], folder: Path, log_name: str) -> T:
+        """Do a step of a recipe in a folder; BuildFailed shows the end of its log."""
+        log = self._cache / "logs" / f"{log_name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("")
+        recipe = self._recipes[name]
         job = Job(
             name=name,
             version=recipe.version,
             key=self.key(name),
-            out=stage,
+            out=folder,
             cache=self._cache,
             needs={need: self._made(need) for need in recipe.needs},
             run=self._processes.runner(log),
             say=lambda what: self._progress.say(name, what),
         )
         try:
-            recipe.make(job).save(stage)
+            return do(job)
         except Exception as error:
             if self._processes.stopped:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,32 @@ def test_two_runs_at_once_make_it_once(tmp_path: Path) -> None:
     for run in runs:
         run.join()
     assert made == ["thing"]
+
+
+def test_sources_are_fetched_before_the_lane_is_free(tmp_path: Path) -> None:
+    fetched = threading.Event()
+
+    def compile_first(_: Job) -> Result:
+        in_time.append(fetched.wait(60))
+        return Result("1")
+
+    def compile_next(_: Job) -> Result:
+        return Result("1")
+
+    in_time: list[bool] = []
+    first = Recipe("first", "1", compile_first, lambda found: found, lane="go")
+    after = Recipe("next", "1", compile_next, lambda found: found, lane="go", fetch=lambda _: fetched.set())
+    schedule(tmp_path, first, after).ensure(["first", "next"])
+    assert in_time == [True]
+
+
+def test_sources_that_cannot_be_fetched_end_the_build(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def fetch(job: Job) -> None:
+        job.run(["sh", "-c", "echo no route; exit 1"])
+
+    bad = replace(recipe("bad", made), fetch=fetch)
+    with pytest.raises(BuildFailed, match=r"(?s)bad could not be built.*no route.*bad-sources\.log"):
+        schedule(tmp_path, bad).ensure(["bad"])
+    assert made == []
