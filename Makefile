@@ -77,15 +77,18 @@ try-alert: .venv/.ready ## Send one alert through to all receivers, and see who 
 	@$(PLAYBOOK) playbooks/try_alert.yml
 
 ## The proofs
-.PHONY: test test-destructive test-events test-targets lint test-unit test-model test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
+.PHONY: test test-destructive test-events test-targets lint test-unit test-integration test-model test-servers test-stand-in test-upstream test-refusals test-molecule test-platform verify
 test: artifacts ## Run all tests but test-destructive and test-targets, the quick ones first
-	@$(MAKE) --no-print-directory lint test-unit test-model test-stand-in test-servers test-upstream test-refusals test-molecule test-platform
+	@$(MAKE) --no-print-directory lint test-unit test-integration test-model test-stand-in test-servers test-upstream test-refusals test-molecule test-platform
 
 lint: .venv/.ready ## Check Ansible, YAML, Python and shell; a warning is an error
 	@tests/lint.sh
 
 test-unit: .venv/.ready ## Modules, plugins, conventions, documentation
 	@pytest tests/unit --numprocesses auto
+
+test-integration: .venv/.ready ## What is proven by Ansible itself, by firewalls and by scripts that run
+	@pytest tests/integration --numprocesses auto
 
 test-model: artifacts ## The package of the models, in its image: types, and tests that take half a minute
 	@python -m tests.model.run

@@ -371,7 +371,9 @@ def test_module_predicts_in_check_mode(path: Path) -> None:
 
 @each_module
 def test_module_has_a_unit_test_or_a_test_of_its_decisions(path: Path) -> None:
-    files = [*ROOT.glob(f"tests/unit/*/test_{path.stem}.py")]
+    files = [
+        file for room in ("unit", "integration") for file in ROOT.glob(f"tests/{room}/*/test_{path.stem}.py")
+    ]
     assert files, f"tests/unit/{path.parent.name}/test_{path.stem}.py is missing"
     assert [test for file in files for test in cases_of(file)], f"{files[0]} holds no test"
 
@@ -390,6 +392,7 @@ def cases_of(path: Path) -> list[ast.FunctionDef]:
     return [function for function in functions_of(path) if function.name.startswith("test_")]
 
 
+@functools.cache
 def functions_of(path: Path) -> list[ast.FunctionDef]:
     """The functions of a file, those in classes as well."""
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,14 +38,18 @@ each_panel = pytest.mark.parametrize(
 )
 
 
+@cache
+def rule_tests(path: Path) -> list[dict[str, Any]]:
+    """Return what a file tests. All scalars are texts: YAML takes 0x4, four more zeros, for a number."""
+    found: list[dict[str, Any]] = yaml.load(path.read_text(), yaml.CBaseLoader)["tests"]
+    return found
+
+
 def cases(rule: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return the cases of an alert in its rules' test, each after the test that it stands in."""
-    text = rule["path"].with_suffix("").with_suffix(".test.yml").read_text()
-    # All scalars as texts: YAML takes 0x4, four more zeros, for a hexadecimal number.
-    tests = yaml.load(text, yaml.BaseLoader)["tests"]
     return [
         (test, case)
-        for test in tests
+        for test in rule_tests(rule["path"].with_suffix("").with_suffix(".test.yml"))
         for case in test["alert_rule_test"]
         if case["alertname"] == rule["alert"]
     ]
