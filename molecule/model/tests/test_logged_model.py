@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.support.waiting import wait_for
 from kubernetes import client
 
 ROOT = Path(__file__).resolve().parents[3]
+# The longest tasks at the end of a playbook's output.
+TASK_TIME = re.compile(r" -+ \d+\.\d\ds$")
 # What the code of a model could try.
 ATTEMPTS = """
 import os, socket, sys
@@ -83,19 +86,20 @@ def test_a_logged_model_answers_in_its_own_environment(core: client.CoreV1Api, a
     began = time.monotonic()
     log("first", "humanize==4.17.0")
     logged = time.monotonic()
-    deploy().check()
+    found = deploy().check()
     deployed = time.monotonic()
     version = until(asker, "first 1.0 kB")
     print(
         f"from log_model to the first answer: {time.monotonic() - began:.0f} s, of which log_model "
         f"{logged - began:.0f} s and playbooks/model.yml {deployed - logged:.0f} s"
     )
+    print("\n".join(line for line in found.output.splitlines() if TASK_TIME.search(line)))
     (pod,) = its_pods(core)
     assert f"/served-{NAME}:" in pod.spec.containers[0].image
-    status, found = asker.ask(f"/v2/models/{NAME}", host=HOST)
-    assert (status, found["platform"], found["versions"]) == (200, "metalworks_pyfunc", [version])
-    status, found = asker.ask(f"/v2/models/{NAME}/infer", {"inputs": []}, host=HOST)
-    assert (status, found["error"]) == (400, "the input bytes is missing")
+    status, answer = asker.ask(f"/v2/models/{NAME}", host=HOST)
+    assert (status, answer["platform"], answer["versions"]) == (200, "metalworks_pyfunc", [version])
+    status, answer = asker.ask(f"/v2/models/{NAME}/infer", {"inputs": []}, host=HOST)
+    assert (status, answer["error"]) == (400, "the input bytes is missing")
     assert deploy().check().changed_nothing
 
 
