@@ -58,7 +58,7 @@ def test_none_of_ten_thousand_requests_fails_while_servers_are_replaced_added_an
         scale(api, core, 5)
         scale(api, core, 3)
         replace_all(api, core)
-    assert found["failures"] == []
+    assert not found["failures"], "\n".join(found["failures"])
     assert sum(found["seen"].values()) >= REQUESTS
 
 
@@ -98,13 +98,13 @@ def test_load_adds_servers_and_quiet_takes_them_away_and_no_request_fails(
     change(scale_above="60m")
     with asker.load(REQUESTS) as found:
         wait_for(lambda: len(ready(core)) == 5, lambda: f"{_measured(api)}", 300)
-    assert found["failures"] == []
+    assert not found["failures"], "\n".join(found["failures"])
     assert sum(found["seen"].values()) >= REQUESTS
     # Five minutes of quiet are the autoscaler's default.
     with asker.load() as found:
         change()
         wait_for(lambda: len(ready(core)) == len(pods(core)) == 3, lambda: f"{_measured(api)}", 600)
-    assert found["failures"] == []
+    assert not found["failures"], "\n".join(found["failures"])
 
 
 def _measured(api: client.ApiClient) -> str:
@@ -123,7 +123,8 @@ def elsewhere(core: client.CoreV1Api) -> set[str]:
 def test_a_node_that_is_lost_takes_its_servers_and_no_others(
     core: client.CoreV1Api, asker: Asker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    until_three_are_ready(core)
+    # Where the test before has failed, the autoscaler needs five minutes to take away what it added.
+    until_three_are_ready(core, 600)
     on = {pod.metadata.name: pod.spec.node_name for pod in pods(core)}
     asking = core.read_namespaced_pod(asker.name, asker.namespace).spec.node_name
     if asking == AGENT:
@@ -144,7 +145,7 @@ def test_a_node_that_is_lost_takes_its_servers_and_no_others(
         time.sleep(5)
         with asker.load(1000) as found:
             time.sleep(10)
-        assert found["failures"] == []
+        assert not found["failures"], "\n".join(found["failures"])
         survivors = [name for name, node in on.items() if node != AGENT]
         assert set(survivors) <= set(ready(core))
         # Kubernetes waits five minutes before it makes pods anew elsewhere. A new server fetches its model.
