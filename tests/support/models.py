@@ -164,10 +164,10 @@ def newest_job(api: client.ApiClient, prefix: str) -> Any:
     return max(its, key=lambda each: each.metadata.creation_timestamp)
 
 
-def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str]) -> Asker:
-    """Run a pod from which somebody asks."""
+def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str], name: str = "") -> Asker:
+    """Run a pod from which somebody asks, on a server: the machines that tests stop are agents."""
     image = pods(core)[0].spec.containers[0].image
-    name = f"asks-{labels.get('asks', 'nobody')}"
+    name = name or f"asks-{labels.get('asks', 'nobody')}"
     for create in (
         lambda: core.create_namespace({"metadata": {"name": namespace}}),
         lambda: core.create_namespaced_pod(
@@ -176,6 +176,7 @@ def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str]) -
                 "metadata": {"name": name, "labels": labels},
                 "spec": {
                     "terminationGracePeriodSeconds": 0,
+                    "nodeSelector": {"node-role.kubernetes.io/control-plane": "true"},
                     "containers": [
                         {"name": "asks", "image": image, "command": ["sleep", "infinity"]},
                     ],
