@@ -122,7 +122,9 @@ class Schedule:
         if recipe.fetch:
             with self._lanes["fetch"]:
                 if not self._processes.stopped:
-                    self._step(name, recipe.fetch, self._cache, f"{name}-sources")
+                    sources = f"{name}-sources"
+                    with self._progress.task(sources):
+                        self._step(name, recipe.fetch, self._cache, sources)
         with self._lanes[recipe.lane]:
             if not self._processes.stopped:
                 self._make(name)
