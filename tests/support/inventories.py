@@ -9,8 +9,13 @@ from ansible.module_utils.metalworks.rules.platform import LOCALHOST, Platform
 from module_utils.metalworks.common.yaml_text import read_yaml
 from plugins.action.preflight_inventory import read_entries, read_specs, role_files
 
-# What the templates of these defaults come to where an inventory gives nothing that is in them.
-RESOLVED = {"object_store_shared_writers": [], "mlflow_artifacts": "s3://mlflow/artifacts"}
+# What the templates of these defaults come to where an inventory gives nothing that is in them, and another
+# kubeconfig than that of whoever runs the tests.
+RESOLVED = {
+    "object_store_shared_writers": [],
+    "mlflow_artifacts": "s3://mlflow/artifacts",
+    "metalworks_kubeconfig": "/nonexistent/kubeconfig",
+}
 
 
 @cache
