@@ -215,3 +215,11 @@ def api(platform: dict[str, Any]) -> Iterator[Any]:
     )
     with client.ApiClient(configuration) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def cluster(platform: dict[str, Any]) -> Any:
+    """Return the cluster's API as modules ask it, which can forward ports of pods."""
+    from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
+
+    return KubernetesApi(platform["kubeconfig"], platform["context"])

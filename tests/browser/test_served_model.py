@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import requests
-from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from test_data_and_models import WORKING_TIME
 from test_notebooks import CUSTOM_IMAGE
@@ -45,6 +44,7 @@ print("logged")"""
 def test_a_model_of_a_notebook_answers(
     new_visitor: Callable[[], Visitor],
     users: list[User],
+    cluster: Any,
     platform: dict[str, Any],
     pytestconfig: pytest.Config,
     capsys: pytest.CaptureFixture[str],
@@ -64,7 +64,6 @@ def test_a_model_of_a_notebook_answers(
     try:
         play(serve, inventory, model_models=[*trained, entry]).check()
         deployed = time.monotonic()
-        cluster = KubernetesApi(platform["kubeconfig"], platform["context"])
         with forwarded(
             cluster, platform["model_namespace"], f"app.kubernetes.io/name={name}", 8080
         ) as address:

@@ -21,11 +21,6 @@ PUBLIC_KEYS = (".crt", "ca.pem", "cert.pem", "release")
 
 
 @pytest.fixture(scope="module")
-def core(api: Any) -> client.CoreV1Api:
-    return client.CoreV1Api(api)
-
-
-@pytest.fixture(scope="module")
 def secrets(core: client.CoreV1Api) -> dict[str, str]:
     """Each random word in a Secret, with the name of the Secret."""
     found = {}

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
-from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.monitoring.boards import plain
-from ansible.module_utils.metalworks.monitoring.prometheus import Prometheus
 from tests.support.alerting import result
 from tests.support.queries import FIRES, panels
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.parts("monitoring")
-
-
-@pytest.fixture(scope="module")
-def prometheus(platform: dict[str, Any]) -> Iterator[str]:
-    """Where Prometheus listens, as host:port."""
-    cluster = KubernetesApi(platform["kubeconfig"], platform["context"])
-    namespace = platform["monitoring_namespace"]
-    with forwarded(cluster, namespace, Prometheus.selector, Prometheus.port) as address:
-        yield address
 
 
 def test_every_panel_has_data_or_says_why_not(prometheus: str, platform: dict[str, Any]) -> None:

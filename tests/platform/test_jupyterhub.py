@@ -20,11 +20,6 @@ def namespace(platform: dict[str, Any]) -> str:
     return str(platform["namespace"])
 
 
-@pytest.fixture(scope="module")
-def core(api: Any) -> client.CoreV1Api:
-    return client.CoreV1Api(api)
-
-
 def test_hub_answers_at_every_node(platform: dict[str, Any]) -> None:
     port = platform["node_port"]
     if not port:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import requests
-from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 
 from kubernetes import client
@@ -14,8 +13,7 @@ from kubernetes import client
 pytestmark = pytest.mark.parts("model")
 
 
-def test_each_model_answers_with_the_version_on_record(platform: dict[str, Any]) -> None:
-    cluster = KubernetesApi(platform["kubeconfig"], platform["context"])
+def test_each_model_answers_with_the_version_on_record(cluster: Any, platform: dict[str, Any]) -> None:
     namespace = platform["model_namespace"]
     assert platform["model_versions"]
     for name, version in platform["model_versions"].items():

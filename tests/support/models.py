@@ -194,6 +194,13 @@ def asking_pod(core: client.CoreV1Api, namespace: str, labels: dict[str, str], n
     return Asker(core, namespace, name)
 
 
+def let_in(core: client.CoreV1Api, name: str = "") -> Asker:
+    """Run a pod that may ask the models, and wait until it can. A policy lets a new pod in seconds later."""
+    found = asking_pod(core, "people", {"asks": "models"}, name)
+    wait_for(lambda: found.ask("/v2/health/ready")[0] == 200, "the models do not answer", 120)
+    return found
+
+
 def operate(verb: str, **variables: Any) -> Outcome:
     """Run a playbook of operations, as a person would."""
     given = ("--extra-vars", f"@{SCENARIO / 'vars.yml'}")

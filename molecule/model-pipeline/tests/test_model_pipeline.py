@@ -17,7 +17,7 @@ import yaml
 from module_utils.metalworks.images.names import pulled_name
 from tests.support.artifacts import built_path
 from tests.support.logged_model import NAME, log, said
-from tests.support.models import MODEL, NAMESPACE, Asker, asking_pod, pods, ready
+from tests.support.models import MODEL, NAMESPACE, Asker, asking_pod, let_in, pods, ready
 from tests.support.playbooks import Outcome, play
 from tests.support.scenario import CLUSTER_STATE, INVENTORIES
 from tests.support.waiting import wait_for
@@ -105,9 +105,7 @@ def images(inventory: Path, published: tuple[Path, str], tmp_path_factory: pytes
 @pytest.fixture(scope="module")
 def asker(core: client.CoreV1Api) -> Asker:
     """Somebody who asks the models; they have to run."""
-    found = asking_pod(core, "people", {"asks": "models"})
-    wait_for(lambda: found.ask("/v2/health/ready")[0] == 200, "the models do not answer", 120)
-    return found
+    return let_in(core)
 
 
 def running(core: client.CoreV1Api) -> dict[str, str]:

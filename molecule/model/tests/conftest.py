@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.models import Asker, asking_pod
-from tests.support.waiting import wait_for
+from tests.support.models import Asker, let_in
 
 from kubernetes import client
-
-
-def let_in(core: client.CoreV1Api, name: str = "") -> Asker:
-    """Run a pod that may ask the models, and wait until it can. A policy lets a new pod in seconds later."""
-    found = asking_pod(core, "people", {"asks": "models"}, name)
-    wait_for(lambda: found.ask("/v2/health/ready")[0] == 200, "the models do not answer", 120)
-    return found
 
 
 @pytest.fixture(scope="session")
