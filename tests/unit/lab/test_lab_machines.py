@@ -14,11 +14,13 @@ from lab.roles.lab_machines.filter_plugins.lab_machines import (
 from tests.support.modules import cases
 
 
-def container(name: str, lab: str = "", settings: dict[str, Any] | None = None) -> dict[str, Any]:
+def container(
+    name: str, lab: str = "", settings: dict[str, Any] | None = None, state: str = "running"
+) -> dict[str, Any]:
     labels = {"metalworks": lab} if lab else {}
     if settings is not None:
         labels["metalworks.settings"] = json.dumps(settings)
-    return {"Names": [f"/{name}"], "Labels": labels or None}
+    return {"Names": [f"/{name}"], "Labels": labels or None, "State": state}
 
 
 @pytest.mark.parametrize("case", cases(__file__))
@@ -26,6 +28,7 @@ def test_in_what_a_machine_differs(case: dict[str, Any]) -> None:
     docker = {"containers": [container(**each) for each in case["containers"]]}
     assert lab_machine(docker, "lab-one", case["wanted"]) == {
         "exists": case["differs"] is not None,
+        "runs": case.get("runs", case["differs"] is not None),
         "differences": case["differs"] or [],
     }
 

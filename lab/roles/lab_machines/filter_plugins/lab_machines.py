@@ -14,7 +14,7 @@ SETTINGS = "metalworks.settings"  # the label with the settings that a machine w
 
 
 def lab_machine(docker: Mapping[str, Any], container: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return whether a machine exists (`exists`), and in which settings it differs (`differences`).
+    """Return whether a machine `exists` and `runs`, and in which settings it differs (`differences`).
 
     A setting that an older machine does not know counts as equal. A container of this name
     without settings is somebody else's, and differs in all.
@@ -24,8 +24,8 @@ def lab_machine(docker: Mapping[str, Any], container: str, wanted: Mapping[str, 
             found = _settings(each)
             compared = [name for name in wanted if name in found] if found else list(wanted)
             differences = [name for name in compared if found.get(name) != wanted[name]]
-            return {"exists": True, "differences": differences}
-    return {"exists": False, "differences": []}
+            return {"exists": True, "runs": each.get("State") == "running", "differences": differences}
+    return {"exists": False, "runs": False, "differences": []}
 
 
 def lab_survey(
