@@ -126,7 +126,7 @@ def main() -> None:
         found = read(run, module.check_mode)
         steps = node_images.plan(records, found)
         result = answer(records, found, steps)
-        if not module.check_mode and (archive or not steps.deliver):
+        if steps.changed and not module.check_mode and (archive or not steps.deliver):
             node_images.apply(run, steps, archive)
             left = node_images.plan(records, node_images.read(run))
             if left.changed:

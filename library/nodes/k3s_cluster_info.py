@@ -40,6 +40,10 @@ options:
         description: How long to wait.
         type: int
         default: 180
+  admin:
+    description: Whether to return the admin's kubeconfig. It holds a key, so that the task needs C(no_log).
+    type: bool
+    default: false
   binary:
     description: The k3s binary.
     type: path
@@ -106,6 +110,10 @@ membership:
   description: How this server came to its cluster, from its configuration (C(cluster-init) or C(server)).
   type: dict
   returned: always
+kubeconfig:
+  description: The admin's kubeconfig, which k3s writes for kubectl on this server.
+  type: str
+  returned: with O(admin) if the API is ready
 ready:
   description: Whether the API on this server says that it is ready.
   type: bool
@@ -150,10 +158,12 @@ ARGUMENTS: dict[str, Any] = {
             "seconds": {"type": "int", "default": 180},
         },
     },
+    "admin": {"type": "bool", "default": False},
     "binary": {"type": "path", "default": "/usr/local/bin/k3s"},
     "config": {"type": "path", "default": "/etc/rancher/k3s/config.yaml"},
     "data": {"type": "path", "default": "/var/lib/rancher/k3s"},
 }
+KUBECONFIG = Path("/etc/rancher/k3s/k3s.yaml")
 POLL_SECONDS = 1.0
 CRASHES = 3  # after so many restarts by systemd, waiting longer is useless
 
@@ -225,7 +235,10 @@ def main() -> None:
     paths = Paths(*(Path(module.params[name]) for name in ("binary", "config", "data")))
     run = runner(module)
     if not module.params["wait_for"] or module.check_mode:
-        module.exit_json(changed=False, **read_cluster(run, paths))
+        found = read_cluster(run, paths)
+        if module.params["admin"] and found["ready"]:
+            found["kubeconfig"] = KUBECONFIG.read_text(encoding="utf-8")
+        module.exit_json(changed=False, **found)
     waited, nodes = wait(module, run, paths)
     module.exit_json(changed=False, **read_cluster(run, paths, nodes), waited_seconds=round(waited, 1))
 
