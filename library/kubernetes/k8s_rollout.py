@@ -66,7 +66,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
-from ansible.module_utils.metalworks.kubernetes.rollout import diagnose, hopeless, missing_part, workload_path
+from ansible.module_utils.metalworks.kubernetes.rollout import diagnose, hopeless, unfinished
 
 ARGUMENTS: dict[str, Any] = {
     "namespace": {"type": "str", "required": True},
@@ -76,12 +76,6 @@ ARGUMENTS: dict[str, Any] = {
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     **API_ARGUMENTS,
 }
-
-
-def unfinished(api: KubernetesApi, namespace: str, workloads: list[str]) -> dict[str, str]:
-    """Return the workloads that are not rolled out, each with what is missing."""
-    found = {name: missing_part(api.find(workload_path(namespace, name))) for name in workloads}
-    return {name: text for name, text in found.items() if text}
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ KILLS = [
     ("k3s_server : Run . Wait until the API answers", 1.0),
     ("k3s_agent : Run . Wait until", 0.5),
     ("container_images : Send the layers", 4.0),
-    ("helm_release : Apply the chart with Helm", 0.5),
-    ("helm_release : Wait for the workloads", 1.0),
+    ("helm_release : Install or upgrade the release", 1.0),
+    ("helm_release : Install or upgrade the release", 4.0),
 ]
 
 

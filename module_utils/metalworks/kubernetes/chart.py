@@ -14,7 +14,7 @@ import yaml
 from ..common.suggestions import did_you_mean
 from ..common.yaml_text import read_yaml
 
-SCHEMA, DEFAULTS = "values.schema.json", "values.yaml"
+METADATA, SCHEMA, DEFAULTS = "Chart.yaml", "values.schema.json", "values.yaml"
 
 
 def value_problems(name: str, values: Mapping[str, Any], chart: str) -> list[str]:
@@ -33,6 +33,15 @@ def value_problems(name: str, values: Mapping[str, Any], chart: str) -> list[str
         return []
     before, after = (list(_sentences(rules, each)) for each in (known, _merged(known, values)))
     return [f"{name}, {sentence}" for sentence in dict.fromkeys(after) if sentence not in before]
+
+
+def read_metadata(chart: str) -> dict[str, Any] | None:
+    """Return what Chart.yaml of a folder or a .tgz file says; None for a chart that cannot be read."""
+    try:
+        text = _read(Path(chart), METADATA)
+        return read_yaml(text) if text else None
+    except (OSError, EOFError, ValueError, tarfile.TarError, yaml.YAMLError):
+        return None
 
 
 def _read(chart: Path, name: str) -> str | None:

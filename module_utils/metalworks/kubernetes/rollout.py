@@ -173,6 +173,12 @@ def missing_part(workload: Object | None) -> str:
     return f"wants {wanted} pods: {', '.join(off)}" if off else ""
 
 
+def unfinished(api: KubernetesApi, namespace: str, workloads: list[str]) -> dict[str, str]:
+    """Return the workloads that are not rolled out, each with what is missing."""
+    found = {name: missing_part(api.find(workload_path(namespace, name))) for name in workloads}
+    return {name: text for name, text in found.items() if text}
+
+
 def selector_of(workload: Object | None) -> str:
     """Return the label selector of a workload's pods as the API takes it; empty where there is none."""
     labels = (((workload or {}).get("spec") or {}).get("selector") or {}).get("matchLabels") or {}

@@ -21,7 +21,7 @@ STANDINS = {
 - {name: Have the image in Docker, fail: {msg: the registry cannot be reached}, when: broken == 'base'}
 """,
     "roles/model/tasks/main.yml": """
-- set_fact: {helm_release_revision: "{{ found }}"}
+- set_fact: {helm_release_result: {revision: "{{ found }}"}}
 - debug: {msg: "DEPLOYED {{ container_images_references | to_json }}"}
 - {name: Wait for the servers, fail: {msg: the pods do not start}, when: broken == 'main'}
 """,

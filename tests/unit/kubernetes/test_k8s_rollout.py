@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.kubernetes.api import ApiError
-from ansible.module_utils.metalworks.kubernetes.rollout import diagnose, hopeless
-from library.kubernetes.k8s_rollout import unfinished
+from ansible.module_utils.metalworks.kubernetes.rollout import diagnose, hopeless, unfinished
 from tests.support.cluster_api import answers, serving
 from tests.support.modules import run_module
 

@@ -1,24 +1,29 @@
 #!/usr/bin/python
-"""Bring a Helm release back to a state that can be upgraded, after Helm was killed or failed."""
+"""The first half of helm_release: mend a release that is broken, and tell whether it is as wanted."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: helm_recover
-short_description: Mend a Helm release whose last operation was killed or failed
+module: helm_release
+short_description: Install or upgrade a Helm release and wait until it is rolled out
 description:
-  - Helm refuses to upgrade a release whose last operation is recorded as still open, which is what a killed
-    Helm leaves behind. After a failed operation the objects may be half changed, and an upgrade with the
-    same values does not notice that.
+  - A release that is deployed with this chart and these values, and whose workloads are rolled out, is left
+    alone. The records that Helm keeps in the cluster tell that, and Helm is not started.
+  - Otherwise M(kubernetes.core.helm) applies the chart, and M(k8s_rollout) waits for the workloads.
+  - Before that, a release whose last operation was killed or has failed is mended. Helm refuses to upgrade a
+    release whose last operation is recorded as still open, which is what a killed Helm leaves behind. After a
+    failed operation the objects may be half changed, and an upgrade with the same values does not notice
+    that.
   - An installation, upgrade or rollback that was killed or that failed is rolled back to the last good
     revision. Where there is no good revision, the records are forgotten; the next installation then adopts
     the objects that exist already.
   - An uninstallation that was killed is undone, by a rollback to the revision that it was taking away. Its
     record describes every object, so that nothing is lost or left behind without an owner.
-  - A release that is well, that was uninstalled to the end, or that does not exist is left alone.
-  - O(revision) names a revision to go back to although the release is well. Its rollout may have failed,
-    which Helm does not know.
   - A state that this module does not know leads to a warning and to no step; Helm then decides.
+  - O(revision) names a revision to go back to although the release is well. Its rollout may have failed,
+    which Helm does not know. Then nothing else is done.
+  - The values may hold secrets. They are not in the result, and Helm gets them in a file that only this user
+    can read.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api]
 options:
@@ -27,13 +32,42 @@ options:
     type: str
     required: true
   namespace:
-    description: Its namespace.
+    description: Its namespace, which is made when it is missing.
     type: str
     required: true
   binary:
     description: The Helm executable.
     type: path
     default: helm
+  chart:
+    description: A folder, a .tgz file, or a name in O(repository).
+    type: str
+    default: ""
+  version:
+    description: The version to take from the repository.
+    type: str
+    default: ""
+  repository:
+    description: The address of the chart repository.
+    type: str
+    default: ""
+  values:
+    description: The values of the release.
+    type: dict
+    default: {}
+  secrets:
+    description: The secrets in the values, by a name that stands in their place in messages.
+    type: dict
+    default: {}
+  workloads:
+    description: The workloads to wait for, as in M(k8s_rollout).
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: How many seconds they may take.
+    type: int
+    default: 300
   revision:
     description: The revision that was good. With a later one the release is rolled back to it. 0 means none.
     type: int
@@ -43,46 +77,74 @@ attributes:
     description: Says what would be done.
     support: full
   diff_mode:
-    description: RV(actions) says it in a sentence.
+    description: RV(actions) says in sentences what was mended.
     support: none
   idempotent:
-    description: Changes only a release that is broken.
+    description: Changes only a release that is broken, or that another chart or other values have made.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Mend the release where its last operation was killed
-  helm_recover:
-    name: jupyterhub
-    namespace: jupyterhub
+- name: Install the release
+  helm_release:
+    name: mlflow
+    namespace: mlflow
+    chart: files/mlflow/chart
+    values: {image: registry.example/mlflow:1}
+    workloads: [deployment/mlflow]
+
+- name: Go back to a revision
+  helm_release:
+    name: mlflow
+    namespace: mlflow
+    revision: 3
 """
 
 RETURN = r"""
 revision:
   description: The newest revision that was deployed before this module did anything; 0 if there was none.
   type: int
-  returned: success
+  returned: if the cluster answers
   sample: 3
 actions:
-  description: What was done, or would be, as sentences.
+  description: What was mended, or would be, as sentences.
   type: list
   elements: str
-  returned: always
+  returned: if the cluster answers
   sample: [Roll back to revision 2 - revision 3 is pending-upgrade]
+current:
+  description: Whether the release was as wanted, so that nothing was left to do.
+  type: bool
+  returned: if the cluster answers
 """
 
-from dataclasses import dataclass
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
+from ansible.module_utils.metalworks.kubernetes.chart import read_metadata
+from ansible.module_utils.metalworks.kubernetes.rollout import unfinished
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "binary": {"type": "path", "default": "helm"},
+    "chart": {"type": "str", "default": ""},
+    "values": {"type": "dict", "default": {}},
+    "workloads": {"type": "list", "elements": "str", "default": []},
     "revision": {"type": "int", "default": 0},
+    # The action plugin of this name uses these.
+    "version": {"type": "str", "default": ""},
+    "repository": {"type": "str", "default": ""},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "timeout": {"type": "int", "default": 300},
     **API_ARGUMENTS,
 }
 # The states of a release, as Helm defines them: pkg/release/status.go of Helm 3, which Helm 4 took over
@@ -103,6 +165,7 @@ class Revision:
     number: int
     status: str
     secret: str
+    content: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -159,11 +222,43 @@ def read_revisions(api: KubernetesApi, namespace: str, name: str) -> list[Revisi
     path = f"/api/v1/namespaces/{namespace}/secrets"
     secrets = api.get(path, labelSelector=f"owner=helm,name={name}")["items"]
     return [
-        Revision(int(labels["version"]), str(labels.get("status")), secret["metadata"]["name"])
+        Revision(
+            int(labels["version"]),
+            str(labels.get("status")),
+            secret["metadata"]["name"],
+            (secret.get("data") or {}).get("release") or "",
+        )
         for secret in secrets
         for labels in [secret["metadata"].get("labels") or {}]
         if str(labels.get("version")).isdigit()
     ]
+
+
+def is_current(revisions: list[Revision], chart: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether the newest revision is deployed, and was made of this chart and these values.
+
+    The same is compared as in kubernetes.core.helm: the chart's versions, and the values. A chart in a
+    repository, and a record that cannot be read, are left to Helm.
+    """
+    last = max(revisions, key=lambda revision: revision.number, default=None)
+    wanted = read_metadata(chart) if chart else None
+    if last is None or last.status != "deployed" or wanted is None:
+        return False
+    try:
+        record = read_record(last.content)
+        made_of, given = record["chart"]["metadata"], record.get("config") or {}
+    except (OSError, EOFError, ValueError, LookupError, zlib.error):
+        return False
+    versions = ("name", "version", "appVersion")
+    return given == values and all(
+        str(made_of.get(key) or "") == str(wanted.get(key) or "") for key in versions
+    )
+
+
+def read_record(content: str) -> dict[str, Any]:
+    """Return a record from its Secret, in which it is encoded twice (pkg/storage/driver/util.go of Helm)."""
+    record: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(content))))
+    return record
 
 
 def apply(module: AnsibleModule, api: KubernetesApi, steps: list[Step]) -> None:
@@ -183,20 +278,27 @@ def apply(module: AnsibleModule, api: KubernetesApi, steps: list[Step]) -> None:
 
 
 def main() -> None:
-    """Read the records, plan, and mend."""
+    """Read the records, plan, and mend. Then tell whether anything is left to do."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    namespace, workloads = params["namespace"], params["workloads"]
     try:
-        api = KubernetesApi(module.params["kubeconfig"], module.params["context"])
-        revisions = read_revisions(api, module.params["namespace"], module.params["name"])
-        steps = plan(revisions, module.params["revision"])
+        api = KubernetesApi(params["kubeconfig"], params["context"])
+        revisions = read_revisions(api, namespace, params["name"])
+        steps = plan(revisions, params["revision"])
         for warning in doubts(revisions):
             module.warn(warning)
+        current = (
+            not steps
+            and is_current(revisions, params["chart"], params["values"])
+            and not unfinished(api, namespace, workloads)
+        )
         if not module.check_mode:
             apply(module, api, steps)
-    except ApiError as error:
+    except (ApiError, ValueError) as error:
         module.fail_json(msg=str(error))
     actions = [step.sentence for step in steps]
-    module.exit_json(changed=bool(steps), revision=deployed(revisions), actions=actions)
+    module.exit_json(changed=bool(steps), revision=deployed(revisions), actions=actions, current=current)
 
 
 if __name__ == "__main__":
