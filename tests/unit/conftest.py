@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each TLS context reads the computer's authorities, which takes longer than most tests: there are none here.
@@ -12,3 +15,13 @@ os.environ["SSL_CERT_FILE"] = os.devnull
 # With this library, the import of jsonschema builds 38 parsers of addresses that no schema here has.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 sys.path.insert(0, str(ROOT))
+# What is imported stays: there is nothing to collect among it.
+gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Collect garbage from now on, but no longer look at what was there before the first test."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
