@@ -68,6 +68,7 @@ PREFIXES = {
 }
 
 
+@functools.cache
 def options(role: Path) -> dict[str, Any]:
     specs = read(role / "meta" / "argument_specs.yml")["argument_specs"]
     return {name: option for spec in specs.values() for name, option in (spec.get("options") or {}).items()}

@@ -134,21 +134,28 @@ def path_problems(line: Line) -> Iterator[str]:
         name = span.partition("::")[0]
         if not PATH.fullmatch(name) or of_an_operator(line.page, name):
             continue
-        bases = [base for base in (ROOT, line.page.parent) if is_tracked(base / name.split("/")[0])]
+        bases = [base for base in (ROOT, line.page.parent) if base / name.split("/")[0] in folders()]
         if bases and not any(any(base.glob(name.rstrip("/"))) for base in bases):
             yield f"`{name}` does not exist"
 
 
-def is_tracked(folder: Path) -> bool:
-    prefix = f"{folder.relative_to(ROOT)}/"
-    return any(name.startswith(prefix) for name in tracked())
+@cache
+def folders() -> frozenset[Path]:
+    """The folders in which something is tracked."""
+    return frozenset(folder for name in tracked() for folder in (ROOT / name).parents)
+
+
+@cache
+def written_and_copied(page: Path) -> tuple[list[str], list[str]]:
+    """The files that the page tells to write, and the inventories that it tells to make of others."""
+    text = page.read_text()
+    copied = re.findall(r"cp -r inventories/\w+ (inventories/\w+)", text)
+    return re.findall(r"\binto\s`([^`]+)`:\n\n```", text), copied
 
 
 def of_an_operator(page: Path, name: str) -> bool:
     """Whether the page tells to write the file, or to copy its inventory, or it is the state of a run."""
-    text = page.read_text()
-    copied = re.findall(r"cp -r inventories/\w+ (inventories/\w+)", text)
-    written = re.findall(r"\binto\s`([^`]+)`:\n\n```", text)
+    written, copied = written_and_copied(page)
     return (
         ".state" in name.split("/")
         or name in written

@@ -53,7 +53,8 @@ def find_imports(path: Path) -> Iterator[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *filter(None, [node.module])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
-        waiting += ast.iter_child_nodes(node)
+        # An import is a statement, and no expression holds one.
+        waiting += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
 
 
 def shared_file(name: str) -> Path | None:
