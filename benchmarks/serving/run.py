@@ -258,8 +258,7 @@ def steady(
     ]
     command += [str(rate), str(seconds), str(connections)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
 
 
 def at_once(users: list[str], seconds: int, folder: Path, python: str) -> dict[str, float]:

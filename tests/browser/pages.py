@@ -124,7 +124,7 @@ class MlflowPage:
 
     def delete_run(self, run: str) -> int:
         """Send what the page's own button sends, and return the status of the answer."""
-        status: int = self.page.evaluate(
+        return self.page.evaluate(
             """async run => (await fetch("ajax-api/2.0/mlflow/runs/delete", {
                 method: "POST",
                 headers: {"Content-Type": "application/json"},
@@ -132,7 +132,6 @@ class MlflowPage:
             })).status""",
             run,
         )
-        return status
 
 
 class SpawnPage:
@@ -317,8 +316,7 @@ class Lab:
         """The notebook as the server has stored it, not as the browser shows it."""
         answer = self.page.request.get(f"{self.server_url}/api/contents/{name}", params={"content": "1"})
         assert answer.ok, f"{answer.url}: {answer.status} {answer.text()[:300]}"
-        content: dict[str, Any] = json.loads(answer.text())["content"]
-        return content
+        return json.loads(answer.text())["content"]
 
     def log_out(self) -> None:
         """File > Log Out."""

@@ -15,8 +15,7 @@ from .conftest import ANSWER_SECONDS, CONFIG, TRIED, Cluster, Machine
 
 @pytest.fixture(params=["server", "agent"])
 def machine(request: pytest.FixtureRequest) -> Machine:
-    found: Machine = request.getfixturevalue(request.param)
-    return found
+    return request.getfixturevalue(request.param)
 
 
 def containers(server: Machine, node: str) -> dict[str, str]:
@@ -165,10 +164,7 @@ def test_labels_count_at_every_start_and_taints_at_registration(
     restarted: str, server: Machine, agent: Machine
 ) -> None:
     def node() -> dict[str, dict[str, object]]:
-        shown: dict[str, dict[str, object]] = json.loads(
-            server.run(f"k3s kubectl get node {agent.node} -o json")
-        )
-        return shown
+        return json.loads(server.run(f"k3s kubectl get node {agent.node} -o json"))
 
     def labelled() -> bool:
         labels = node()["metadata"]["labels"]

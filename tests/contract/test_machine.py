@@ -12,8 +12,7 @@ from .conftest import TRIED, Machine
 
 @pytest.fixture(scope="module", params=["server", "agent"])
 def machine(request: pytest.FixtureRequest) -> Machine:
-    found: Machine = request.getfixturevalue(request.param)
-    return found
+    return request.getfixturevalue(request.param)
 
 
 def test_the_first_line_of_version_names_it(machine: Machine) -> None:

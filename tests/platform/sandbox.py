@@ -75,8 +75,7 @@ class Sandbox:
             },
         )
         wait_for(lambda: self._ready(name), lambda: self.explain(name))
-        address: str = self.core.read_namespaced_pod(name, self.namespace).status.pod_ip
-        return address
+        return self.core.read_namespaced_pod(name, self.namespace).status.pod_ip
 
     def _ready(self, name: str) -> bool:
         status = self.core.read_namespaced_pod(name, self.namespace).status

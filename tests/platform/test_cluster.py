@@ -16,8 +16,7 @@ from kubernetes import client
 
 @pytest.fixture(scope="module")
 def nodes(api: Any) -> list[Any]:
-    found: list[Any] = client.CoreV1Api(api).list_node().items
-    return found
+    return client.CoreV1Api(api).list_node().items
 
 
 def is_ready(node: Any) -> bool:

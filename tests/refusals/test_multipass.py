@@ -87,8 +87,7 @@ def multipass(*words: str) -> str:
 
 
 def instances() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(multipass("info", "--format", "json"))["info"]
-    return found
+    return json.loads(multipass("info", "--format", "json"))["info"]
 
 
 @pytest.fixture(scope="module")

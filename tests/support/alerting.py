@@ -130,5 +130,4 @@ def result(address: str, query: str) -> list[Any]:
     """Return the series of a query to Prometheus."""
     answer = requests.get(f"http://{address}/api/v1/query", params={"query": query}, timeout=30)
     answer.raise_for_status()
-    found: list[Any] = answer.json()["data"]["result"]
-    return found
+    return answer.json()["data"]["result"]

@@ -15,8 +15,7 @@ def built(*names: str) -> dict[str, dict[str, str]]:
     command = [sys.executable, ROOT / "lab" / "build.py", "--json", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, dict[str, str]] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
 
 
 def built_path(name: str) -> Path:

@@ -36,8 +36,7 @@ class Hub:
         """The servers of a user, by name; the default server's name is empty."""
         answer = self.ask("GET", f"/users/{user}")
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()["servers"]
-        return found
+        return answer.json()["servers"]
 
     def server_is_ready(self, user: str) -> bool:
         """Whether the user's default server can be worked with."""

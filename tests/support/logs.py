@@ -46,8 +46,7 @@ def search(text: str) -> list[Line]:
     """What a search finds now."""
     wanted = parse(text)
     with store() as found:
-        lines: list[Line] = found.lines(wanted, wanted.seconds)
-        return lines
+        return found.lines(wanted, wanted.seconds)
 
 
 def find(text: str, seconds: float = 90) -> list[Line]:

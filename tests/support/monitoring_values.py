@@ -37,11 +37,9 @@ INPUTS: dict[str, Any] = {
 
 def values(**given: Any) -> dict[str, Any]:
     """Return the values that Helm is given for these inputs."""
-    found: dict[str, Any] = resolved("monitoring", "__monitoring_all_values", **{**INPUTS, **given})
-    return found
+    return resolved("monitoring", "__monitoring_all_values", **{**INPUTS, **given})
 
 
 def secrets(**given: Any) -> list[dict[str, Any]]:
     """Return the Secrets that the role writes for these inputs."""
-    found: list[dict[str, Any]] = resolved("monitoring", "__monitoring_secrets", **{**INPUTS, **given})
-    return found
+    return resolved("monitoring", "__monitoring_secrets", **{**INPUTS, **given})

@@ -27,5 +27,4 @@ def run_in_pod(
         _preload_content=False,
     )
     connection.run_forever()
-    output: str = connection.read_all()
-    return output
+    return connection.read_all()

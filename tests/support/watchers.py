@@ -44,8 +44,7 @@ class Watchers:
 
     def result(self, query: str) -> list[dict[str, Any]]:
         """Return the series of a query, as they are now."""
-        found: list[dict[str, Any]] = self.ask("query", query=query)["result"]
-        return found
+        return self.ask("query", query=query)["result"]
 
     def told(self, path: str = "/alerts") -> list[dict[str, Any]]:
         """Return the alerts that the receiver was told of, each with the time at which it was told (`at`)."""

@@ -98,8 +98,7 @@ def sent(servers: Running, *lines: dict[str, Any]) -> None:
 
 def found(servers: Running, text: str) -> list[Line]:
     wanted = parse(text)
-    lines: list[Line] = LogStore(servers.store).lines(wanted, wanted.seconds)
-    return lines
+    return LogStore(servers.store).lines(wanted, wanted.seconds)
 
 
 @pytest.fixture

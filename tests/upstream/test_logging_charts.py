@@ -37,8 +37,7 @@ def template(release: str, values: dict[str, Any], folder: Path) -> subprocess.C
 
 
 def values_of(release: str, **more: Any) -> dict[str, Any]:
-    values: dict[str, Any] = resolved("logging", RELEASES[release][1], **GIVEN, **more)
-    return values
+    return resolved("logging", RELEASES[release][1], **GIVEN, **more)
 
 
 @pytest.fixture(scope="module")

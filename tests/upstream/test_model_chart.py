@@ -155,8 +155,7 @@ def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
 def test_another_setting_version_or_token_rolls_the_servers(render: Render) -> None:
     def marks(**given: Any) -> dict[str, str]:
         found = render(**given)["Deployment", "recommender"]
-        marks: dict[str, str] = found["spec"]["template"]["metadata"]["annotations"]
-        return marks
+        return found["spec"]["template"]["metadata"]["annotations"]
 
     before = marks()
     entry = {"name": "recommender", "kind": "recommender", "settings": {"queue": 64}}

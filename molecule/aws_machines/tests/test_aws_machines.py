@@ -40,8 +40,7 @@ def tags(thing: dict[str, Any]) -> dict[str, str]:
 
 def firewall(ec2: Any) -> list[dict[str, Any]]:
     wanted = [{"Name": "group-name", "Values": ["metalworks-aws"]}]
-    groups: list[dict[str, Any]] = ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]
-    return groups
+    return ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]
 
 
 def run(playbook: str, *options: str, **variables: Any) -> Outcome:
@@ -54,8 +53,7 @@ def listed(*options: str) -> dict[str, Any]:
     done = subprocess.run(
         ["ansible-inventory", *options, "--list"], capture_output=True, text=True, check=True
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
 
 
 def plain(value: Any) -> Any:

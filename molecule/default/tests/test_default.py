@@ -9,10 +9,7 @@ from typing import Any
 
 
 def recorded(when: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / f"{when}.json").read_text()
-    )
-    return found
+    return json.loads((Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / f"{when}.json").read_text())
 
 
 def test_second_run_restarted_no_service_and_no_pod() -> None:

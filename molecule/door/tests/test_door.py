@@ -68,8 +68,7 @@ def token_of(url: str, user: str) -> str:
             json={"note": "test"},
         )
         assert answer.status_code == 201, answer.text
-        token: str = answer.json()["token"]
-        return token
+        return answer.json()["token"]
 
 
 def call(url: str, path: str, token: str, method: str = "GET", **options: Any) -> requests.Response:

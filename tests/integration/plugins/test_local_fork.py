@@ -74,8 +74,7 @@ def results(folder: Path, connection: str, **options: str) -> Results:
     play(
         folder / "play.yml", folder / "hosts.yml", environment={**os.environ, "ANSIBLE_LIBRARY": library}
     ).check()
-    found: Results = json.loads((folder / "results.json").read_text())
-    return found
+    return json.loads((folder / "results.json").read_text())
 
 
 @pytest.fixture(scope="module")

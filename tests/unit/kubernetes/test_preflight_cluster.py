@@ -17,8 +17,7 @@ def judge(path: Path, capsys: Any, **more: Any) -> list[str]:
     params = {"namespace": "hub", "minimum": "1.28", "node_port": 30080, "kubeconfig": str(path), **more}
     answer = run_module("preflight_cluster", {"context": "test", **params}, capsys)
     assert not answer["failed"]
-    found: list[str] = answer["problems"]
-    return found
+    return answer["problems"]
 
 
 def service(namespace: str, name: str) -> dict[str, Any]:

@@ -41,8 +41,7 @@ each_panel = pytest.mark.parametrize(
 @cache
 def rule_tests(path: Path) -> list[dict[str, Any]]:
     """Return what a file tests. All scalars are texts: YAML takes 0x4, four more zeros, for a number."""
-    found: list[dict[str, Any]] = yaml.load(path.read_text(), yaml.CBaseLoader)["tests"]
-    return found
+    return yaml.load(path.read_text(), yaml.CBaseLoader)["tests"]
 
 
 def cases(rule: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

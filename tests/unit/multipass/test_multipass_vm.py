@@ -38,8 +38,7 @@ class Answers:
         words = " ".join(arguments)
         self.asked.append((words, stdin))
         answers = self.table.get(words, [[0, "", ""]])
-        answer: list[Any] = answers.pop(0) if len(answers) > 1 else answers[0]
-        return answer
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
     @property
     def words(self) -> list[str]:

@@ -51,8 +51,7 @@ def probe(endpoint: str, capsys: Any, *buckets: str) -> list[str]:
     answer = run_module("object_store_probe", {"endpoint": endpoint, "uses": uses}, capsys)
     assert not answer["failed"] and not answer["changed"]
     assert SECRET not in json.dumps(answer["problems"])
-    found: list[str] = answer["problems"]
-    return found
+    return answer["problems"]
 
 
 @pytest.mark.parametrize(("status", "code", "part"), REFUSALS, ids=[code for _, code, _ in REFUSALS])

@@ -21,8 +21,7 @@ USERS = ["ada", "grace.hopper"]
 
 def keys() -> dict[str, dict[str, str]]:
     names = ["mlflow", "models", *map(FILTERS["object_store_key"], USERS)]
-    found: dict[str, dict[str, str]] = FILTERS["object_store_credentials"](names, [f"s-{n}" for n in names])
-    return found
+    return FILTERS["object_store_credentials"](names, [f"s-{n}" for n in names])
 
 
 def secrets(**place: Any) -> dict[str, dict[str, Any]]:

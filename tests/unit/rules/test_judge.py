@@ -66,8 +66,7 @@ def described(case: dict[str, Any]) -> Platform:
 @cache
 def said_of(name: str) -> list[str]:
     """What is said of the inventory of a case."""
-    problems: list[str] = judge(described(CASES[name])).problems
-    return problems
+    return judge(described(CASES[name])).problems
 
 
 def tag_of(sentence: str) -> str:
