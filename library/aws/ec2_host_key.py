@@ -51,12 +51,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.aws.plan import host_key
+from ansible.module_utils.metalworks.common.options import options_of
 
-ARGUMENTS: dict[str, Any] = {
-    "instance_id": {"type": "str", "required": True},
-    "region": {"type": "str", "required": True},
-    "timeout": {"type": "int", "default": 600},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 PAUSE_SECONDS = 5
 
 

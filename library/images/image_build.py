@@ -84,16 +84,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
 from ansible.module_utils.metalworks.artifacts.catalogue import CatalogueError, find_catalogue
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.images.build import ImageCache, Wanted, run_quietly
 from ansible.module_utils.metalworks.images.docker import DockerError
 
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "version": {"type": "str", "default": "1"},
-    "context": {"type": "path", "required": True},
-    "base": {"type": "str", "default": ""},
-    "arguments": {"type": "dict", "default": {}},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 
 
 def wanted_from(params: dict[str, Any]) -> Wanted:

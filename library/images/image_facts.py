@@ -54,10 +54,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.images import contents
 from ansible.module_utils.metalworks.images.docker import NOT_INSTALLED
 
-ARGUMENTS: dict[str, Any] = {"reference": {"type": "str", "required": True}}
+ARGUMENTS = options_of(DOCUMENTATION)
 Package = Mapping[str, str]
 NAMESPACES = {"pypi": "pypi", "deb": "deb/debian"}
 

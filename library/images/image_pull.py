@@ -53,16 +53,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.images.build import ImageCache
 from ansible.module_utils.metalworks.images.docker import DockerError, docker, has_image
 from ansible.module_utils.metalworks.images.names import by_digest, pulled_name
 from ansible.module_utils.metalworks.images.registry import ARGUMENTS as REGISTRY_ARGUMENTS
 from ansible.module_utils.metalworks.images.registry import Registry, RegistryError
 
-ARGUMENTS: dict[str, Any] = {
-    "image": {"type": "str", "required": True},
-    **REGISTRY_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **REGISTRY_ARGUMENTS}
 
 
 def name_here(image: str, images: ImageCache) -> str:

@@ -12,8 +12,13 @@ description:
   - An image keeps its layers and its digest. C(metalworks.local/hub:1) becomes C(ADDRESS/REPOSITORY/hub:1).
   - Runs on the operator's computer, which needs C(skopeo) 1.6 or newer.
 author: Metalworks
-extends_documentation_fragment: [image_records, registry_login]
+extends_documentation_fragment: [registry_login]
 options:
+  images:
+    description: The records of the images, as M(image_build) and M(artifact) return them.
+    type: list
+    elements: path
+    required: true
   repository:
     description: The place in the registry under which the images go. Empty means its root.
     type: str
@@ -68,17 +73,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.artifacts.cache import cache_root
-from ansible.module_utils.metalworks.images.names import DEFAULT_REPOSITORY, in_registry
+from ansible.module_utils.metalworks.common.options import options_of
+from ansible.module_utils.metalworks.images.names import in_registry
 from ansible.module_utils.metalworks.images.oci import BlobStore
 from ansible.module_utils.metalworks.images.record import Record
 from ansible.module_utils.metalworks.images.registry import ARGUMENTS as REGISTRY_ARGUMENTS
 from ansible.module_utils.metalworks.images.registry import DeniedError, Registry, RegistryError, plan
 
-ARGUMENTS: dict[str, Any] = {
-    "images": {"type": "list", "elements": "path", "required": True},
-    "repository": {"type": "str", "default": DEFAULT_REPOSITORY},
-    **REGISTRY_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **REGISTRY_ARGUMENTS}
 
 
 def load(paths: list[str], store: BlobStore, check: bool) -> list[Record]:

@@ -28,10 +28,12 @@ options:
       password:
         description: The password. Only its hash is stored.
         type: str
+        no_log: true
       password_hash:
         description:
           - A hash in place of the password, like V(scrypt$16384$8$5$salt$hash) with salt and hash in base64.
         type: str
+        no_log: true
   namespace:
     description: The namespace of the hub.
     type: str
@@ -84,27 +86,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.jupyterhub.scrypt import make_hash, verifies
 from ansible.module_utils.metalworks.jupyterhub.users import login_problem, user_name_problem
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.secrets import make_secret, values_of
 
-ARGUMENTS: dict[str, Any] = {
-    "users": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "password": {"type": "str", "no_log": True},
-            "password_hash": {"type": "str", "no_log": True},
-        },
-    },
-    "namespace": {"type": "str", "required": True},
-    "name": {"type": "str", "default": "hub-users"},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 
 
 @dataclass

@@ -21,6 +21,7 @@ options:
   token:
     description: A token with the scopes C(admin:users), C(list:users) and C(admin:servers).
     type: str
+    no_log: true
     required: true
   users:
     description: The names of the users who stay.
@@ -66,7 +67,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS as API_ARGUMENTS
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.jupyterhub.api import (
     ApiError,
     HubApi,
@@ -75,10 +76,7 @@ from ansible.module_utils.metalworks.jupyterhub.api import (
     wait_until,
 )
 
-ARGUMENTS: dict[str, Any] = {
-    **API_ARGUMENTS,
-    "users": {"type": "list", "elements": "str", "required": True},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 
 
 @dataclass(frozen=True)

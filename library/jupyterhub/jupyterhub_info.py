@@ -17,6 +17,7 @@ options:
   token:
     description: A token with the scopes C(list:users), C(read:users), C(read:hub) and C(proxy).
     type: str
+    no_log: true
     required: true
   timeout:
     description: How many seconds the hub may take to answer for the first time.
@@ -60,7 +61,10 @@ routes:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.jupyterhub.api import ARGUMENTS, ApiError, HubApi, wait_for_hub
+from ansible.module_utils.metalworks.common.options import options_of
+from ansible.module_utils.metalworks.jupyterhub.api import ApiError, HubApi, wait_for_hub
+
+ARGUMENTS = options_of(DOCUMENTATION)
 
 
 def summarize(info: dict[str, Any], users: list[dict[str, Any]], routes: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ options:
   token:
     description: The API token that this inventory gives to its hub.
     type: str
+    no_log: true
     required: true
 """
 
@@ -46,14 +47,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "token": {"type": "str", "required": True, "no_log": True},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 # Names of the chart: the label of a hub's Secret, and the key with the API token of roles/jupyterhub.
 SELECTOR = "component=hub"
 TOKEN = "hub.services.metalworks.apiToken"  # the name of a key, not a secret

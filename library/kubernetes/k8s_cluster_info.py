@@ -79,24 +79,15 @@ api_ports:
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.nodes import Node
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi, NoContextError
 from ansible.module_utils.metalworks.kubernetes.cluster import cause, read_api_ports, read_nodes
 
-ARGUMENTS: dict[str, Any] = {
-    "wait_for": {
-        "type": "dict",
-        "options": {
-            "nodes": {"type": "list", "elements": "str", "default": []},
-            "seconds": {"type": "int", "default": 60},
-        },
-    },
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 
 REMEDY = (
     "Make the cluster first (ansible-playbook playbooks/cluster.yml), or name the context of a cluster that "

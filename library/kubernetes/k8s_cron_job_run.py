@@ -67,20 +67,14 @@ waited_seconds:
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi, Object
 from ansible.module_utils.metalworks.kubernetes.rollout import describe_pods
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "name": {"type": "str", "required": True},
-    "only_first": {"type": "bool", "default": False},
-    "timeout": {"type": "int", "default": 900},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 LINES = 60
 
 

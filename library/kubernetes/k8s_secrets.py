@@ -37,6 +37,7 @@ options:
       data:
         description: The keys and their values, as text.
         type: dict
+        no_log: true
         required: true
   refresh:
     description: Pods that have a Secret of the set mounted, and are to see a change at once.
@@ -88,34 +89,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.secrets import make_secret, values_of
 
-ARGUMENTS: dict[str, Any] = {
-    "set_name": {"type": "str", "required": True},
-    "secrets": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "namespace": {"type": "str", "required": True},
-            "name": {"type": "str", "required": True},
-            "data": {"type": "dict", "required": True, "no_log": True},
-        },
-    },
-    "refresh": {
-        "type": "dict",
-        "options": {
-            "namespace": {"type": "str", "required": True},
-            "selector": {"type": "str", "required": True},
-        },
-    },
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 LABEL = "metalworks.io/secrets"
 ANNOTATION = "metalworks.io/secrets-checksum"
 

@@ -35,6 +35,7 @@ options:
     description: The text of a kubeconfig, for example k3s's k3s.yaml. Its current context is used. Required
       if O(state=present).
     type: str
+    no_log: true
   server:
     description: The address of the API. Replaces that of O(source).
     type: str
@@ -108,16 +109,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.files import read_text, write_atomically
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes import kubeconfig
 
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "path": {"type": "path", "default": "~/.kube/config"},
-    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-    "source": {"type": "str", "no_log": True},
-    "server": {"type": "str"},
-    "current": {"type": "bool", "default": True},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 LOCK_SECONDS = 10.0
 STALE_SECONDS = 10.0  # other programs hold the lock for milliseconds only
 

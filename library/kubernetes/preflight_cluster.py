@@ -70,20 +70,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.architectures import architecture
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.cluster import Wanted, cause, problems, read
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "minimum": {"type": "str", "required": True},
-    "node_port": {"type": "int", "default": 0},
-    "storage_class": {"type": "str", "default": ""},
-    "own_images": {"type": "bool", "default": True},
-    "usual_domain": {"type": "bool", "default": False},
-    "tolerations": {"type": "dict", "default": {"the hub": []}},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 
 
 def judge(params: dict[str, Any]) -> list[str]:

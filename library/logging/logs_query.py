@@ -67,21 +67,15 @@ lines:
 
 import time
 from dataclasses import asdict
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.logging.search import Search, logsql, parse
 from ansible.module_utils.metalworks.logging.store import ApiError, Line, LogStore
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "search": {"type": "str", "default": ""},
-    "prints": {"type": "bool", "default": False},
-    "wait_seconds": {"type": "int", "default": 0},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 
 
 class NothingFound(Exception):

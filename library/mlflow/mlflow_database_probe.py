@@ -17,6 +17,7 @@ options:
   url:
     description: The database's address, like V(postgresql://user:password@host:5432/name).
     type: str
+    no_log: true
     required: true
 """
 
@@ -43,12 +44,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
 from ansible.module_utils.metalworks.mlflow.addresses import service_of
 
-ARGUMENTS: dict[str, Any] = {"url": {"type": "str", "required": True, "no_log": True}, **API_ARGUMENTS}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 WAIT_SECONDS = 10
 # MLflow's tables have no schema in their names: PostgreSQL puts them into the first one of the search path.
 QUESTION = """

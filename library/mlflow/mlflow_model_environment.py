@@ -70,21 +70,16 @@ requirements:
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, aliases_of, open_api
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-ARGUMENTS: dict[str, Any] = {
-    **API_ARGUMENTS,
-    "version": {"type": "str", "default": ""},
-    "alias": {"type": "str", "default": "champion"},
-    "python": {"type": "str", "required": True},
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 REQUIREMENTS, PYTHON, MODEL, CARD = "requirements.txt", "python_env.yaml", "MLmodel", "model.json"
 # MLflow records itself with everything that its server needs. Loading a model takes this much of it: its own
 # small distribution, and pandas, which mlflow.pyfunc imports

@@ -105,18 +105,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.json_api import wait_for_answer
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.mlflow.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.mlflow.api import RULES, ApiError, MlflowApi, aliases_of, open_api
 
-ARGUMENTS: dict[str, Any] = {
-    **API_ARGUMENTS,
-    "version": {"type": "str"},
-    "alias": {"type": "str"},
-    "only_from": {"type": "str"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "tags": {"type": "dict", "default": {}},
-    "wait_seconds": {"type": "int", "default": 0},
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 NONE = "none"
 LATEST = "latest"
 PENDING = "PENDING_REGISTRATION"

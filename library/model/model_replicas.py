@@ -69,20 +69,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import PodApi, forwarded_to, is_ready
 from ansible.module_utils.metalworks.kubernetes.rollout import pods_of, workload_path
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "model": {"type": "str", "required": True},
-    "version": {"type": "str", "default": ""},
-    "question": {"type": "str", "default": ""},
-    "candidate": {"type": "str", "default": ""},
-    "timeout": {"type": "int", "default": 60},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 PORT = 8080
 NOT_READY = "none"
 

@@ -73,24 +73,16 @@ picture:
 
 import time
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.monitoring.picture import browser, draw
 from ansible.module_utils.metalworks.monitoring.prometheus import Prometheus
 from ansible.module_utils.metalworks.monitoring.report import alive, page
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "boards": {"type": "dict", "required": True},
-    "title": {"type": "str", "required": True},
-    "hours": {"type": "int", "default": 6},
-    "dest": {"type": "path", "required": True},
-    "picture": {"type": "path"},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 
 
 def pictured(module: AnsibleModule, page: Path, picture: str | None) -> str:

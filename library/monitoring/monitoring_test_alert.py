@@ -50,21 +50,14 @@ receivers:
   sample: {receiver-1: taken}
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.json_api import ApiError
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import KubernetesApi
 from ansible.module_utils.metalworks.monitoring.alertmanager import Alertmanager, send_through
-from ansible.module_utils.metalworks.monitoring.receivers import SEVERITIES
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "severity": {"type": "str", "choices": list(SEVERITIES), "default": "warning"},
-    "wait_seconds": {"type": "int", "default": 60},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 NAME = "TestAlert"
 
 

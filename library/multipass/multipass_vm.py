@@ -147,6 +147,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.multipass.answers import (
     LOG,
     PASSING,
@@ -163,35 +164,7 @@ from ansible.module_utils.metalworks.multipass.answers import (
 from ansible.module_utils.metalworks.multipass.command import host_memory, runner
 from ansible.module_utils.metalworks.multipass.plan import Refused, Step, Wanted, check, plan
 
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {
-        "type": "str",
-        "default": "started",
-        "choices": ["started", "absent"],
-    },
-    "cpus": {"type": "int"},
-    "memory": {"type": "str"},
-    "disk": {"type": "str"},
-    "image": {"type": "str"},
-    "cloud_init": {"type": "str", "default": ""},
-    "mounts": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "source": {"type": "str", "required": True},
-            "target": {"type": "str", "required": True},
-        },
-    },
-    "networks": {"type": "list", "elements": "str", "default": []},
-    "resize": {"type": "str", "default": "refuse", "choices": ["refuse", "keep", "restart"]},
-    "deleted": {"type": "str", "default": "refuse", "choices": ["refuse", "recover", "purge"]},
-    "adopt": {"type": "bool", "default": True},
-    "purge": {"type": "bool", "default": False},
-    "wait": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 600},
-    "executable": {"type": "str", "default": "multipass"},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 POLL_SECONDS = 2
 # multipass stops to wait with this message; the instance goes on booting.
 STILL_BOOTING = "timed out waiting for"

@@ -42,9 +42,9 @@ instances:
 """
 
 from dataclasses import asdict, replace
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.multipass.answers import (
     Instance,
     Multipass,
@@ -56,10 +56,7 @@ from ansible.module_utils.metalworks.multipass.answers import (
 )
 from ansible.module_utils.metalworks.multipass.command import runner
 
-ARGUMENTS: dict[str, Any] = {
-    "names": {"type": "list", "elements": "str", "default": []},
-    "executable": {"type": "str", "default": "multipass"},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 
 
 def read(multipass: Multipass, name: str) -> Instance:

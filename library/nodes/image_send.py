@@ -13,8 +13,12 @@ description:
     pulled again.
   - An action plugin reads the records and the layers on the operator's computer; the module runs on the node.
 author: Metalworks
-extends_documentation_fragment: [image_records]
 options:
+  images:
+    description: The records of the images, as M(image_build) and M(artifact) return them.
+    type: list
+    elements: path
+    required: true
   records:
     description: The content of the records. Filled in by the action plugin.
     type: list

@@ -39,10 +39,12 @@ options:
       access_key: &access_key
         description: The access key.
         type: str
+        no_log: false
         required: true
       secret_key: &secret_key
         description: The secret key.
         type: str
+        no_log: true
         required: true
   accounts:
     description: The keys that the store has to know before rights are given.
@@ -117,6 +119,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.forward import forwarded
@@ -130,31 +133,7 @@ from ansible.module_utils.metalworks.object_store.plan import (
 )
 from ansible.module_utils.metalworks.object_store.s3 import code_of, make_client, meaning
 
-KEY: dict[str, Any] = {
-    "access_key": {"type": "str", "required": True, "no_log": False},
-    "secret_key": {"type": "str", "required": True, "no_log": True},
-}
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "selector": {"type": "str", "default": "app.kubernetes.io/name=object-store"},
-    "port": {"type": "int", "default": 7071},
-    "region": {"type": "str", "default": "us-east-1"},
-    "root": {"type": "dict", "required": True, "options": KEY},
-    "accounts": {"type": "list", "elements": "dict", "default": [], "options": KEY},
-    "buckets": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "versioned": {"type": "bool", "default": False},
-            "policy": {"type": "dict"},
-        },
-    },
-    "keep_uploads_days": {"type": "int", "default": 7},
-    "wait_seconds": {"type": "int", "default": 180},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 # Answers that mean: the store does not have this account, or has it with another key.
 UNKNOWN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied")
 

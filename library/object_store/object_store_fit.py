@@ -39,6 +39,7 @@ options:
   root_secret:
     description: The secret of the root key that this inventory has. A store with another one is not its own.
     type: str
+    no_log: true
     default: ""
   claim:
     description: The name of the claim of its volume.
@@ -75,25 +76,13 @@ claim_size:
   sample: 20Gi
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.object_store.fit import Wanted, claim_size, problems, read
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "size": {"type": "str", "required": True},
-    "storage_class": {"type": "str", "default": ""},
-    "access_mode": {"type": "str", "choices": ["ReadWriteOnce", "ReadWriteMany"], "default": "ReadWriteOnce"},
-    "reserve_percent": {"type": "int", "default": 10},
-    "root_secret": {"type": "str", "default": "", "no_log": True},
-    "claim": {"type": "str", "default": "object-store"},
-    "part": {"type": "str", "default": "object_store"},
-    "what": {"type": "str", "default": "object store"},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 WANTED = ("size", "storage_class", "access_mode", "reserve_percent", "root_secret", "part", "what")
 
 

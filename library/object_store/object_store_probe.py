@@ -34,10 +34,12 @@ options:
       access_key:
         description: The access key.
         type: str
+        no_log: false
         required: true
       secret_key:
         description: The secret key.
         type: str
+        no_log: true
         required: true
 """
 
@@ -59,25 +61,12 @@ problems:
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.object_store.s3 import code_of, make_client, meaning
 
-ARGUMENTS: dict[str, Any] = {
-    "endpoint": {"type": "str", "required": True},
-    "region": {"type": "str", "default": "us-east-1"},
-    "uses": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "bucket": {"type": "str", "required": True},
-            "access_key": {"type": "str", "required": True, "no_log": False},
-            "secret_key": {"type": "str", "required": True, "no_log": True},
-        },
-    },
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 
 
 def problem(endpoint: str, region: str, use: Mapping[str, str]) -> tuple[str, bool] | None:

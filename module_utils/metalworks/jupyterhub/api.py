@@ -10,12 +10,6 @@ from urllib.parse import quote
 from ..common.json_api import ApiError as ApiError
 from ..common.json_api import JsonApi, wait_for_answer
 
-ARGUMENTS: dict[str, Any] = {
-    "url": {"type": "str", "required": True},
-    "token": {"type": "str", "required": True, "no_log": True},
-    "timeout": {"type": "int", "default": 60},
-}
-
 
 class HubApi(JsonApi):
     """A client for one hub, at its public address. Paths are those below /hub/api."""

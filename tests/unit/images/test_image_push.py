@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from module_utils.metalworks.images.names import DEFAULT_REPOSITORY
 from module_utils.metalworks.images.oci import LAYER, BlobStore, store_image
 from tests.support.modules import run_module
 from tests.support.registry import State, serving
@@ -33,7 +34,7 @@ def test_it_says_pushes_and_is_satisfied(record: Path, capsys: Any) -> None:
         assert not state.manifests
         done = push(state, capsys, record, **login)
         assert {**done, "seconds": 0} == {**planned, "seconds": 0}, "check mode told the truth"
-        assert done["diff"]["after"] == f"{state.address}/metalworks/hub:5-abc\n"
+        assert done["diff"]["after"] == f"{state.address}/{DEFAULT_REPOSITORY}/hub:5-abc\n"
         assert ("metalworks/hub", "5-abc") in state.manifests
         again = push(state, capsys, record, **login)
         assert (again["changed"], again["bytes"], again["images"][0]["present"]) == (False, 0, True)

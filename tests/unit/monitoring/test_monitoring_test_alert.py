@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.metalworks.monitoring import alertmanager
 from ansible.module_utils.metalworks.monitoring.alertmanager import Alertmanager, Count, counts, send_through
+from ansible.module_utils.metalworks.monitoring.receivers import SEVERITIES
+from library.monitoring.monitoring_test_alert import ARGUMENTS
 
 MEASUREMENTS = """# TYPE alertmanager_notification_requests_total counter
 alertmanager_notification_requests_total{integration="webhook",receiver_name="receiver-1"} 5
@@ -47,6 +49,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(alertmanager.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(alertmanager.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     yield
+
+
+def test_an_alert_may_have_each_severity() -> None:
+    assert ARGUMENTS["severity"]["choices"] == list(SEVERITIES)
 
 
 def test_requests_are_counted_by_receiver() -> None:
