@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import http.server
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import certifi
+import httpx
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -191,51 +189,33 @@ def test_the_trigger_decides(
     assert says in said
 
 
+CRONJOB = {
+    "metadata": {"uid": "u1"},
+    "spec": {"jobTemplate": {"metadata": {"labels": {"app": "model"}}, "spec": {"backoffLimit": 1}}},
+}
+
+
 @pytest.fixture
-def kubernetes(tmp_path: Path) -> Iterator[tuple[tuple[str, int], Path, list[Any]]]:
-    """An API that has one CronJob, the account's folder, and what was asked of it."""
-    asked: list[Any] = []
-    cronjob = {
-        "metadata": {"uid": "u1"},
-        "spec": {"jobTemplate": {"metadata": {"labels": {"app": "model"}}, "spec": {"backoffLimit": 1}}},
-    }
-
-    class Api(http.server.BaseHTTPRequestHandler):
-        def answer(self, status: int, body: Any) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers["Authorization"]))
-            known = self.path.endswith("/namespaces/model/cronjobs/retrain")
-            self.answer(200 if known else 404, cronjob if known else {"message": "not found"})
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            asked.append((self.path, body))
-            self.answer(201, body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
+def account(tmp_path: Path) -> Path:
+    """The folder of a service account."""
     (tmp_path / "namespace").write_text("model")
     (tmp_path / "token").write_text("secret\n")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield ("127.0.0.1", server.server_address[1]), tmp_path, asked
-        server.shutdown()
-        thread.join()
+    (tmp_path / "ca.crt").symlink_to(certifi.where())
+    return tmp_path
 
 
-def test_a_retraining_is_a_job_of_the_cronjob(kubernetes: tuple[tuple[str, int], Path, list[Any]]) -> None:
-    address, account, asked = kubernetes
-    name = trigger.start_job("retrain", "drift", address, account)
-    (_, token), (path, job) = asked
-    assert (token, path) == ("Bearer secret", "/apis/batch/v1/namespaces/model/jobs")
+def test_a_retraining_is_a_job_of_the_cronjob(account: Path) -> None:
+    asked: list[httpx.Request] = []
+
+    def kubernetes(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json=CRONJOB) if request.method == "GET" else httpx.Response(201, json={})
+
+    name = trigger.start_job("retrain", "drift", account, httpx.MockTransport(kubernetes))
+    cluster = "https://kubernetes.default.svc/apis/batch/v1/namespaces/model"
+    assert [str(each.url) for each in asked] == [f"{cluster}/cronjobs/retrain", f"{cluster}/jobs"]
+    assert {each.headers["Authorization"] for each in asked} == {"Bearer secret"}
+    job = json.loads(asked[1].content)
     assert (job["metadata"]["name"], job["spec"], job["metadata"]["labels"]) == (
         name,
         {"backoffLimit": 1},
@@ -246,14 +226,17 @@ def test_a_retraining_is_a_job_of_the_cronjob(kubernetes: tuple[tuple[str, int],
     assert job["metadata"]["annotations"]["metalworks/why"] == "drift"
 
 
-def test_a_cronjob_that_is_not_there_is_said(
-    kubernetes: tuple[tuple[str, int], Path, list[Any]], tmp_path: Path
-) -> None:
-    address, account, _ = kubernetes
-    with pytest.raises(trigger.JobProblem, match="cronjobs/other: 404"):
-        trigger.start_job("other", "drift", address, account)
+def test_an_api_without_the_cronjob_or_without_an_answer_is_said(account: Path) -> None:
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    missing = httpx.MockTransport(lambda _: httpx.Response(404, text="not found"))
+    with pytest.raises(trigger.JobProblem, match="cronjobs/other: 404 not found"):
+        trigger.start_job("other", "drift", account, missing)
+    with pytest.raises(trigger.JobProblem, match="Kubernetes does not answer: refused"):
+        trigger.start_job("retrain", "drift", account, httpx.MockTransport(silent))
     with pytest.raises(trigger.JobProblem, match="no pod with a service account"):
-        trigger.start_job("retrain", "drift", address, tmp_path / "none")
+        trigger.start_job("retrain", "drift", account / "none")
 
 
 # A look

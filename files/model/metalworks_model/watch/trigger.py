@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import ssl
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 
 # Two windows running: a single bad day does not retrain.
 WINDOWS = 2
 # A drift that was over the bound has passed when it is below this share of it.
 CLEAR = 0.8
+API = "https://kubernetes.default.svc"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -69,7 +69,9 @@ class JobProblem(RuntimeError):
     """Kubernetes did not make the Job."""
 
 
-def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, account: Path = ACCOUNT) -> str:
+def start_job(
+    cronjob: str, why: str, account: Path = ACCOUNT, transport: httpx.BaseTransport | None = None
+) -> str:
     """Make a Job of a CronJob's template, as `kubectl create job --from` does, and return its name.
 
     The pod's service account needs `get` on this CronJob and `create` on Jobs. JobProblem if the API refuses.
@@ -77,19 +79,15 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
     try:
         namespace = (account / "namespace").read_text().strip()
         token = (account / "token").read_text().strip()
+        context = ssl.create_default_context(cafile=str(account / "ca.crt"))
     except OSError as problem:
         raise JobProblem(f"this runs in no pod with a service account: {problem}") from None
-    host, port = address or ("kubernetes.default.svc", 443)
-    if address is None:
-        context = ssl.create_default_context(cafile=str(account / "ca.crt"))
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, context=context, timeout=30
-        )
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=30)
-    base = f"/apis/batch/v1/namespaces/{namespace}"
-    try:
-        found = _ask(connection, token, "GET", f"{base}/cronjobs/{cronjob}")
+    base = f"{API}/apis/batch/v1/namespaces/{namespace}"
+    with httpx.Client(
+        headers={"Authorization": f"Bearer {token}"}, verify=context, timeout=30, trust_env=False,
+        transport=transport,
+    ) as client:  # fmt: skip
+        found = _ask(client, "GET", f"{base}/cronjobs/{cronjob}")
         name = f"{cronjob}-drift-{int(time.time())}"
         owner = {
             "apiVersion": "batch/v1",
@@ -119,23 +117,15 @@ def start_job(cronjob: str, why: str, address: tuple[str, int] | None = None, ac
             },
             "spec": template["spec"],
         }
-        _ask(connection, token, "POST", f"{base}/jobs", job)
-    except (OSError, http.client.HTTPException) as problem:
-        raise JobProblem(f"Kubernetes does not answer: {problem}") from None
-    finally:
-        connection.close()
+        _ask(client, "POST", f"{base}/jobs", job)
     return name
 
 
-def _ask(connection: http.client.HTTPConnection, token: str, method: str, path: str, body: Any = None) -> Any:
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-    }
-    connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-    answer = connection.getresponse()
-    content = answer.read()
-    if answer.status not in (200, 201, 202):
-        raise JobProblem(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
-    return json.loads(content)
+def _ask(client: httpx.Client, method: str, address: str, body: Any = None) -> Any:
+    try:
+        answer = client.request(method, address, json=body)
+    except httpx.HTTPError as problem:
+        raise JobProblem(f"Kubernetes does not answer: {problem}") from None
+    if not answer.is_success:
+        raise JobProblem(f"{method} {address}: {answer.status_code} {answer.text[:500]}")
+    return answer.json()
