@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from tests.support.servers import Silent, running
+from flask import Flask, Response, jsonify, request
+from tests.support.servers import running
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 LOGIN = "Basic " + base64.b64encode(b"ada:secret").decode()
 
@@ -37,144 +37,121 @@ class State:
     storage: str = ""  # another host that uploads are sent to
     address: str = ""
 
+    def keep(self, content: bytes) -> str:
+        """Keep some content, and return its digest."""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.contents[digest] = content
+        return digest
 
-class Handler(Silent):
-    """One request."""
 
-    state: State
+class Silent(WSGIRequestHandler):
+    """One request, which is not printed."""
+
     protocol_version = "HTTP/1.1"
 
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Send an answer; underscores in a header's name stand for hyphens."""
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+    def log(self, *_: Any) -> None:
+        """Say nothing."""
 
-    def refuse(self, status: int, code: str, message: str) -> None:
-        """Send a refusal in the form of the OCI distribution specification."""
-        body = {"errors": [{"code": code, "message": message}]}
-        self.answer(status, json.dumps(body).encode(), Content_Type="application/json")
 
-    def let_in(self) -> bool:
-        """Tell whether the request has the login or token that is wanted; answer it if not."""
-        given = self.headers.get("Authorization", "")
-        if self.state.auth == "basic" and given != LOGIN:
-            self.answer(401, WWW_Authenticate='Basic realm="test"')
-            return False
-        if self.state.auth == "bearer" and given.removeprefix("Bearer ") not in self.state.tokens:
-            realm = f'Bearer realm="http://{self.state.address}/token",service="test"'
-            self.answer(401, WWW_Authenticate=realm)
-            return False
-        return True
+def refusal(status: int, code: str, message: str) -> tuple[Response, int]:
+    """Return a refusal in the form of the OCI distribution specification."""
+    return jsonify(errors=[{"code": code, "message": message}]), status
 
-    def do_GET(self) -> None:
-        """Say hello, change a login for a token, or give a manifest or a blob."""
-        path = urlsplit(self.path).path
-        if path == "/token":
-            if self.headers.get("Authorization") != LOGIN:
-                return self.refuse(401, "UNAUTHORIZED", "authentication required")
-            token = f"token-{len(self.state.tokens)}"
-            self.state.tokens[token] = parse_qs(urlsplit(self.path).query).get("scope", [])
-            return self.answer(200, json.dumps({"token": token}).encode())
-        if not self.let_in():
+
+def registry(state: State) -> Flask:
+    """Return the application that answers."""
+    app = Flask("registry")
+
+    @app.before_request
+    def let_in() -> Any:
+        """Answer who has not the login or token that is wanted."""
+        given = request.headers.get("Authorization", "")
+        if request.path == "/token" or not state.auth:
             return None
-        if path == "/v2/":
-            return self.answer(200, b"{}")
-        name, kind, reference = path.removeprefix("/v2/").rsplit("/", 2)
-        self.state.asked[f"{self.command} {kind}"] += 1
-        if kind == "manifests":
-            known = {(where, found[0]): found for (where, _), found in self.state.manifests.items()}
-            known |= self.state.manifests  # by its digest, and by its tag
-            digest, media_type = known.get((name, reference), ("", ""))
-        else:
-            digest = reference if reference in self.state.blobs.get(name, ()) else ""
-            media_type = "application/octet-stream"
+        if state.auth == "basic" and given != LOGIN:
+            return "", 401, {"WWW-Authenticate": 'Basic realm="test"'}
+        if state.auth == "bearer" and given.removeprefix("Bearer ") not in state.tokens:
+            realm = f'Bearer realm="http://{state.address}/token",service="test"'
+            return "", 401, {"WWW-Authenticate": realm}
+        return None
+
+    @app.get("/token")
+    def change_a_login_for_a_token() -> Any:
+        if request.headers.get("Authorization") != LOGIN:
+            return refusal(401, "UNAUTHORIZED", "authentication required")
+        token = f"token-{len(state.tokens)}"
+        state.tokens[token] = request.args.getlist("scope")
+        return {"token": token}
+
+    @app.get("/v2/")
+    def hello() -> Any:
+        return {}
+
+    @app.get("/v2/<path:name>/manifests/<reference>")
+    def manifest(name: str, reference: str) -> Any:
+        known = {(where, found[0]): found for (where, _), found in state.manifests.items()}
+        known |= state.manifests  # by its digest, and by its tag
+        return given("manifest", *known.get((name, reference), ("", "")))
+
+    @app.get("/v2/<path:name>/blobs/<digest>")
+    def blob(name: str, digest: str) -> Any:
+        return given(
+            "blob", digest if digest in state.blobs.get(name, ()) else "", "application/octet-stream"
+        )
+
+    def given(kind: str, digest: str, media_type: str) -> Any:
+        state.asked[f"{request.method} {kind}s"] += 1
         if not digest:
-            code = "MANIFEST_UNKNOWN" if kind == "manifests" else "BLOB_UNKNOWN"
-            return self.refuse(404, code, f"{kind[:-1]} unknown")
-        content = b" " if self.state.alters else self.state.contents[digest]
-        return self.answer(200, content, Content_Type=media_type, Docker_Content_Digest=digest)
+            return refusal(404, f"{kind.upper()}_UNKNOWN", f"{kind} unknown")
+        content = b" " if state.alters else state.contents[digest]
+        return content, {"Content-Type": media_type, "Docker-Content-Digest": digest}
 
-    do_HEAD = do_GET
+    @app.post("/v2/<path:name>/blobs/uploads/")
+    def begin_an_upload_or_mount_a_blob(name: str) -> Any:
+        if state.read_only:
+            return refusal(405, "UNSUPPORTED", "The operation is unsupported.")
+        digest = request.args.get("mount")
+        if digest and digest in state.blobs.get(request.args.get("from", ""), ()):
+            state.asked["mount"] += 1
+            state.blobs.setdefault(name, set()).add(digest)
+            return "", 201
+        upload = str(len(state.uploads))
+        state.uploads[upload] = b""
+        storage = f"http://{state.storage}" if state.storage else ""
+        return "", 202, {"Location": f"{storage}/v2/{name}/blobs/uploads/{upload}?state=kept"}
 
-    def do_POST(self) -> None:
-        """Begin an upload, or mount a blob of another repository."""
-        self.body()
-        if not self.let_in():
-            return None
-        if self.state.read_only:
-            return self.refuse(405, "UNSUPPORTED", "The operation is unsupported.")
-        name = self.path.removeprefix("/v2/").partition("/blobs/")[0]
-        query = parse_qs(urlsplit(self.path).query)
-        digest = query.get("mount", [""])[0]
-        if digest and digest in self.state.blobs.get(query.get("from", [""])[0], ()):
-            self.state.asked["mount"] += 1
-            self.state.blobs.setdefault(name, set()).add(digest)
-            return self.answer(201)
-        upload = str(len(self.state.uploads))
-        self.state.uploads[upload] = b""
-        storage = f"http://{self.state.storage}" if self.state.storage else ""
-        return self.answer(202, Location=f"{storage}/v2/{name}/blobs/uploads/{upload}?state=kept")
+    @app.patch("/v2/<path:name>/blobs/uploads/<upload>")
+    def take_content(name: str, upload: str) -> Any:
+        if state.breaks:
+            state.breaks -= 1
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        state.uploads[upload] += request.get_data()
+        return "", 202, {"Location": request.full_path}
 
-    def do_PATCH(self) -> None:
-        """Take a blob's content."""
-        content = self.body()
-        if not self.let_in():
-            return None
-        if self.state.breaks:
-            self.state.breaks -= 1
-            self.close_connection = True
-            return None
-        upload = urlsplit(self.path).path.rpartition("/")[2]
-        self.state.uploads[upload] += content
-        return self.answer(202, Location=self.path)
+    @app.put("/v2/<path:name>/blobs/uploads/<upload>")
+    def end_an_upload(name: str, upload: str) -> Any:
+        digest = state.keep(state.uploads.pop(upload) + request.get_data())
+        if request.args.get("digest") != digest:
+            return refusal(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        state.asked["upload"] += 1
+        state.blobs.setdefault(name, set()).add(digest)
+        return "", 201
 
-    def do_PUT(self) -> None:
-        """Take a manifest, or end an upload."""
-        content = self.body()
-        if not self.let_in():
-            return None
-        path, query = urlsplit(self.path).path.removeprefix("/v2/"), parse_qs(urlsplit(self.path).query)
-        if "/manifests/" in path:
-            name, _, tag = path.partition("/manifests/")
-            digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-            self.state.contents[digest] = content
-            self.state.manifests[name, tag] = (digest, self.headers["Content-Type"])
-            return self.answer(201)
-        name, _, upload = path.partition("/blobs/uploads/")
-        content = self.state.uploads.pop(upload) + content
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if query.get("digest") != [digest]:
-            return self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
-        self.state.asked["upload"] += 1
-        self.state.contents[digest] = content
-        self.state.blobs.setdefault(name, set()).add(digest)
-        return self.answer(201)
+    @app.put("/v2/<path:name>/manifests/<tag>")
+    def take_a_manifest(name: str, tag: str) -> Any:
+        state.manifests[name, tag] = (state.keep(request.get_data()), request.headers["Content-Type"])
+        return "", 201
 
-    def body(self) -> bytes:
-        """Return what was sent, whole or in chunks."""
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        content = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            content += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return content
+    return app
 
 
 @contextmanager
 def serving(certificate: Path | None = None, **behaviour: Any) -> Iterator[State]:
     """Run a registry on a free port of this computer; with TLS, given a certificate and its key."""
-    state = State(**behaviour)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": state}))
+    state, context = State(**behaviour), None
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server = make_server("127.0.0.1", 0, registry(state), True, request_handler=Silent, ssl_context=context)
     with running(server) as state.address:
         yield state
