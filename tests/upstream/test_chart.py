@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from tests.support.artifacts import built_path
+from tests.support.charts import Objects, rendered
 from tests.support.hub_values import ALL_PARTS, values
 from tests.targets import mirror
 
 CHART = mirror.ROOT / "lab" / "charts" / "jupyterhub"
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
 OURS = {"app": "jupyterhub", "release": "platform"}
-
-
-@pytest.fixture(scope="module")
-def helm() -> str:
-    return str(built_path("helm"))
 
 
 @pytest.fixture(scope="module")
@@ -34,41 +27,24 @@ def repository(archive: bytes) -> Iterator[str]:
         yield f"{site.url}/helm-chart/"
 
 
-@pytest.fixture(scope="module")
-def values_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("values") / "values.yaml"
-    path.write_text(yaml.safe_dump(values(**ALL_PARTS, jupyterhub_node_port=30123)))
-    return path
-
-
-Objects = dict[tuple[str, str], dict[str, Any]]
-
-
-def rendered(helm: str, values_file: Path, *chart: str) -> Objects:
-    command = [helm, "template", "platform", *chart, "--namespace", "hubs", "--values", values_file]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = [each for each in yaml.safe_load_all(done.stdout) if each]
-    return {(each["kind"], each["metadata"]["name"]): each for each in found}
+def platform(*chart: str | Path) -> Objects:
+    """Return the objects of a platform with all parts."""
+    return rendered("platform", values(**ALL_PARTS, jupyterhub_node_port=30123), *chart, namespace="hubs")
 
 
 @pytest.fixture(scope="module")
-def objects(helm: str, values_file: Path) -> Objects:
-    return rendered(helm, values_file, str(CHART))
+def objects() -> Objects:
+    return platform(CHART)
 
 
-def test_a_repository_gives_what_the_folder_gives(
-    helm: str, values_file: Path, repository: str, objects: Objects
-) -> None:
-    assert rendered(helm, values_file, "jupyterhub", "--repo", repository, "--version", VERSION) == objects
+def test_a_repository_gives_what_the_folder_gives(repository: str, objects: Objects) -> None:
+    assert platform("jupyterhub", "--repo", repository, "--version", VERSION) == objects
 
 
-def test_a_file_gives_what_the_folder_gives(
-    helm: str, values_file: Path, archive: bytes, objects: Objects, tmp_path: Path
-) -> None:
+def test_a_file_gives_what_the_folder_gives(archive: bytes, objects: Objects, tmp_path: Path) -> None:
     path = tmp_path / f"jupyterhub-{VERSION}.tgz"
     path.write_bytes(archive)
-    assert rendered(helm, values_file, str(path)) == objects
+    assert platform(path) == objects
 
 
 # The names, labels and ports that zero-to-jupyterhub has, as far as the role's values switch them on.

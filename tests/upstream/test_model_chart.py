@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.metalworks.monitoring.rooms import monitors_of
-from tests.support.artifacts import built_path
+from tests.support.charts import Objects, rendered
 from tests.support.roles import resolved
 
 CHART = Path(__file__).resolve().parents[2] / "files" / "model" / "chart"
@@ -29,24 +27,11 @@ INPUTS: dict[str, Any] = {
         "server": "token-of-the-server",
     },
 }
-Objects = dict[tuple[str, str], dict[str, Any]]
-Render = Callable[..., Objects]
 
 
-@pytest.fixture(scope="module")
-def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
-    helm = built_path("helm")
-
-    def objects(**given: Any) -> Objects:
-        path = tmp_path_factory.mktemp("values") / "values.yaml"
-        path.write_text(yaml.safe_dump(resolved("model", "__model_values", **{**INPUTS, **given})))
-        command = [helm, "template", "model", CHART, "--namespace", "model", "--values", path]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        found = [each for each in yaml.safe_load_all(done.stdout) if each]
-        return {(each["kind"], each["metadata"]["name"]): each for each in found}
-
-    return objects
+def render(**given: Any) -> Objects:
+    """Return the chart's objects for these inputs of the role."""
+    return rendered("model", resolved("model", "__model_values", **{**INPUTS, **given}), CHART)
 
 
 def pods(objects: Objects) -> Iterator[dict[str, Any]]:
@@ -58,7 +43,7 @@ def pods(objects: Objects) -> Iterator[dict[str, Any]]:
             yield each["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
-def test_all_pods_are_restricted_and_only_the_watch_has_a_token_of_kubernetes(render: Render) -> None:
+def test_all_pods_are_restricted_and_only_the_watch_has_a_token_of_kubernetes() -> None:
     found = list(pods(render()))
     assert len(found) == 6
     for spec in found:
@@ -72,7 +57,7 @@ def test_all_pods_are_restricted_and_only_the_watch_has_a_token_of_kubernetes(re
         assert "token-of" not in str(spec)
 
 
-def test_servers_have_no_key_of_the_store_and_each_program_has_its_own_token(render: Render) -> None:
+def test_servers_have_no_key_of_the_store_and_each_program_has_its_own_token() -> None:
     objects = render()
     server = str(objects["Deployment", "recommender"])
     assert "AWS_" not in server and "'key': 'server'" in server
@@ -82,7 +67,7 @@ def test_servers_have_no_key_of_the_store_and_each_program_has_its_own_token(ren
     assert set(objects["Secret", "model-registry"]["stringData"]) == {"trainer", "watch", "server"}
 
 
-def test_workers_of_a_training_are_pods_of_its_job_and_only_talk_to_each_other(render: Render) -> None:
+def test_workers_of_a_training_are_pods_of_its_job_and_only_talk_to_each_other() -> None:
     alone = render()
     assert ("Service", "training") not in alone and ("NetworkPolicy", "training") not in alone
     models = [{"name": "recommender", "kind": "recommender", "training_workers": 2}]
@@ -101,7 +86,7 @@ def test_workers_of_a_training_are_pods_of_its_job_and_only_talk_to_each_other(r
     assert service["spec"]["selector"].items() <= job["template"]["metadata"]["labels"].items()
 
 
-def test_settings_reach_the_programs_as_they_were_written(render: Render) -> None:
+def test_settings_reach_the_programs_as_they_were_written() -> None:
     given = {"body_bound": 2_000_000, "drift_bound": 1e-06, "access_log": False, "half_life": 80}
     entry = {"name": "recommender", "kind": "recommender", "settings": given}
     data = render(model_models=[entry])["ConfigMap", "recommender"]["data"]
@@ -114,7 +99,7 @@ def test_settings_reach_the_programs_as_they_were_written(render: Render) -> Non
     }
 
 
-def test_the_bounds_of_days_reach_each_ingestion(render: Render) -> None:
+def test_the_bounds_of_days_reach_each_ingestion() -> None:
     objects = render(model_quarantine_bound=0.2, model_volume_bound=50)
     for name in ("ingest-invoices", "ingest-shop"):
         template = objects["CronJob", name]["spec"]["jobTemplate"]["spec"]["template"]
@@ -123,7 +108,7 @@ def test_the_bounds_of_days_reach_each_ingestion(render: Render) -> None:
         assert bounds == ["0.2", "50.0"]
 
 
-def test_the_cache_has_the_size_that_the_entry_says(render: Render) -> None:
+def test_the_cache_has_the_size_that_the_entry_says() -> None:
     def size(**entry: str) -> str:
         objects = render(model_models=[{"name": "recommender", "kind": "recommender", **entry}])
         volumes = objects["Deployment", "recommender"]["spec"]["template"]["spec"]["volumes"]
@@ -133,7 +118,7 @@ def test_the_cache_has_the_size_that_the_entry_says(render: Render) -> None:
     assert (size(), size(cache="5Gi")) == ("2Gi", "5Gi")
 
 
-def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
+def test_the_watch_asks_each_server_what_it_counted() -> None:
     objects = render()
     (container,) = objects["Deployment", "recommender-watch"]["spec"]["template"]["spec"]["containers"]
     url = {"name": "METALWORKS_MODEL_SERVERS_URL", "value": "http://recommender-servers:8080"}
@@ -152,7 +137,7 @@ def test_the_watch_asks_each_server_what_it_counted(render: Render) -> None:
     ]
 
 
-def test_another_setting_version_or_token_rolls_the_servers(render: Render) -> None:
+def test_another_setting_version_or_token_rolls_the_servers() -> None:
     def marks(**given: Any) -> dict[str, str]:
         found = render(**given)["Deployment", "recommender"]
         return found["spec"]["template"]["metadata"]["annotations"]
@@ -170,16 +155,14 @@ def test_another_setting_version_or_token_rolls_the_servers(render: Render) -> N
     ("entry", "least", "most"),
     [({}, 3, 5), ({"replicas": 5}, 5, 5), ({"replicas": 7}, 7, 7), ({"max_replicas": 9}, 3, 9)],
 )
-def test_the_autoscaler_stays_where_the_number_is_fixed(
-    render: Render, entry: dict[str, int], least: int, most: int
-) -> None:
+def test_the_autoscaler_stays_where_the_number_is_fixed(entry: dict[str, int], least: int, most: int) -> None:
     objects = render(model_models=[{"name": "recommender", "kind": "recommender", **entry}])
     scaler = objects["HorizontalPodAutoscaler", "recommender"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (least, most)
     assert objects["Deployment", "recommender"]["spec"]["replicas"] == least
 
 
-def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
+def test_a_model_of_somebody_else_is_only_served() -> None:
     objects = render(
         model_models=[
             {"name": "mine", "replicas": 2, "max_replicas": 2, "service_type": "NodePort", "node_port": 30123}
@@ -196,7 +179,7 @@ def test_a_model_of_somebody_else_is_only_served(render: Render) -> None:
     assert objects["NetworkPolicy", "mine-published"]["spec"]["ingress"] == [{"ports": [{"port": 8080}]}]
 
 
-def test_a_model_of_somebody_else_has_an_image_an_alias_and_a_version_to_fall_back_to(render: Render) -> None:
+def test_a_model_of_somebody_else_has_an_image_an_alias_and_a_version_to_fall_back_to() -> None:
     its = {"name": "mine", "alias": "production"}
     references = {"model": "example.test/model:1", "served-mine": "example.test/served-mine:1"}
     given = {
@@ -231,7 +214,7 @@ def test_a_model_of_somebody_else_has_an_image_an_alias_and_a_version_to_fall_ba
     assert {"name": "HOME", "value": "/tmp"} in spec["containers"][0]["env"]
 
 
-def test_the_source_is_reached_and_nothing_is_where_none_is_needed(render: Render) -> None:
+def test_the_source_is_reached_and_nothing_is_where_none_is_needed() -> None:
     assert ("NetworkPolicy", "ingest-invoices") not in render()
     objects = render(model_source="https://a.example/{day}.csv", model_source_first="2010-12-01")
     egress = objects["NetworkPolicy", "ingest-invoices"]["spec"]["egress"]
@@ -245,7 +228,7 @@ def test_the_source_is_reached_and_nothing_is_where_none_is_needed(render: Rende
 # What watches a model.
 
 
-def test_the_watch_may_start_the_training_of_its_model_and_nothing_else(render: Render) -> None:
+def test_the_watch_may_start_the_training_of_its_model_and_nothing_else() -> None:
     objects = render()
     assert objects["Role", "recommender-watch"]["rules"] == [
         {
@@ -269,7 +252,7 @@ def test_the_watch_may_start_the_training_of_its_model_and_nothing_else(render: 
     assert ("CronJob", "recommender-train") in objects
 
 
-def test_without_retraining_by_drift_the_watch_has_no_rights_and_no_way_to_kubernetes(render: Render) -> None:
+def test_without_retraining_by_drift_the_watch_has_no_rights_and_no_way_to_kubernetes() -> None:
     def ways(objects: Objects) -> set[int]:
         """The ports of the watch's egress."""
         rules = objects["NetworkPolicy", "watches"]["spec"]["egress"] or []
@@ -284,7 +267,7 @@ def test_without_retraining_by_drift_the_watch_has_no_rights_and_no_way_to_kuber
     assert "METALWORKS_MODEL_RETRAIN_CRONJOB" not in environment(watch)
 
 
-def test_each_trained_model_is_watched_and_the_one_of_the_shop_by_its_sales(render: Render) -> None:
+def test_each_trained_model_is_watched_and_the_one_of_the_shop_by_its_sales() -> None:
     models = [
         {"name": "recommender", "kind": "recommender"},
         {"name": "unusual", "kind": "anomalies"},
@@ -305,7 +288,7 @@ def environment(spec: dict[str, Any]) -> dict[str, Any]:
     return {each["name"]: each.get("value") for each in container["env"]}
 
 
-def test_what_prometheus_looks_for_is_there_and_lets_it_in(render: Render) -> None:
+def test_what_prometheus_looks_for_is_there_and_lets_it_in() -> None:
     objects = render(model_metrics_namespaces=["monitoring"])
     found = monitors_of(["model"], "PodMonitor", {"model": "model"}, {})
     assert {each["name"] for each in found} == {"model-server", "model-watch", "shop"}

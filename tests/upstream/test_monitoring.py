@@ -16,6 +16,7 @@ from ansible.module_utils.metalworks.monitoring.boards import plain
 from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, boards_of, files_of, kept, rules_of
 from tests.support.alerting import prometheus, result
 from tests.support.artifacts import built_path
+from tests.support.charts import rendered
 from tests.support.monitoring_values import values
 from tests.support.queries import DUPLICATES, PARTS, SERIES, rules
 from tests.support.servers import Silent, running
@@ -55,16 +56,9 @@ def promtool() -> str:
     return str(built_path("promtool"))
 
 
-def test_the_chart_makes_upstreams_objects(tmp_path: Path) -> None:
-    path = tmp_path / "values.yaml"
-    path.write_text(yaml.safe_dump(values()))
+def test_the_chart_makes_upstreams_objects() -> None:
     chart = built_path("kube-prometheus-stack-chart")
-    command = [built_path("helm"), "template", "monitoring", chart, "--namespace", "watch", "--values", path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = {
-        (each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(done.stdout) if each
-    }
+    found = rendered("monitoring", values(), chart, namespace="watch")
     assert set(found) >= OBJECTS
     assert found["Prometheus", "monitoring"]["spec"]["retentionSize"] == "4096MiB"
     assert len(list((chart / "crds").glob("*.yaml"))) == 10

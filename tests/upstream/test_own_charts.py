@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from tests.support.artifacts import built_path
+from tests.support.charts import Objects, rendered
 
 FILES = Path(__file__).resolve().parents[2] / "files"
 # The pods of CoreDNS, as k3s and Kubernetes label them.
@@ -36,18 +34,14 @@ OTHERS: dict[str, dict[str, Any]] = {
 }
 
 
-def rendered(part: str, **values: Any) -> list[dict[str, Any]]:
+def objects_of(part: str, **values: Any) -> Objects:
     """Return the objects of a chart."""
-    command = [built_path("helm"), "template", "part", FILES / part / "chart", "--values", "-"]
-    given = yaml.safe_dump({**(NEEDED | OTHERS)[part], **values})
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return rendered("part", {**(NEEDED | OTHERS)[part], **values}, FILES / part / "chart")
 
 
-def pull_secrets(objects: list[dict[str, Any]]) -> list[str]:
+def pull_secrets(objects: Objects) -> list[str]:
     """Return the names of the logins that the pods use."""
-    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    (deployment,) = (each for (kind, _), each in objects.items() if kind == "Deployment")
     names = deployment["spec"]["template"]["spec"].get("imagePullSecrets", [])
     return [each["name"] for each in names]
 
@@ -55,7 +49,7 @@ def pull_secrets(objects: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("part", NEEDED)
 @pytest.mark.parametrize("names", [[], ["metalworks-registry", "another"]])
 def test_pods_pull_with_the_logins_that_are_named(part: str, names: list[str]) -> None:
-    assert pull_secrets(rendered(part, pullSecrets=names)) == names
+    assert pull_secrets(objects_of(part, pullSecrets=names)) == names
 
 
 @pytest.mark.parametrize("part", ["door", "mlflow", "model"])
@@ -63,8 +57,8 @@ def test_only_the_dns_of_the_cluster_is_asked_for_names(part: str) -> None:
     """An open port 53 is a way to everywhere for what runs in a pod."""
     rules = [
         rule
-        for each in rendered(part)
-        if each["kind"] == "NetworkPolicy"
+        for (kind, _), each in objects_of(part).items()
+        if kind == "NetworkPolicy"
         for rule in each["spec"].get("egress") or []
         if 53 in {port["port"] for port in rule["ports"]}
     ]
