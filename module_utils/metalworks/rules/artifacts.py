@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..artifacts import rules as artifact_rules
 from .platform import Platform
@@ -11,6 +11,3 @@ from .platform import Platform
 def artifact_overrides(platform: Platform) -> Iterator[str]:
     """Refuse overrides with which an artifact could not be fetched or verified."""
     yield from artifact_rules.problems(platform.entries, platform.values["metalworks_artifacts"])
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (artifact_overrides,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..aws.plan import SSH
@@ -105,15 +105,6 @@ def aws_disks(platform: Platform) -> Iterator[str]:
                     f"{listed(hosts)}: aws_machines_disks has the device {name!r}: write one like "
                     "/dev/sdf; the first disk is aws_machines_disk_gib"
                 )
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    aws_region,
-    aws_one_for_all,
-    aws_image,
-    aws_networks,
-    aws_disks,
-)
 
 
 def _values(platform: Platform, name: str) -> list[tuple[list[str], Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from ..common.addresses import is_host, is_loopback, parse_address, parse_host_port, unfit_for_a_node
 from ..common.kubernetes_names import as_subdomain, is_subdomain
@@ -194,17 +194,6 @@ def example_addresses(platform: Platform) -> Iterator[str]:
         )
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    hosts_of_an_existing_cluster,
-    missing_servers,
-    number_of_servers,
-    groups_of_hosts,
-    names_of_this_computer,
-    inputs_of_the_other_role,
-    node_names,
-    node_addresses,
-    example_addresses,
-)
 OPTIONAL = (number_of_servers, inputs_of_the_other_role, example_addresses)
 
 

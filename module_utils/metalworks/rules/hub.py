@@ -199,18 +199,5 @@ def hub_secrets(platform: Platform) -> Iterator[str]:
             yield f"jupyterhub_secrets, {name} {problem}"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    hub_sizes,
-    hub_guarantees,
-    hub_address,
-    hub_storage,
-    hub_nodes,
-    hub_labels,
-    hub_url,
-    hub_names,
-    hub_chart,
-    hub_user_lists,
-    hub_secrets,
-)
 OPTIONAL = (hub_storage, hub_nodes, hub_labels, hub_chart)
 PART = "jupyterhub"

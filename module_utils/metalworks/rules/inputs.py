@@ -103,13 +103,6 @@ def templates_of_inputs(platform: Platform) -> Iterator[str]:
     return _by_host(platform, {host: its.unresolved for host, its in platform.judged.items()})
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    missing_inputs,
-    inputs_out_of_sight,
-    unknown_inputs,
-    types_of_inputs,
-    templates_of_inputs,
-)
 OPTIONAL = (inputs_out_of_sight, unknown_inputs)
 
 

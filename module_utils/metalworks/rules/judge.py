@@ -1,8 +1,8 @@
 """Judge an inventory on the operator's computer, before any machine is touched.
 
-Each file of this folder has the rules of one area. A rule is a function that takes the platform and yields
-sentences: where a value is, what is wrong with it, and what to write instead. The rule's name is the
-function's. An operator can leave out those that stand in OPTIONAL of their file, by that name
+Each file of this folder has the rules of one area. A rule is a public function that takes nothing but the
+platform and yields sentences: where a value is, what is wrong with it, and what to write instead. The rule's
+name is the function's. An operator can leave out those that stand in OPTIONAL of their file, by that name
 (`preflight_skip`): no role, no program and no other rule refuses later what such a rule refuses.
 """
 
@@ -64,7 +64,16 @@ AREAS: tuple[Any, ...] = (
     ports,
     operators_computer,
 )
-RULES: dict[str, Rule] = {rule.__name__: rule for area in AREAS for rule in area.RULES}
+
+
+def rules_of(area: Any) -> list[Rule]:
+    """Return the rules of a file, in the order in which it has them."""
+    form = {"platform": "Platform", "return": "Iterator[str]"}
+    functions = (each for each in vars(area).values() if getattr(each, "__annotations__", None) == form)
+    return [each for each in functions if each.__module__ == area.__name__ and each.__name__[0] != "_"]
+
+
+RULES: dict[str, Rule] = {rule.__name__: rule for area in AREAS for rule in rules_of(area)}
 OPTIONAL = (
     *(rule.__name__ for area in AREAS for rule in getattr(area, "OPTIONAL", ())),
     *OPTIONAL_MACHINE_RULES,
@@ -98,7 +107,7 @@ def judge(platform: Platform) -> Judgement:
     left_out = [name for name in RULES if name in skip and name in OPTIONAL]
     for area in AREAS:
         part = getattr(area, "PART", None)
-        for rule in area.RULES if part is None or platform.has_part(part) else ():
+        for rule in rules_of(area) if part is None or platform.has_part(part) else ():
             if rule.__name__ not in left_out:
                 found += _said(rule, platform)
     return Judgement(list(dict.fromkeys(found)), left_out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..common.addresses import is_host, is_loopback, parse_address, parse_network, unfit_for_a_node
@@ -147,16 +147,6 @@ def cluster_token(platform: Platform) -> Iterator[str]:
             yield "the cluster's token (k3s_token) has a blank in it: write it without"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    release,
-    api_address,
-    k3s_configuration,
-    node_proxies,
-    inner_networks,
-    room_for_nodes,
-    cluster_domain,
-    cluster_token,
-)
 # A weak token is the operator's risk, and the roles take it. A proxy may reach the nodes.
 OPTIONAL = (node_proxies, cluster_token)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..common.addresses import Network, is_host, overlap, parse_address, parse_network
 from .platform import Platform
@@ -39,9 +39,6 @@ def lab_addresses(platform: Platform) -> Iterator[str]:
                 f"host {node.host}: ansible_host {address} is outside of lab_machines_subnet {subnet}; write "
                 "one of that network"
             )
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (lab_subnet, lab_addresses)
 
 
 def _subnet(platform: Platform) -> tuple[str, Network | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ..common.addresses import web_place
@@ -60,9 +60,4 @@ def logging_destinations(platform: Platform) -> Iterator[str]:
             )
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    logging_sizes,
-    logging_names,
-    logging_destinations,
-)
 PART = "logging"

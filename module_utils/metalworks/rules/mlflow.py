@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from ..common.kubernetes_names import is_label, label_problem
@@ -113,11 +113,4 @@ def mlflow_names(platform: Platform) -> Iterator[str]:
         yield f"{name} {problem}, or take the line out"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    mlflow_database,
-    mlflow_servers,
-    mlflow_files,
-    mlflow_users,
-    mlflow_names,
-)
 PART = "mlflow"

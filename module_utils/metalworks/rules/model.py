@@ -6,7 +6,7 @@ import ast
 import datetime as dt
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -184,11 +184,4 @@ def model_names(platform: Platform) -> Iterator[str]:
             yield f"{name} is {text!r}: write the five fields of cron, like 30 2 * * *, or @daily"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    model_parts,
-    model_entries,
-    model_shop,
-    model_source,
-    model_names,
-)
 PART = "model"

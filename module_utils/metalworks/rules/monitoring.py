@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..common.addresses import parse_host_port, web_place
 from ..common.suggestions import did_you_mean
@@ -78,9 +78,3 @@ def monitoring_grafana(platform: Platform) -> Iterator[str]:
 
 
 PART = "monitoring"
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    monitoring_volume,
-    monitoring_receivers,
-    monitoring_addresses,
-    monitoring_grafana,
-)

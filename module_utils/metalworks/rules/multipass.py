@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..multipass.plan import Refused, Wanted, check
@@ -36,6 +36,3 @@ def instances(platform: Platform) -> Iterator[str]:
             check(wanted)
         except Refused as error:
             yield f"host {node.host}: {error}"
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (instances,)

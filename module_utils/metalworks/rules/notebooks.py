@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..common.kubernetes_names import is_label
@@ -89,13 +89,6 @@ def images_for_an_existing_cluster(platform: Platform) -> Iterator[str]:
         )
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    notebook_choices,
-    notebook_images,
-    notebook_sizes,
-    notebook_guarantees,
-    images_for_an_existing_cluster,
-)
 OPTIONAL = (images_for_an_existing_cluster,)
 PART = "jupyterhub"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..common.suggestions import did_you_mean
@@ -135,11 +135,4 @@ def _users(platform: Platform) -> Sequence[str]:
     return [str(user) for user in platform.values["object_store_users"] or []]
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    store_size,
-    store_names,
-    store_growth,
-    store_users,
-    store_of_others,
-)
 PART = "object_store"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..images import docker, registry
 from ..kubernetes.api import kept_problem
@@ -43,10 +43,3 @@ def local_programs(platform: Platform) -> Iterator[str]:
         yield docker.NOT_INSTALLED + other
     if "skopeo" in platform.missing_programs and built and platform.values["metalworks_registry"]:
         yield f"{registry.NOT_INSTALLED}, or build no image here: {how_not_to_build(platform)}"
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    kubeconfig_file,
-    kubeconfig_keys,
-    local_programs,
-)

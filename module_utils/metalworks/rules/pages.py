@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..common.addresses import web_place
@@ -75,14 +75,6 @@ def door_bounds(platform: Platform) -> Iterator[str]:
             yield f"{name} is {platform.values[name]}: write 1 or more"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    door_without_hub,
-    page_names,
-    page_addresses,
-    page_groups,
-    door_key,
-    door_bounds,
-)
 PART = "door"
 
 

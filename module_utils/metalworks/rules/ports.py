@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..jupyterhub.values import has_node_port
@@ -46,9 +46,6 @@ def api_port(platform: Platform) -> Iterator[str]:
                 f"host {host}: https-listen-port is {port}, and k3s listens there and at {port + 1}, but ssh "
                 f"has {ssh}: write another port"
             )
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (node_ports, api_port)
 
 
 def _taken(platform: Platform) -> dict[int, str]:

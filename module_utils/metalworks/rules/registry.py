@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..common.addresses import host_port_problem, parse_host_port
 from ..images.names import DEFAULT_REPOSITORY
@@ -53,6 +53,3 @@ def node_registries(platform: Platform) -> Iterator[str]:
     for given in every:
         merged = k3s_registries.with_own(given, own)
         yield from (f"k3s_registries: {sentence}" for sentence in k3s_registries.problems(merged))
-
-
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (own_registry, node_registries)

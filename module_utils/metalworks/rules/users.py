@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..common.suggestions import did_you_mean
@@ -76,13 +76,6 @@ def user_groups(platform: Platform) -> Iterator[str]:
                 yield f"{where}: jupyterhub_users has no {name!r}{did_you_mean(name, names)}"
 
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    user_names,
-    logins,
-    missing_passwords,
-    weak_passwords,
-    user_groups,
-)
 OPTIONAL = (weak_passwords,)
 PART = "jupyterhub"
 

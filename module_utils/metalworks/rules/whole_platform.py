@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ..common.kubernetes_names import as_label, is_label
 from .platform import Platform
@@ -52,10 +52,4 @@ WHOLE = 100  # percent
 # Inputs of the role kubeconfig, whose defaults are the platform's.
 INSTEAD = {"kubeconfig_path": "metalworks_kubeconfig", "kubeconfig_context": "metalworks_context"}
 
-RULES: tuple[Callable[[Platform], Iterator[str]], ...] = (
-    platform_name,
-    stand_ins,
-    agent_batch,
-    one_connection,
-)
 OPTIONAL = (stand_ins, one_connection)
