@@ -20,7 +20,6 @@ from metalworks_model.serve import oip
 from metalworks_model.settings import Settings
 from metalworks_model.train import anomalies, baselines, ease, fit, sharded
 from metalworks_model.train import workers as workers_of_job
-from scipy import sparse
 
 from .conftest import PARAMETERS, WORLD, batch, generate, ingest
 
@@ -242,20 +241,6 @@ def test_workers_that_do_not_come_are_counted() -> None:
 def test_popularity_counts_customers_not_purchases(bought: Purchases) -> None:
     item = int(np.bincount(bought.item).argmax())
     assert baselines.popularity(bought)[item] == len(np.unique(bought.user[bought.item == item]))
-
-
-def test_bm25_is_the_formula() -> None:
-    rows = sparse.csr_array(np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 1.0]]))
-    found = baselines.bm25(rows, 1.2, 0.75).toarray()
-    length = 3 / 2.5
-    assert found[0, 0] == pytest.approx(2 * 2.2 / (1.2 * (0.25 + 0.75 * length) + 2) * np.log(2 / 2))
-    assert found[0, 2] == pytest.approx(1 * 2.2 / (1.2 * (0.25 + 0.75 * length) + 1) * np.log(2 / 3))
-
-
-def test_item_knn_keeps_the_nearest(bought: Purchases) -> None:
-    similar = baselines.item_knn(baselines.counts(bought), 10).toarray()
-    assert (np.count_nonzero(similar, axis=1) <= 10).all()
-    assert not similar.diagonal().any()
 
 
 # Unusual lines
