@@ -13,6 +13,7 @@ description:
     nodes' conditions and the events.
   - Never changes anything.
 author: Metalworks
+extends_documentation_fragment: [reads_only]
 options:
   wait_for:
     description: What to wait for. Without it the state is read once.
@@ -59,12 +60,6 @@ options:
 attributes:
   check_mode:
     description: Reads as always; waits for nothing, because nothing was started.
-    support: full
-  diff_mode:
-    description: Nothing changes.
-    support: none
-  idempotent:
-    description: Nothing changes.
     support: full
 """
 
