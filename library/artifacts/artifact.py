@@ -131,15 +131,9 @@ from ansible.module_utils.metalworks.artifacts.catalogue import (
 from ansible.module_utils.metalworks.artifacts.fetch import FetchError, fetch
 from ansible.module_utils.metalworks.artifacts.web import Web
 from ansible.module_utils.metalworks.common.architectures import PUBLISHED, architecture
+from ansible.module_utils.metalworks.common.options import options_of
 
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str"},
-    "names": {"type": "list", "elements": "str"},
-    "source": {"type": "str", "choices": ["upstream", "bundle", "build"], "default": "upstream"},
-    "arch": {"type": "str", "choices": ["amd64", "arm64"]},
-    "overrides": {"type": "dict", "default": {}},
-    "catalogue": {"type": "path"},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 EMPTY = {"path": "", "sha256": "", "reference": "", "record": ""}
 
 

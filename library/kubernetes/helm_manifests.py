@@ -47,6 +47,7 @@ options:
   secrets:
     description: The secrets in the values, by a name that stands in their place in messages and files.
     type: dict
+    no_log: true
     default: {}
   folder:
     description: The folder to write to. It is made when it is missing.
@@ -94,21 +95,11 @@ from typing import Any
 import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.files import read_text, write_atomically
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.common.scrub import scrub
 from ansible.module_utils.metalworks.kubernetes import manifests
 
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "namespace": {"type": "str", "required": True},
-    "namespace_labels": {"type": "dict", "default": {}},
-    "chart": {"type": "str", "required": True},
-    "version": {"type": "str", "default": ""},
-    "repository": {"type": "str", "default": ""},
-    "values": {"type": "dict", "default": {}},
-    "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "folder": {"type": "path", "required": True},
-    "binary": {"type": "path", "default": "helm"},
-}
+ARGUMENTS = options_of(DOCUMENTATION)
 
 
 def command(params: dict[str, Any]) -> list[str]:

@@ -58,6 +58,7 @@ options:
   secrets:
     description: The secrets in the values, by a name that stands in their place in messages.
     type: dict
+    no_log: true
     default: {}
   workloads:
     description: The workloads to wait for, as in M(k8s_rollout).
@@ -127,26 +128,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.chart import read_metadata
 from ansible.module_utils.metalworks.kubernetes.rollout import unfinished
 
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "namespace": {"type": "str", "required": True},
-    "binary": {"type": "path", "default": "helm"},
-    "chart": {"type": "str", "default": ""},
-    "values": {"type": "dict", "default": {}},
-    "workloads": {"type": "list", "elements": "str", "default": []},
-    "revision": {"type": "int", "default": 0},
-    # The action plugin of this name uses these.
-    "version": {"type": "str", "default": ""},
-    "repository": {"type": "str", "default": ""},
-    "secrets": {"type": "dict", "default": {}, "no_log": True},
-    "timeout": {"type": "int", "default": 300},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 # The states of a release, as Helm defines them: pkg/release/status.go of Helm 3, which Helm 4 took over
 # unchanged as pkg/release/common/status.go. Helm's upgrade refuses the pending ones, and needs a `deployed`,
 # `failed` or `superseded` record for all others (prepareUpgrade in pkg/action/upgrade.go).

@@ -33,6 +33,7 @@ options:
     description: What the message must not show, although a program may have written it to its log.
     type: list
     elements: str
+    no_log: true
     default: []
 attributes:
   check_mode:
@@ -61,21 +62,14 @@ waited_seconds:
 """
 
 import time
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.metalworks.common.options import options_of
 from ansible.module_utils.metalworks.kubernetes.api import ARGUMENTS as API_ARGUMENTS
 from ansible.module_utils.metalworks.kubernetes.api import ApiError, KubernetesApi
 from ansible.module_utils.metalworks.kubernetes.rollout import diagnose, hopeless, unfinished
 
-ARGUMENTS: dict[str, Any] = {
-    "namespace": {"type": "str", "required": True},
-    "workloads": {"type": "list", "elements": "str", "required": True},
-    "timeout": {"type": "int", "default": 180},
-    # Ansible masks the values of such a parameter in all that a module returns.
-    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
-    **API_ARGUMENTS,
-}
+ARGUMENTS = {**options_of(DOCUMENTATION), **API_ARGUMENTS}
 
 
 def main() -> None:
