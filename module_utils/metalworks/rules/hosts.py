@@ -93,14 +93,15 @@ def inputs_of_the_other_role(platform: Platform) -> Iterator[str]:
     nodes = {role: [node for node in platform.nodes if node.role == role] for role in ("server", "agent")}
     for role, other in (("server", "agent"), ("agent", "server")):
         for name in platform.specs.get(f"k3s_{role}", {}):
-            # What stands in a group of both roles is not meant for this host alone.
+            own = name.replace(f"k3s_{role}", f"k3s_{other}")
+            # What stands in a group of both roles is not meant for this host alone. What a host has beside
+            # its own is not either: inventories/aws gives each machine's address to both.
             meant = [platform.given[node.host].get(name) for node in nodes[role]]
-            hosts = [node.host for node in nodes[other] if name in platform.given[node.host]]
-            alone = [host for host in hosts if platform.given[host][name] not in meant]
+            given = [(node.host, platform.given[node.host]) for node in nodes[other]]
+            alone = [host for host, its in given if name in its and own not in its and its[name] not in meant]
             if alone and not platform.gives(name) and (nodes[role] or name.endswith(("_name", "_ip"))):
                 yield (
-                    f"{listed(alone)}: {name} is for {role}s, and nothing reads it on {other}s: write "
-                    f"{name.replace(f'k3s_{role}', f'k3s_{other}')}"
+                    f"{listed(alone)}: {name} is for {role}s, and nothing reads it on {other}s: write {own}"
                 )
 
 
