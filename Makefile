@@ -85,7 +85,7 @@ lint: .venv/.ready ## Check Ansible, YAML, Python and shell; a warning is an err
 	@tests/lint.sh
 
 test-unit: .venv/.ready ## Modules, plugins, conventions, documentation
-	@pytest tests/unit --numprocesses auto
+	@pytest tests/unit --numprocesses auto --dist loadfile
 
 test-integration: .venv/.ready ## What is proven by Ansible itself, by firewalls and by scripts that run
 	@pytest tests/integration --numprocesses auto
