@@ -78,9 +78,11 @@ def _watchdog_route(sent: bool) -> dict[str, Any]:
 
 
 def _route(number: int, receiver: Receiver) -> dict[str, Any]:
-    severities = "|".join(receiver.get("severities") or SEVERITIES)
+    severities = "|".join(receiver.get("severities") or ())
+    # Other rules of the cluster may have severities of their own, or none. That of the watchdog is `none`.
+    wanted = f'severity =~ "{severities}"' if severities else 'severity != "none"'
     # `continue`: an alert goes to each receiver that wants it, not only to the first.
-    return {"receiver": _name(number), "matchers": [f'severity =~ "{severities}"'], "continue": True}
+    return {"receiver": _name(number), "matchers": [wanted], "continue": True}
 
 
 def _settings(number: int, receiver: Receiver) -> dict[str, Any]:
