@@ -52,6 +52,8 @@ def test_what_was_written_while_nobody_listened_is_sent_later(host: Any) -> None
         150,
         every=5,
     )
+    said = host.check_output(f"sudo journalctl --unit {UNIT} --no-pager")
+    assert "Failed with result" in said and PASSWORD not in said
     host.check_output("sudo systemctl start taker")
     wait_for(lambda: taken(host, word), "what was written is not sent", 60)
 
