@@ -200,6 +200,103 @@ def test_a_journal_is_found_while_its_request_goes_on(servers: Running, mark: st
     assert found(servers, f"query='\"{mark}\" _CMDLINE:secret'") == []
 
 
+LEVELS = ("debug", "info", "warning", "error")
+# Lines of pods, and the gravest level that finds each.
+SAID = [
+    ({"message": 'E1128 12:00:00.123456       1 a.go:1] "Failed" err="x"'}, "error"),
+    ({"message": "F1128 12:00:00.123456       1 a.go:1] x"}, "error"),
+    ({"message": "W1128 12:00:00.123456       1 a.go:1] x"}, "warning"),
+    ({"message": 'I1128 12:00:00.123456       1 a.go:1] "Query" text="level=error"'}, "info"),
+    ({"message": "E1128 is a room"}, None),
+    ({"message": "level=error msg=x"}, "error"),
+    ({"message": 'time=2026-11-28T12:00:00.000Z level=ERROR source=main.go:1 msg="x"'}, "error"),
+    ({"message": 'time="2026-11-28T12:00:00Z" level=fatal msg="x"'}, "error"),
+    ({"message": '2026-11-28 12:00:00 x level="Warn" msg=x'}, "warning"),
+    ({"message": 'ts=2026-11-28T12:00:00Z caller=a.go:1 level=warn x="a \\" b"'}, "warning"),
+    ({"message": 'level=info msg="asked for level=error"'}, "info"),
+    ({"message": 'msg="she said \\" level=error" level=debug'}, "debug"),
+    ({"message": "GET /?level=error"}, None),
+    ({"message": "level=errors"}, None),
+    ({"message": "ERROR:root:x"}, "error"),
+    ({"message": "[ERROR] x"}, "error"),
+    ({"message": "CRITICAL x"}, "error"),
+    ({"message": "INFO:     Started"}, "info"),
+    ({"message": "2026-11-28 12:00:00,123 - a.b - WARNING - x"}, "warning"),
+    ({"message": "2026/11/28 12:00:00 ERROR mlflow.server: x"}, "error"),
+    ({"message": "[2026-11-28 12:00:00 +0000] [1] [ERROR] x"}, "error"),
+    ({"message": "2026-11-28 12:00:00.000 UTC [1] FATAL:  x"}, "error"),
+    ({"message": "[E 2026-11-28 12:00:00.000 JupyterHub app:1] x"}, "error"),
+    ({"message": "ERRORS were none"}, None),
+    ({"message": "an ERROR was none"}, None),
+    ({"message": "x", "severity": "ERROR"}, "error"),
+    ({"message": "x", "severity": "WARNING"}, "warning"),
+    ({"message": "x", "levelname": "Critical"}, "error"),
+    ({"message": "x", "levelname": "INFO"}, "info"),
+    ({"message": "x", "level": "error"}, "error"),
+    ({"message": '{"level":"warn","ts":"2026","msg":"level=error"}'}, "warning"),
+    ({"message": '{"ts": "2026", "severity": "ERROR"}'}, "error"),
+]
+# Entries of a journal: the priority, how it came there, and the text.
+WRITTEN = [
+    ("6", "stdout", "E1128 12:00:00.123456    1 a.go:1] x", "error"),
+    ("6", "stdout", 'time="2026-11-28T12:00:00Z" level=error msg=x', "error"),
+    ("6", "stdout", '{"level":"warn","ts":"2026-11-28","msg":"x"}', "warning"),
+    ("6", "stdout", 'time="2026-11-28T12:00:00Z" level=debug msg=x', "debug"),
+    ("6", "stdout", "x", "info"),
+    ("3", "stdout", "x", "error"),
+    ("3", "stdout", "level=info msg=x", "info"),
+    ("3", "kernel", "INFO: task x blocked for more than 120 seconds.", "error"),
+    ("4", "syslog", "x", "warning"),
+]
+
+
+def levels_that_find(servers: Running, mark: str, wanted: int) -> dict[str, str]:
+    """Return the gravest level with which each line is found, without the mark, once all are found."""
+    wait_for(lambda: len(found(servers, f"words={mark}")) == wanted, "the lines are not found", 30)
+    by_line: dict[str, str] = {}
+    for level in LEVELS:
+        lines = {
+            line.text.removesuffix(mark).rstrip() for line in found(servers, f"level={level} words={mark}")
+        }
+        for line in lines:
+            before = LEVELS[LEVELS.index(level) - 1]
+            assert level == LEVELS[0] or by_line[line] == before, f"{level} finds what {before} does not"
+            by_line[line] = level
+    return by_line
+
+
+def test_a_level_is_found_in_fields_and_in_the_text(servers: Running, mark: str) -> None:
+    numbered = [
+        ({**line, "message": f"{line['message']} {number}"}, level)
+        for number, (line, level) in enumerate(SAID)
+    ]
+    sent(servers, *({**line, "message": f"{line['message']} {mark}"} for line, _ in numbered))
+    wanted = {line["message"]: level for line, level in numbered if level}
+    assert levels_that_find(servers, mark, len(SAID)) == wanted
+
+
+def test_a_level_in_the_text_counts_more_than_the_priority_of_a_units_output(
+    servers: Running, mark: str
+) -> None:
+    entries = []
+    for number, (priority, transport, text, _) in enumerate(WRITTEN):
+        fields = {
+            "__REALTIME_TIMESTAMP": str(time.time_ns() // 1000 + number),
+            "_HOSTNAME": "one",
+            "_SYSTEMD_UNIT": "k3s.service",
+            "_TRANSPORT": transport,
+            "PRIORITY": priority,
+            "MESSAGE": f"{text} {number} {mark}",
+        }
+        entries.append("".join(f"{name}={value}\n" for name, value in fields.items()))
+    url = logins.journal_url(servers.login, "writer", SECRETS["writer"], "one").removesuffix("#")
+    headers = {"Content-Type": "application/vnd.fdo.journal"}
+    body = "\n".join([*entries, ""]).encode()
+    requests.post(url, data=body, headers=headers, timeout=30).raise_for_status()
+    wanted = {f"{text} {number}": level for number, (_, _, text, level) in enumerate(WRITTEN)}
+    assert levels_that_find(servers, mark, len(WRITTEN)) == wanted
+
+
 def test_its_measurements_have_the_names_that_rules_ask_for(servers: Running) -> None:
     text = requests.get(f"http://{servers.store}/metrics", timeout=30).text
     for name in (

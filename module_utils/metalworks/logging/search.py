@@ -25,14 +25,23 @@ UNIT = "_SYSTEMD_UNIT"
 USER = "kubernetes.pod_labels.hub.jupyter.org/username"
 
 # What programs call their levels, by the least grave that is asked for; a graver one is always meant, too.
-# The letters are those of tornado and JupyterHub, which begin their lines like `[E 2026-11-26 12:00:00.000`.
+# First the words, then the numbers of syslog, then the letters with which lines begin: tornado and JupyterHub
+# write `[E 2026-11-26 12:00:00.000`, and klog, which Kubernetes uses, `E1126 12:00:00.000000`.
 NAMES = {
-    "debug": ("debug|trace|7", "D"),
-    "info": ("info|information|notice|5|6", "I"),
-    "warning": ("warn|warning|4", "W"),
-    "error": ("err|error|crit|critical|fatal|panic|alert|emerg|emergency|0|1|2|3", "EC"),
+    "debug": ("debug|trace", "7", "D"),
+    "info": ("info|information|notice", "5|6", "I"),
+    "warning": ("warn|warning", "4", "W"),
+    "error": ("err|error|crit|critical|fatal|panic|alert|emerg|emergency", "0|1|2|3", "ECF"),
 }
 LEVELS = tuple(NAMES)
+# The store makes `level` of a journal's entry from its PRIORITY (app/vlinsert/journald/journald.go).
+FIELDS = ("level", "levelname", "severity")
+# What stands before the level where a line begins as Python's logging writes it: a time, a process's number,
+# a logger's name between dashes.
+BEFORE_WORD = r"([\[(]?[-+0-9]\S*\s+|UTC\s+)*([\w.]+ - )?\[?"
+# What stands before it in logfmt: words and values of other keys. A quoted text is the value of a key, and
+# what is within it is no level.
+BEFORE_KEY = r'([^\s"=]+\s+|[^\s"=]+=("(\\.|[^"\\])*"|[^\s"]*)\s+)*'
 DURATION = re.compile(r"[1-9][0-9]{0,5}(s|m|h|d|w)")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 MOST = 10_000
@@ -149,10 +158,33 @@ def _filters(search: Search) -> Iterator[str]:
 
 
 def _levels(least: str) -> str:
-    meant = [NAMES[name] for name in LEVELS[LEVELS.index(least) :]]
-    names, letters = "|".join(name for name, _ in meant), "".join(letter for _, letter in meant)
-    tornado = rf"^\[[{letters}] "
-    return f"(level:~{quoted(f'(?i)^({names})$')} or _msg:~{quoted(tornado)})"
+    """Return the filter for a level and graver ones, whether a field or the line itself tells it.
+
+    A line that systemd read from a program's output has the priority of the unit unless the program gives
+    another one. There a less grave level in the text is the right one. The kernel's lines are not judged so:
+    some that begin with `INFO:` are errors.
+    """
+    place = LEVELS.index(least)
+    meant, lesser = LEVELS[place:], LEVELS[:place]
+    names = "|".join("|".join(NAMES[level][:2]) for level in meant)
+    in_fields = " or ".join(f"{field}:~{quoted(f'(?i)^({names})$')}" for field in FIELDS)
+    if lesser:
+        in_fields = f'({in_fields}) !(_TRANSPORT:="stdout" {_in_text(lesser)})'
+    return f"({in_fields} or {_in_text(meant)})"
+
+
+def _in_text(levels: tuple[str, ...]) -> str:
+    """Return the filter for lines whose text says one of the levels.
+
+    A key is looked for as a word first, so that few lines are compared with the longest expression.
+    """
+    words = "|".join(NAMES[level][0] for level in levels)
+    letters = "".join(NAMES[level][2] for level in levels)
+    begins = rf"^(\[[{letters}] |[{letters}][0-9]{{4}} [0-9]{{2}}:|{BEFORE_WORD}({words.upper()})([\]:\s]|$))"
+    keys = "|".join(FIELDS)
+    has_key = rf'^({BEFORE_KEY}level="?|\{{[^{{}}]*"({keys})"\s*:\s*")(?i:{words})\b'
+    any_key = " or ".join(f"_msg:{field}" for field in FIELDS)
+    return f"(_msg:~{quoted(begins)} or ({any_key}) _msg:~{quoted(has_key)})"
 
 
 def quoted(text: str) -> str:

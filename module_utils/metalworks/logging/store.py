@@ -10,7 +10,7 @@ from typing import Any
 
 from ..common.json_api import ApiError as ApiError
 from ..kubernetes.forward import PodApi
-from .search import CONTAINER, NAMESPACE, NODE, POD, UNIT, Search, logsql
+from .search import CONTAINER, FIELDS, NAMESPACE, NODE, POD, UNIT, Search, logsql
 
 # A collector looks at a silent pod's file every 10 s at the longest, and the store's own delay comes on top.
 LATENESS_SECONDS = 60
@@ -61,7 +61,8 @@ def as_line(entry: Mapping[str, str]) -> Line:
         return Line(entry.get("_time", ""), "", "", text)
     pod = "/".join(filter(None, (entry.get(name) for name in (NAMESPACE, POD, CONTAINER))))
     node = " ".join(filter(None, (entry.get(name) for name in (NODE, UNIT))))
-    return Line(entry.get("_time", ""), pod or node, entry.get("level", ""), entry["_msg"])
+    level = next(filter(None, (entry.get(name) for name in FIELDS)), "")
+    return Line(entry.get("_time", ""), pod or node, level, entry["_msg"])
 
 
 def new_lines(found: Iterable[Line], seen: set[Line]) -> list[Line]:

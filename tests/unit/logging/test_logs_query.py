@@ -31,6 +31,39 @@ def test_search(case: dict[str, Any]) -> None:
     assert logsql(search) == case["query"].replace("@HASH@", slug_hash)
 
 
+def test_a_level_means_graver_ones_in_each_field() -> None:
+    names = "(?i)^(warn|warning|4|err|error|crit|critical|fatal|panic|alert|emerg|emergency|0|1|2|3)$"
+    query = logsql(parse("level=warning"))
+    for field in ("level", "levelname", "severity"):
+        assert f'{field}:~"{names}"' in query
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("[E 2026-11-26 12:00:00.000 JupyterHub app:1] x", "error"),
+        ("E1126 12:00:00.123456       1 a.go:1] x", "error"),
+        ('I1126 12:00:00.123456       1 a.go:1] "x" asked="level=error"', "info"),
+        ("time=2026-11-26T12:00:00Z level=WARN msg=x", "warning"),
+        ('level=info msg="asked for level=error"', "info"),
+        ("ERROR:root:x", "error"),
+        ("2026-11-26 12:00:00,123 - a.b - WARNING - x", "warning"),
+        ('{"ts":"2026","severity":"ERROR"}', "error"),
+        ("an ERROR was none", None),
+    ],
+)
+def test_a_level_is_told_by_the_text(text: str, level: str | None) -> None:
+    """The real store finds more such lines in tests/upstream/test_log_store.py."""
+    levels = ("debug", "info", "warning", "error")
+    for asked in levels:
+        # The last two are for lines of the level; those before them, for lesser ones of a unit's output.
+        expressions = re.findall(r'_msg:~("(?:\\.|[^"\\])*")', logsql(parse(f"level={asked}")))
+        told = any(re.search(json.loads(each), text) for each in expressions[-2:])
+        assert told is (level is not None and levels.index(asked) <= levels.index(level)), asked
+        lesser = any(re.search(json.loads(each), text) for each in expressions[:-2])
+        assert lesser is (level is not None and levels.index(asked) > levels.index(level)), asked
+
+
 def test_a_search_says_how_far_back_it_goes_and_whether_it_follows() -> None:
     assert [parse(f"since={each}").seconds for each in ("90s", "2h", "1w")] == [90, 7200, 604800]
     assert parse("").seconds == 3600
@@ -61,9 +94,10 @@ POD = {
             },
             "t  metal-1 k3s.service  up",
         ),
+        ({"_time": "t", "_msg": "down", "severity": "ERROR"}, "t  ERROR  down"),
         ({"level": "error", "n": "4"}, "level=error n=4"),
     ],
-    ids=["pod", "journal", "count"],
+    ids=["pod", "journal", "severity", "count"],
 )
 def test_a_line_is_printed_with_where_it_is_from(entry: dict[str, str], printed: str) -> None:
     assert str(as_line(entry)) == printed
