@@ -9,8 +9,8 @@ short_description: Search the logs of pods and nodes
 description:
   - Asks the store of logs (VictoriaLogs) through the cluster's API, so that nothing but the kubeconfig is
     needed, neither an address of the store nor a login.
-  - With O(prints) the lines are printed as they are. With C(follow=yes) in the search those that come later
-    are printed as well, until Ctrl+C.
+  - With O(prints) the lines are printed, their control characters as escapes. With C(follow=yes) in the
+    search those that come later are printed as well, until Ctrl+C.
 author: Metalworks
 extends_documentation_fragment: [kubernetes_api, reads_only]
 options:

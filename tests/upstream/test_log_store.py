@@ -200,6 +200,14 @@ def test_a_journal_is_found_while_its_request_goes_on(servers: Running, mark: st
     assert found(servers, f"query='\"{mark}\" _CMDLINE:secret'") == []
 
 
+def test_control_characters_come_back_and_are_printed_as_escapes(servers: Running, mark: str) -> None:
+    text = f"{mark} \x1b]0;x\x07 \x85 \u2028 \x9b2J\r\n\tend"
+    sent(servers, {"message": text})
+    [line] = wait_for(lambda: found(servers, f"words={mark}"), "the line is not found", 30)
+    assert line.text == text
+    assert str(line).endswith(rf"{mark} \x1b]0;x\x07 \x85 {chr(0x2028)} \x9b2J\x0d\x0a" + "\tend")
+
+
 LEVELS = ("debug", "info", "warning", "error")
 # Lines of pods, and the gravest level that finds each.
 SAID = [

@@ -14,6 +14,8 @@ from .search import CONTAINER, FIELDS, NAMESPACE, NODE, POD, UNIT, Search, logsq
 
 # A collector looks at a silent pod's file every 10 s at the longest, and the store's own delay comes on top.
 LATENESS_SECONDS = 60
+# The control characters of C0 and C1, and DEL. A tab does no harm.
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != ord("\t")}
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,12 @@ class Line:
         return self.time[:19], self.time[19:].rstrip("Z")
 
     def __str__(self) -> str:
-        """Return it as it is printed."""
-        return "  ".join(part for part in (self.time, self.source, self.level, self.text) if part)
+        """Return it as it is printed.
+
+        Whoever writes a log may not command the reader's terminal: control characters are shown as escapes.
+        """
+        parts = (self.time, self.source, self.level, self.text)
+        return "  ".join(part for part in parts if part).translate(CONTROLS)
 
 
 class LogStore(PodApi):
@@ -51,7 +57,8 @@ class LogStore(PodApi):
         return sorted((as_line(entry) for entry in found), key=lambda line: line.order)
 
     def _parse(self, text: str, content_type: str) -> Any:
-        return [json.loads(line) for line in text.splitlines() if line]
+        # A text may hold what splitlines() takes for the end of a line as well, such as U+0085 and U+2028.
+        return [json.loads(line) for line in text.split("\n") if line]
 
 
 def as_line(entry: Mapping[str, str]) -> Line:

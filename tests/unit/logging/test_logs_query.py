@@ -103,6 +103,17 @@ def test_a_line_is_printed_with_where_it_is_from(entry: dict[str, str], printed:
     assert str(as_line(entry)) == printed
 
 
+def test_a_line_does_not_command_the_terminal() -> None:
+    controls = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 9]
+    for control in controls:
+        shown = rf"\x{ord(control):02x}"
+        line = Line(f"t{control}", f"s{control}", f"l{control}", f"a{control}b")
+        assert str(line) == f"t{shown}  s{shown}  l{shown}  a{shown}b"
+    assert str(Line("", "", "", "\x1b]0;x\x07")) == r"\x1b]0;x\x07"
+    assert str(Line("", "", "", "a\tb größer \u00a0")) == "a\tb größer \u00a0", "other characters stay"
+    assert str(as_line({"n": "\x1b[2J"})) == r"n=\x1b[2J"
+
+
 def test_lines_are_sorted_by_fractions_of_any_length() -> None:
     times = ["T10:00:00Z", "T10:00:00.1Z", "T10:00:00.12Z", "T10:00:01Z"]
     lines = [Line(f"2026-11-26{each}", "", "", "") for each in times]

@@ -52,8 +52,8 @@ def action(monkeypatch: pytest.MonkeyPatch, lines: list[Line], **arguments: Any)
 def test_lines_are_printed_and_not_returned_as_well(
     monkeypatch: pytest.MonkeyPatch, printed: list[str]
 ) -> None:
-    result = action(monkeypatch, [line(1, "a"), line(2, "b")], prints=True).run()
-    assert [each.rpartition("  ")[2] for each in printed] == ["a", "b"]
+    result = action(monkeypatch, [line(1, "a"), line(2, "\x1b[2Jb")], prints=True).run()
+    assert [each.rpartition("  ")[2] for each in printed] == ["a", r"\x1b[2Jb"]
     assert "lines" not in result and result["said"] == "2 lines"
 
 
