@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from library.images.image_push import ARGUMENTS
 from module_utils.metalworks.images.names import DEFAULT_REPOSITORY
 from module_utils.metalworks.images.oci import LAYER, BlobStore, store_image
 from tests.support.modules import run_module
@@ -26,6 +27,10 @@ def push(state: State, capsys: Any, *images: Path, check: bool = False, **more: 
     return run_module("image_push", parameters, capsys, check=check)
 
 
+def test_the_place_in_a_registry_is_the_one_that_pods_are_given() -> None:
+    assert ARGUMENTS["repository"]["default"] == DEFAULT_REPOSITORY
+
+
 def test_it_says_pushes_and_is_satisfied(record: Path, capsys: Any) -> None:
     with serving(auth="basic") as state:
         login: dict[str, Any] = {"username": "ada", "password": "secret"}
@@ -34,7 +39,7 @@ def test_it_says_pushes_and_is_satisfied(record: Path, capsys: Any) -> None:
         assert not state.manifests
         done = push(state, capsys, record, **login)
         assert {**done, "seconds": 0} == {**planned, "seconds": 0}, "check mode told the truth"
-        assert done["diff"]["after"] == f"{state.address}/{DEFAULT_REPOSITORY}/hub:5-abc\n"
+        assert done["diff"]["after"] == f"{state.address}/metalworks/hub:5-abc\n"
         assert ("metalworks/hub", "5-abc") in state.manifests
         again = push(state, capsys, record, **login)
         assert (again["changed"], again["bytes"], again["images"][0]["present"]) == (False, 0, True)
