@@ -194,9 +194,14 @@ def deployed(revisions: list[Revision]) -> int:
     return max((each.number for each in revisions if each.status == "deployed"), default=0)
 
 
+def newest(revisions: list[Revision]) -> Revision | None:
+    """Return the last revision, whatever became of it; None if there is none."""
+    return max(revisions, key=lambda revision: revision.number, default=None)
+
+
 def doubts(revisions: list[Revision]) -> list[str]:
     """Return a warning where the last record has a state that Helm did not have when this was written."""
-    last = max(revisions, key=lambda revision: revision.number, default=None)
+    last = newest(revisions)
     if last is None or last.status in KNOWN:
         return []
     return [
@@ -228,7 +233,7 @@ def is_current(revisions: list[Revision], chart: str, values: Mapping[str, Any])
     The same is compared as in kubernetes.core.helm: the chart's versions, and the values. A chart in a
     repository, and a record that cannot be read, are left to Helm.
     """
-    last = max(revisions, key=lambda revision: revision.number, default=None)
+    last = newest(revisions)
     wanted = read_metadata(chart) if chart else None
     if last is None or last.status != "deployed" or wanted is None:
         return False

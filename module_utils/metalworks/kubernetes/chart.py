@@ -15,6 +15,8 @@ from ..common.suggestions import did_you_mean
 from ..common.yaml_text import read_yaml
 
 METADATA, SCHEMA, DEFAULTS = "Chart.yaml", "values.schema.json", "values.yaml"
+# What a chart that cannot be read raises. Helm says more of it.
+UNREADABLE = (OSError, EOFError, ValueError, tarfile.TarError, yaml.YAMLError)
 
 
 def value_problems(name: str, values: Mapping[str, Any], chart: str) -> list[str]:
@@ -29,7 +31,7 @@ def value_problems(name: str, values: Mapping[str, Any], chart: str) -> list[str
     try:
         schema, defaults = (_read(Path(chart), file) for file in (SCHEMA, DEFAULTS))
         rules, known = json.loads(schema or "true"), read_yaml(defaults or "{}") or {}
-    except (OSError, EOFError, ValueError, tarfile.TarError, yaml.YAMLError):
+    except UNREADABLE:
         return []
     before, after = (list(_sentences(rules, each)) for each in (known, _merged(known, values)))
     return [f"{name}, {sentence}" for sentence in dict.fromkeys(after) if sentence not in before]
@@ -40,7 +42,7 @@ def read_metadata(chart: str) -> dict[str, Any] | None:
     try:
         text = _read(Path(chart), METADATA)
         return read_yaml(text) if text else None
-    except (OSError, EOFError, ValueError, tarfile.TarError, yaml.YAMLError):
+    except UNREADABLE:
         return None
 
 

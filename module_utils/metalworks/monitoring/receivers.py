@@ -78,9 +78,9 @@ def _watchdog_route(sent: bool) -> dict[str, Any]:
 
 
 def _route(number: int, receiver: Receiver) -> dict[str, Any]:
-    severities = "|".join(receiver.get("severities") or ())
+    severities = receiver.get("severities")
     # Other rules of the cluster may have severities of their own, or none. That of the watchdog is `none`.
-    wanted = f'severity =~ "{severities}"' if severities else 'severity != "none"'
+    wanted = f'severity =~ "{"|".join(severities)}"' if severities else 'severity != "none"'
     # `continue`: an alert goes to each receiver that wants it, not only to the first.
     return {"receiver": _name(number), "matchers": [wanted], "continue": True}
 

@@ -8,6 +8,7 @@ name is the function's. An operator can leave out those that stand in OPTIONAL o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ AREAS: tuple[Any, ...] = (
 )
 
 
+@functools.cache
 def rules_of(area: Any) -> list[Rule]:
     """Return the rules of a file, in the order in which it has them."""
     form = {"platform": "Platform", "return": "Iterator[str]"}
