@@ -17,7 +17,7 @@ from .recipe import LAB, ROOT, Job, Recipe, Result
 
 TOOLCHAIN_LOCK = LAB / "go" / "requirements.txt"
 STATIC = ("-trimpath", "-buildvcs=false", "-mod=readonly")
-# What go list prints of each package.
+# What go list prints of each package: what is wrong with it.
 PROBLEM = "{{with .Error}}{{.}}{{end}}"
 
 
@@ -116,9 +116,13 @@ def source_program(name: str, version: str, what: Source) -> Recipe:
 
 
 def fetch_libraries(job: Job, folder: Path, package: str, *flags: str) -> None:
-    """Fetch the modules that a package needs. `go build` compiles nothing before it has all."""
+    """Fetch the modules that a package needs. `go build` compiles nothing before it has all.
+
+    What is wrong with a package is left to the compiler (-e): a file that it embeds may be a stub of ours,
+    which is not written yet.
+    """
     go = job.needs["go"].path
-    command = [go, "list", *STATIC, *flags, "-deps", "-f", PROBLEM, package]
+    command = [go, "list", "-e", *STATIC, *flags, "-deps", "-f", PROBLEM, package]
     job.run(command, env=environment(go, job.cache), cwd=folder)
 
 
