@@ -43,6 +43,10 @@ options:
     description: Where the links are made.
     type: path
     default: /usr/local/bin
+  record:
+    description: Where the checksums are kept, so that a file that nobody has touched since is not read again.
+    type: path
+    default: /var/lib/metalworks/k3s-files.json
 attributes:
   check_mode:
     description: Says what would change.
@@ -83,7 +87,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.metalworks.common.files import sha256
+from ansible.module_utils.metalworks.common.digests import Digests
 from ansible.module_utils.metalworks.common.run import Run, runner
 from ansible.module_utils.metalworks.k3s.config import installed_version
 from ansible.module_utils.metalworks.k3s.release import parse, refusal
@@ -102,6 +106,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "folder": {"type": "path", "default": "/usr/local/bin"},
+    "record": {"type": "path", "default": "/var/lib/metalworks/k3s-files.json"},
 }
 
 
@@ -149,10 +154,12 @@ def main() -> None:
     sentence = refusal(installed, version)
     if sentence:
         module.fail_json(msg=f"{sentence}.")
-    missing = [each for each in module.params["files"] if sha256(Path(each["path"])) != each["sha256"]]
+    digests = Digests(Path(module.params["record"]))
+    missing = [each for each in module.params["files"] if digests.of(Path(each["path"])) != each["sha256"]]
     found = read_links(folder)
     links = plan(version, found)
     if not module.check_mode:
+        digests.keep()
         for each in missing:
             Path(each["path"]).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not missing:

@@ -17,7 +17,8 @@ CONTENT = b"#!/bin/sh\necho k3s version v1.33.6+k3s1 '(abc)'\n"
 @pytest.fixture
 def params(tmp_path: Path) -> dict[str, Any]:
     file = {"path": str(tmp_path / f"k3s-{WANTED}"), "sha256": hashlib.sha256(CONTENT).hexdigest()}
-    return {"version": WANTED, "folder": str(tmp_path), "files": [file]}
+    record = str(tmp_path / "record" / "files.json")
+    return {"version": WANTED, "folder": str(tmp_path), "files": [file], "record": record}
 
 
 def install(folder: Path, version: str) -> None:
