@@ -16,9 +16,11 @@ os.environ["SSL_CERT_FILE"] = os.devnull
 # With this library, the import of jsonschema builds 38 parsers of addresses that no schema here has.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 sys.path.insert(0, str(ROOT))
-# Modules look each second at what they wait for. Here it is there at the second look, so the pause is all that a test would spend.
+# Modules look each second at what they wait for. Here it is there at the second look.
 pause = time.sleep
-time.sleep = lambda seconds: pause(min(seconds, 0.02))  # type: ignore[assignment]
+time.sleep = lambda seconds: pause(min(float(seconds), 0.02))
+# No test is about a power cut, and a disk takes milliseconds to be ready for one.
+os.fsync = lambda fd: None
 # What is imported stays: there is nothing to collect among it.
 gc.disable()
 
