@@ -12,6 +12,8 @@ short_description: Does work once that each of Ansible's workers would do again
 description:
   - A module is sent with all that it imports, and Ansible finds that by parsing each file. The files that
     every module needs are parsed here once, and workers inherit the result.
+  - A machine compiles all that a module imports before each task. What every module needs is compiled here
+    once and sent beside its source. A machine whose Python is of another minor version takes the source.
   - The first use of a filter or a test loads the plugins of all of them, which takes longer than most tasks.
     They are loaded here once.
   - The client of Kubernetes takes longer to import than a module takes to ask the cluster. It is imported
@@ -27,11 +29,15 @@ import functools
 import gc
 import importlib
 import io
+import marshal
 import sys
 import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from ansible._internal._ansiballz._builder import ExtensionManager
 from ansible.executor import module_common
@@ -61,7 +67,7 @@ class CallbackModule(CallbackBase):
         if library := LIBRARIES.get(getattr(task, "action", "")):
             import_once(library)
         if self.tasks == LONG_ENOUGH:
-            parse_once()
+            compile_once(parse_once())
             load_once()
             share_memory()
         elif self.tasks > LONG_ENOUGH:
@@ -90,8 +96,8 @@ def share_memory() -> None:
     gc.freeze()
 
 
-def parse_once() -> None:
-    """Parse what every module imports, and let Ansible find it parsed.
+def parse_once() -> dict[str, bytes]:
+    """Parse what every module imports, let Ansible find it parsed, and return the sources by their names.
 
     ansible-core 2.19 keeps what it makes of a module, but parses for the next one all files anew.
     """
@@ -106,3 +112,27 @@ def parse_once() -> None:
             datetime.now(UTC),
             ExtensionManager(),
         )
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def compile_once(sources: Mapping[str, bytes]) -> None:
+    """Compile these files, and let Ansible put the result beside each of them in the archive of a module."""
+    compiled = {(name, crc32(source)): compiled_file(name, source) for name, source in sources.items()}
+    add_module = module_common._add_module_to_zip
+
+    def add_all(archive: zipfile.ZipFile, *given: Any, **named: Any) -> None:
+        add_module(archive, *given, **named)
+        for each in archive.infolist():
+            if content := compiled.get((each.filename, each.CRC)):
+                archive.writestr(f"{each.filename}c", content)
+
+    module_common._add_module_to_zip = add_all
+
+
+def compiled_file(name: str, source: bytes) -> bytes:
+    """Return a compiled file as PEP 552 describes it: found by its place, and compared with no source.
+
+    zipimport takes it before the source, unless it is of another version of Python.
+    """
+    header = MAGIC_NUMBER + (1).to_bytes(4, "little") + source_hash(source)
+    return header + marshal.dumps(compile(source, name, "exec", dont_inherit=True))

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import gc
+import io
+import subprocess
 import sys
+import zipfile
+from datetime import UTC, datetime
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from ansible._internal._ansiballz._builder import ExtensionManager
 from ansible.executor import module_common
-from ansible.plugins.loader import filter_loader, test_loader
+from ansible.plugins.loader import filter_loader, module_loader, test_loader
 from plugins.callback import shared_work
 from plugins.callback.shared_work import LONG_ENOUGH, CallbackModule
 
@@ -25,6 +32,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return parse(name, source)
 
     monkeypatch.setattr(module_common, "_compile_module_ast", counted)
+    monkeypatch.setattr(module_common, "_add_module_to_zip", module_common._add_module_to_zip)
     return names
 
 
@@ -62,6 +70,40 @@ def test_a_long_one_loads_filters_and_tests_once(parsed: list[str], monkeypatch:
         monkeypatch.setattr(loader, "_load_module_source", load)
     assert filter_loader.get("default") and test_loader.get("defined")
     assert not load.called, "a worker finds them loaded"
+
+
+def archive_of(module: str) -> zipfile.ZipFile:
+    """What Ansible sends of one of its modules."""
+    path, now = module_loader.find_plugin(f"ansible.builtin.{module}"), datetime.now(UTC)
+    name, source = f"ansible.modules.{module}", Path(path).read_bytes()
+    archive = zipfile.ZipFile(io.BytesIO(), "w")
+    module_common.recursive_finder(module, name, source, archive, now, ExtensionManager())
+    module_common._add_module_to_zip(archive, now, name, source, path, ExtensionManager())
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("magic", "suffix"), [(MAGIC_NUMBER, ".pyc"), (b"\x01\x02\r\n", ".py")], ids=["same", "other"]
+)
+def test_a_machine_of_the_same_python_compiles_little_and_another_one_all(
+    magic: bytes, suffix: str, parsed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_work, "MAGIC_NUMBER", magic)
+    begin_tasks(LONG_ENOUGH)
+    with archive_of("command") as sent, zipfile.ZipFile(tmp_path / "sent.zip", "w") as kept:
+        for name in sent.namelist():
+            kept.writestr(name, sent.read(name))
+    asks = "from ansible.module_utils import basic; print(basic.__file__)"
+    asked = [sys.executable, "-S", "-c", asks]
+    only = {"PYTHONPATH": str(tmp_path / "sent.zip")}
+    said = subprocess.run(asked, env=only, check=True, capture_output=True, text=True).stdout
+    assert said.strip().endswith(f"basic{suffix}")
+
+
+def test_what_differs_from_what_was_compiled_is_sent_as_it_is(parsed: list[str]) -> None:
+    shared_work.compile_once({"ansible/module_utils/basic.py": b"raise ValueError"})
+    with archive_of("command") as sent:
+        assert not [name for name in sent.namelist() if name.endswith(".pyc")]
 
 
 @pytest.mark.parametrize(("action", "comes"), [("slow", True), ("quick", False)])
