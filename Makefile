@@ -86,7 +86,8 @@ lint: .venv/.ready ## Check Ansible, YAML, Python and shell; a warning is an err
 
 # A process of its own for each processor's share of the files: xdist has every process collect all tests, and takes half as much again.
 test-unit: .venv/.ready ## Modules, plugins, conventions, documentation
-	@find tests/unit -name 'test_*.py' | sort | split --number=r/$$(nproc) --filter='xargs --no-run-if-empty pytest --quiet'
+	@find tests/unit -name 'test_*.py' | sort | awk -v n=$$(nproc) '{its[NR % n] = its[NR % n] " " $$0} END {for (i in its) print its[i]}' \
+		| xargs --max-lines=1 --max-procs=0 pytest --quiet
 
 test-integration: .venv/.ready ## What is proven by Ansible itself, by firewalls and by scripts that run
 	@pytest tests/integration --numprocesses auto
