@@ -37,7 +37,7 @@ class Digests:
             return None
         identity = [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
         before = self._before.get(str(path), {})
-        digest = before["sha256"] if before.get("file") == identity else sha256(path)
+        digest = str(before["sha256"]) if before.get("file") == identity else sha256(path)
         if digest and time.time_ns() - found.st_ctime_ns > TICK_NS:
             self._now[str(path)] = {"sha256": digest, "file": identity}
         return digest
