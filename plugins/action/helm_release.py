@@ -32,6 +32,8 @@ class ActionModule(ActionBase):
         self._variables, given = task_vars or {}, self._task.args
         found = self._run(None, {key: given[key] for key in READ if key in given})
         result |= {key: found[key] for key in PUBLIC if key in found}
+        # Helm's own words, when it was to go back.
+        result |= {key: self._scrubbed(str(result[key])) for key in ("msg", "exception") if result.get(key)}
         if found.get("failed") or found["current"] or given.get("revision"):
             return result
         if found["actions"]:
@@ -82,6 +84,10 @@ class ActionModule(ActionBase):
         """Return why Helm refused: its output, or Ansible's message where Helm was not started."""
         given = self._task.args
         said = applied.get("stderr") or applied.get("msg") or "Helm said nothing"
-        sentence = f"The chart {given['chart']} was not applied as release {given['name']}: {said}"
-        scrubbed: str = scrub(sentence, given.get("secrets") or {})
+        return self._scrubbed(
+            f"The chart {given['chart']} was not applied as release {given['name']}: {said}"
+        )
+
+    def _scrubbed(self, text: str) -> str:
+        scrubbed: str = scrub(text, self._task.args.get("secrets") or {})
         return scrubbed

@@ -56,6 +56,13 @@ def run(monkeypatch: pytest.MonkeyPatch, modules: Modules, **arguments: Any) -> 
     return result
 
 
+def test_what_helm_says_when_it_cannot_go_back_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"failed": True, "msg": f"Helm says: invalid value {SECRET}", "exception": f"at {SECRET}"}
+    result = run(monkeypatch, Modules(release=said), revision=3)
+    assert result["failed"]
+    assert (result["msg"], result["exception"]) == ("Helm says: invalid value <password>", "at <password>")
+
+
 def test_a_release_that_is_as_wanted_starts_no_helm(monkeypatch: pytest.MonkeyPatch) -> None:
     modules = Modules(release={**FOUND, "current": True})
     result = run(monkeypatch, modules)
