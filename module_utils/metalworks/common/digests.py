@@ -7,7 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.metalworks.common.files import MISSING, read_text, sha256, write_atomically
+from ansible.module_utils.metalworks.common.files import (
+    MISSING,
+    make_folder,
+    read_text,
+    sha256,
+    write_atomically,
+)
 
 # Within this time a change can leave a file's times as they were (git's documentation: racy-git).
 TICK_NS = 2 * 10**9
@@ -31,6 +37,7 @@ class Digests:
 
     def of(self, path: Path) -> str | None:
         """Return the sha256 of a file, or None when there is no such file."""
+        asked = time.time_ns()
         try:
             found = path.stat()
         except MISSING:
@@ -38,12 +45,12 @@ class Digests:
         identity = [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
         before = self._before.get(str(path), {})
         digest = str(before["sha256"]) if before.get("file") == identity else sha256(path)
-        if digest and time.time_ns() - found.st_ctime_ns > TICK_NS:
+        if digest and asked - found.st_ctime_ns > TICK_NS:
             self._now[str(path)] = {"sha256": digest, "file": identity}
         return digest
 
     def keep(self) -> None:
         """Write what was found into the record, and make its folder if need be."""
         if self._now != self._before:
-            self._record.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(self._record.parent)
             write_atomically(self._record, json.dumps(self._now), 0o600)
