@@ -88,6 +88,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.metalworks.common.digests import Digests
+from ansible.module_utils.metalworks.common.files import make_folder
 from ansible.module_utils.metalworks.common.run import Run, runner
 from ansible.module_utils.metalworks.k3s.config import installed_version
 from ansible.module_utils.metalworks.k3s.release import parse, refusal
@@ -161,7 +162,7 @@ def main() -> None:
     if not module.check_mode:
         digests.keep()
         for each in missing:
-            Path(each["path"]).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(Path(each["path"]).parent)
         if not missing:
             apply(folder, links)
     module.exit_json(
