@@ -131,8 +131,8 @@ def plan(users: list[dict[str, Any]], found: dict[str, str]) -> Plan:
     """Keep hashes that fit their passwords, make the others anew, and drop users who are not listed."""
     # A hash takes a tenth of a second of a core on purpose, and leaves Python to other threads meanwhile.
     with ThreadPoolExecutor() as pool:
-        hashes = pool.map(lambda user: wanted_hash(user, found.get(user["name"])), users)
-        wanted = Plan({user["name"]: text for user, text in zip(users, hashes, strict=True)})
+        hashes = pool.map(lambda user: (user["name"], wanted_hash(user, found.get(user["name"]))), users)
+        wanted = Plan(dict(hashes))
     wanted.added = sorted(wanted.hashes.keys() - found.keys())
     wanted.removed = sorted(found.keys() - wanted.hashes.keys())
     wanted.updated = sorted(name for name, text in wanted.hashes.items() if found.get(name, text) != text)
