@@ -11,6 +11,7 @@ description:
   - ansible.builtin.local starts a Python interpreter for each module, which unpacks and compiles the module
     and all that it imports. This plugin runs the same module in a fork of Ansible's worker, where most of it
     is imported already, and takes the rest from compiled files.
+  - Ansible packs a module together with all that it imports. A fork does not need that, so it is left out.
   - Everything else is left to ansible.builtin.local, which are commands, modules for another interpreter or
     another user, and modules that run in the background. On macOS that is everything.
 author: Metalworks
@@ -31,13 +32,14 @@ options:
 
 import ast
 import atexit
+import contextlib
 import os
 import selectors
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -45,13 +47,17 @@ from typing import Any, NoReturn
 
 import ansible.module_utils
 from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+from ansible.executor import module_common
 from ansible.module_utils._internal._ansiballz import _loader
+from ansible.plugins.action import ActionBase
 from ansible.plugins.connection.local import Connection as LocalConnection
 from ansible.plugins.loader import module_loader
 from ansible.utils.display import Display
 
 # The last statement of what Ansible sends to an interpreter calls this function.
 START = "_ansiballz_main"
+LAST_STATEMENT = b"\nif __name__ =="
 LEGACY = "ansible.legacy"
 # Libraries of macOS end a program that uses them in a fork, and urllib asks them for proxies.
 FORKS_ARE_SAFE = sys.platform != "darwin"
@@ -72,6 +78,8 @@ class Module:
 class Connection(LocalConnection):
     """Run modules in a fork and leave the rest to Ansible's own plugin."""
 
+    # Whether the module of this task was packed without what it imports.
+    lean = False
     # With this transport, Ansible and its action plugins look for files here, and from the playbook's folder.
     transport = "local"
 
@@ -80,6 +88,10 @@ class Connection(LocalConnection):
     ) -> tuple[int, bytes, bytes]:
         """Return the exit code, standard output and standard error of a command or a module."""
         module = read_module(cmd, in_data) if in_data and not self.become and FORKS_ARE_SAFE else None
+        if self.lean and in_data and not module:
+            raise AnsibleConnectionFailure(
+                "local_fork does not understand what this Ansible sends: write ansible_connection: local"
+            )
         if not module:
             done: tuple[int, bytes, bytes] = super().exec_command(cmd, in_data, sudoable)
             return done
@@ -99,9 +111,15 @@ def read_module(command: str, source: bytes) -> Module | None:
     environment = dict(word.split("=", 1) for word in assignments if "=" in word)
     if interpreter != sys.executable or len(environment) != len(assignments):
         return None
+    return read_call(source, environment)
+
+
+def read_call(source: bytes, environment: Mapping[str, str]) -> Module | None:
+    """Return the module in a wrapped module's last statement, or None where that is something else."""
+    last = ast.parse(source[source.rfind(LAST_STATEMENT) + 1 :]).body[-1]
     calls = [
         node
-        for node in ast.walk(ast.parse(source).body[-1])
+        for node in ast.walk(last)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == START
     ]
     if len(calls) != 1:
@@ -114,6 +132,50 @@ def read_module(command: str, source: bytes) -> Module | None:
     if not isinstance(extensions, ast.Dict) or extensions.keys:
         return None
     return Module(arguments["module_fqn"], arguments["params"].encode(), arguments["profile"], environment)
+
+
+def configure_for_fork(
+    action: ActionBase, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
+) -> tuple[Any, str]:
+    """Return the wrapped module of a task, without what it imports if it will run in a fork.
+
+    To find and pack that takes as long as most modules run.
+    """
+    connection = action._connection
+    asynchronous = bool(action._task.async_val)
+    may_fork = isinstance(connection, Connection) and not connection.become and FORKS_ARE_SAFE
+    if may_fork and not asynchronous and action._is_pipelining_enabled("new", asynchronous):
+        with without_imports():
+            built, path = configure(action, module_name, module_args, task_vars)
+        in_python = (built.module_style, built.shebang) == ("new", f"#!{sys.executable}")
+        if in_python and read_call(built.b_module_data, {}):
+            connection.lean = True
+            return built, path
+    if isinstance(connection, Connection):
+        connection.lean = False
+    return configure(action, module_name, module_args, task_vars)
+
+
+@contextlib.contextmanager
+def without_imports() -> Iterator[None]:
+    """Let Ansible pack modules without what they import, and keep these apart from its other ones."""
+    kept, find = constants.DEFAULT_LOCAL_TMP, module_common.recursive_finder
+    constants.DEFAULT_LOCAL_TMP = f"{kept}/fork"
+    module_common.recursive_finder = find_nothing
+    try:
+        yield
+    finally:
+        constants.DEFAULT_LOCAL_TMP, module_common.recursive_finder = kept, find
+
+
+def find_nothing(name: str, _full_name: str, source: str | bytes, *_: Any) -> Any:
+    """Return what a module says of itself, as Ansible's function does, and find nothing that it imports."""
+    return module_common._get_module_metadata(module_common._compile_module_ast(name, source))
+
+
+configure = ActionBase._configure_module
+# An action plugin asks it for each module, and it asks the connection nothing.
+ActionBase._configure_module = configure_for_fork
 
 
 def run_in_fork(module: Module, folder: str | None = None) -> tuple[int, bytes, bytes]:

@@ -116,3 +116,26 @@ def test_another_interpreter_is_started(tmp_path: Path) -> None:
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
     assert results(tmp_path, "local_fork", ansible_python_interpreter=str(other))["told"]["in_fork"] is False
+
+
+def test_a_module_that_ran_in_a_fork_is_sent_to_machines_with_all_that_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "probe.py").write_text(PROBE)
+    task = {"probe": {"how": "tell"}, "register": "told"}
+    said = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} {{ told.in_fork }}"}}
+    plays = [{"hosts": host, "gather_facts": False, "tasks": [task, said]} for host in ("here", "there")]
+    (tmp_path / "play.yml").write_text(json.dumps(plays))
+    own = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    hosts = {
+        "here": {"ansible_connection": "local_fork", **own},
+        "there": {"ansible_connection": "local", **own},
+    }
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+    environment = {**os.environ, "ANSIBLE_LIBRARY": f"{ROOT / 'library'}:{tmp_path / 'library'}"}
+    done = play(tmp_path / "play.yml", tmp_path / "hosts.yml", environment=environment).check()
+    assert "here True" in done.output and "there False" in done.output
+
+
+def test_a_task_without_pipelining_is_not_for_a_fork(tmp_path: Path) -> None:
+    told = results(tmp_path, "local_fork", ansible_pipelining="no")["told"]
+    assert (told["in_fork"], told["word"]) == (False, "it's a $HOME")
