@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,11 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.metalworks.aws.plan import Found, Wanted, firewall_rules, plan, to_remove
+
+
+def aws_hosts(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the inventory says of each machine, by its name."""
+    return {host: hostvars[host]["__aws_machines_said"] for host in hosts}
 
 
 def aws_plan(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,6 +64,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by the names that the role uses."""
         return {
+            "aws_hosts": aws_hosts,
             "aws_plan": aws_plan,
             "aws_removal": aws_removal,
             "aws_disk": aws_disk,

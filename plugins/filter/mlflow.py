@@ -35,11 +35,16 @@ def mlflow_token_file(program: str, folder: str) -> str:
     return f"{folder}/secrets/mlflow_program_{program} length=40 chars=ascii_letters,digits"
 
 
-def mlflow_programs(programs: Sequence[Mapping[str, Any]], tokens: Sequence[str]) -> str:
+def mlflow_tokens(programs: Sequence[Mapping[str, Any]], tokens: Sequence[str]) -> dict[str, str]:
+    """Return each program's token, by the program's name."""
+    return {program["name"]: token for program, token in zip(programs, tokens, strict=True)}
+
+
+def mlflow_programs(programs: Iterable[Mapping[str, Any]], tokens: Mapping[str, str]) -> str:
     """Return the programs with their tokens in the form that the server reads."""
     found = {
-        token: {"name": program["name"], "groups": list(program.get("groups") or ())}
-        for program, token in zip(programs, tokens, strict=True)
+        tokens[program["name"]]: {"name": program["name"], "groups": list(program.get("groups") or ())}
+        for program in programs
     }
     return json.dumps(found, sort_keys=True)
 
@@ -55,5 +60,6 @@ class FilterModule:
             "mlflow_egress": egress,
             "mlflow_programs": mlflow_programs,
             "mlflow_token_file": mlflow_token_file,
+            "mlflow_tokens": mlflow_tokens,
             "mlflow_programs_of_parts": mlflow_programs_of_parts,
         }

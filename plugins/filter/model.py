@@ -65,6 +65,11 @@ def logged_models(models: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in map(complete, models) if not each["kind"]]
 
 
+def results_by_model(results: Iterable[Mapping[str, Any]], key: str = "") -> dict[str, Any]:
+    """Return the results of a loop over models, or one key of each, by the models' names."""
+    return {each["item"]["name"]: each[key] if key else each for each in results}
+
+
 def logged_images(logged: Mapping[str, Mapping[str, Any]], base: str, python: str) -> list[dict[str, Any]]:
     """Return the images of models that somebody else logged, in the form of container_images_list."""
     return [
@@ -112,6 +117,7 @@ class FilterModule:
         return {
             "canary_problem": canary_problem,
             "logged_images": logged_images,
+            "results_by_model": results_by_model,
             "logged_models": logged_models,
             "model_api_egress": model_api_egress,
             "model_entries": model_entries,

@@ -96,12 +96,13 @@ def expected_machine(cluster: Mapping[str, Any], host: str, variables: Mapping[s
 
 
 def preflight_problems(
-    results: Mapping[str, Mapping[str, Any]], hostvars: Mapping[str, Any], skip: Collection[str] = ()
+    hosts: Iterable[str], hostvars: Mapping[str, Any], skip: Collection[str] = ()
 ) -> list[str]:
     """Return the sentences about all machines, from the module's result or Ansible's error for each.
 
     Rules in `skip` do not judge. That a machine could not be asked is no rule's sentence.
     """
+    results = {host: hostvars[host]["__preflight_look"] for host in hosts}
     shared = {
         HOSTNAMES: ("hostname", "call themselves {value}: set a name of its own on each (hostnamectl)"),
         MACHINE_IDS: (

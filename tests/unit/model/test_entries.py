@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from ansible.module_utils.metalworks.model.entries import DEFAULTS, complete
 from plugins.filter.mlflow import mlflow_programs_of_parts
-from plugins.filter.model import logged_images, logged_models, model_entries, model_jobs
+from plugins.filter.model import logged_images, logged_models, model_entries, model_jobs, results_by_model
 from tests.support.roles import resolved
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -97,3 +97,9 @@ def test_the_watch_reaches_the_api_at_the_ports_that_the_cluster_has() -> None:
     others = {"groups": {}, "hostvars": {}, "metalworks_cluster": {"exists": True, "api_ports": [16443]}}
     found = resolved("model", "__model_values.egress.kubernetes", **EGRESS, **others)
     assert found == [{"port": 443}, {"port": 6443}, {"port": 16443}]
+
+
+def test_results_of_a_loop_are_found_by_the_name_of_the_model() -> None:
+    results = [{"item": {"name": name}, "version": name * 2} for name in ("a", "b")]
+    assert results_by_model(results, "version") == {"a": "aa", "b": "bb"}
+    assert results_by_model(results) == dict(zip("ab", results, strict=True))

@@ -51,7 +51,9 @@ def test_pods_that_say_so_are_clients() -> None:
 
 def test_programs_have_their_tokens() -> None:
     programs = [{"name": "trainer"}, {"name": "release", "groups": ["deployers"]}]
-    assert json.loads(FILTERS["mlflow_programs"](programs, ["t1", "t2"])) == {
+    tokens = FILTERS["mlflow_tokens"](programs, ["t1", "t2"])
+    assert tokens == {"trainer": "t1", "release": "t2"}
+    assert json.loads(FILTERS["mlflow_programs"](programs, tokens)) == {
         "t1": {"name": "trainer", "groups": []},
         "t2": {"name": "release", "groups": ["deployers"]},
     }

@@ -42,6 +42,11 @@ CLUSTER = {
 HOSTVARS = {"a": {"ansible_host": "192.0.2.1", "ansible_user": "operator"}, "b": {}}
 
 
+def seen(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The variables of hosts, each with what the module or Ansible said of it."""
+    return {host: {**HOSTVARS[host], "__preflight_look": result} for host, result in results.items()}
+
+
 @pytest.mark.parametrize(
     ("result", "says"),
     [
@@ -89,26 +94,26 @@ HOSTVARS = {"a": {"ansible_host": "192.0.2.1", "ansible_user": "operator"}, "b":
     ],
 )
 def test_machine_that_could_not_be_asked_is_explained(result: dict[str, Any], says: str) -> None:
-    (sentence,) = preflight_problems({"a": result}, HOSTVARS)
+    (sentence,) = preflight_problems(["a"], seen({"a": result}))
     assert sentence.startswith("host a (192.0.2.1): ")
     assert says in sentence
 
 
 def test_sentences_of_the_module_are_kept_and_named_by_host() -> None:
     found = {"a": {"problems": ["it is too small"], "facts": {"hostname": "a", "machine_id": "1"}}}
-    assert preflight_problems(found, HOSTVARS) == ["host a: it is too small"]
+    assert preflight_problems(found, seen(found)) == ["host a: it is too small"]
 
 
 def test_copies_of_one_disk_are_found() -> None:
     found = {name: {"problems": [], "facts": {"hostname": "metal", "machine_id": "1"}} for name in ("a", "b")}
-    names, identities = preflight_problems(found, HOSTVARS)
+    names, identities = preflight_problems(found, seen(found))
     assert names.startswith("hosts a, b call themselves metal")
     assert identities.startswith("hosts a, b have the same /etc/machine-id")
 
 
 def test_a_rule_about_all_machines_can_be_left_out() -> None:
     found = {name: {"problems": [], "facts": {"hostname": "metal", "machine_id": "1"}} for name in ("a", "b")}
-    (names,) = preflight_problems(found, HOSTVARS, ["different_machine_ids"])
+    (names,) = preflight_problems(found, seen(found), ["different_machine_ids"])
     assert names.endswith(" [different_hostnames]")
 
 
