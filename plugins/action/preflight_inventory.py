@@ -86,7 +86,10 @@ class Values(Mapping[str, Any]):
                 self._known[name] = plain(self._templar.template(raw))
             except AnsibleError as error:
                 message = str(error.message).rstrip(".")
-                raise UnusableValue(f"{name} cannot be resolved: {message}{_hint(error)}") from None
+                undefined = UNDEFINED.search(message)
+                raise UnusableValue(
+                    f"{name} cannot be resolved: {message}{_hint(message)}", undefined[1] if undefined else ""
+                ) from None
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -98,6 +101,8 @@ class Values(Mapping[str, Any]):
         return len(self._raw)
 
 
+# Jinja's words for a template that needs a variable which is not defined.
+UNDEFINED = re.compile(r"'(\w+)' is undefined")
 # What a message of Ansible's templates means here, and what to do.
 HINTS = (
     (
@@ -117,9 +122,8 @@ HINTS = (
 )
 
 
-def _hint(error: AnsibleError) -> str:
+def _hint(message: str) -> str:
     """Return what to do about a template that cannot be resolved; empty if only Ansible's message says it."""
-    message = str(error.message)
     return next((f". {hint}" for pattern, hint in HINTS if re.search(pattern, message)), "")
 
 

@@ -132,7 +132,5 @@ def _said(rule: Rule, platform: Platform) -> Iterator[str]:
         yield from (f"{sentence} [{rule.__name__}]" for sentence in rule(platform))
     except UnusableValue as error:
         # That an input is missing is said by a rule of its own.
-        if error.sentence and not any(
-            f"'{name}' is undefined" in error.sentence for name in inputs.missing(platform)
-        ):
+        if error.sentence and error.undefined not in inputs.missing(platform):
             yield f"{error.sentence} [{inputs.templates_of_inputs.__name__}]"

@@ -24,12 +24,15 @@ Variables = Mapping[str, Any]
 
 
 class UnusableValue(Exception):
-    """A rule asked for a value that cannot be judged. `sentence` says why, unless another rule says it."""
+    """A rule asked for a value that cannot be judged. `sentence` says why, unless another rule says it.
 
-    def __init__(self, sentence: str | None = None) -> None:
+    `undefined` is the variable that the value's template needs and that nobody defines, if that is why.
+    """
+
+    def __init__(self, sentence: str | None = None, undefined: str = "") -> None:
         """Keep the sentence; None if another rule reports the value."""
         super().__init__(sentence)
-        self.sentence = sentence
+        self.sentence, self.undefined = sentence, undefined
 
 
 UNUSABLE = object()  # in place of a value that must not be used

@@ -33,5 +33,15 @@ def test_what_cannot_be_resolved_is_named_with_a_remedy(template: str, remedy: s
     assert remedy.lower() in caught.value.sentence.lower()
 
 
+@pytest.mark.parametrize(
+    ("template", "undefined"),
+    [("{{ nowhere }}", "nowhere"), ("{{ port + nowhere }}", "nowhere"), ("{{ [] | first }}", "")],
+)
+def test_the_variable_that_a_template_lacks_is_named(template: str, undefined: str) -> None:
+    with pytest.raises(UnusableValue) as caught:
+        read(template, port=5)
+    assert caught.value.undefined == undefined
+
+
 def test_a_template_is_resolved() -> None:
     assert read("{{ port | int }}", port="5") == 5
