@@ -135,3 +135,13 @@ def write_atomically(
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's names to the disk. fsync of a file says nothing about its name (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible.module_utils.metalworks.common.files import (
     as_bytes,
+    make_folder,
     read_others_text,
     read_text,
     write_atomically,
@@ -99,7 +100,7 @@ def apply(run: Run, steps: Sequence[Step], root: Path) -> None:
     for step in steps:
         if step.file:
             path = root / step.file
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             # In a container /etc/hosts may be a mount, which can be written but not replaced.
             if step.file == "etc/hosts":
                 path.write_bytes(as_bytes(step.text))

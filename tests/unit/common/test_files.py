@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,24 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 
 def test_a_secret_is_never_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.fstat(descriptor).st_mode & 0o077))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.fstat(descriptor).st_mode))
     old = os.umask(0)
     try:
         write_atomically(tmp_path / "secret", "s3cret", 0o600)
     finally:
         os.umask(old)
-    assert seen == [0]
+    assert [mode & 0o077 for mode in seen if stat.S_ISREG(mode)] == [0]
+
+
+def test_the_name_is_on_the_disk_after_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+
+    def sync(descriptor: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), (tmp_path / "file").exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_atomically(tmp_path / "file", "content", 0o600)
+    assert synced == [(False, False), (True, True)]
 
 
 def test_a_file_gets_its_owner_and_group_before_its_content(
