@@ -40,7 +40,7 @@ options:
     type: path
     default: helm
   chart:
-    description: A folder, a .tgz file, or a name in O(repository).
+    description: A folder, a .tgz file, or a name in O(repository). It is needed unless O(revision) is given.
     type: str
     default: ""
   version:
@@ -73,6 +73,10 @@ options:
     description: The revision that was good. With a later one the release is rolled back to it. 0 means none.
     type: int
     default: 0
+  plugin:
+    description: Whether the action plugin runs, which installs what is left to do. Filled in by it.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Says what would be done.
@@ -275,6 +279,12 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     namespace, workloads = params["namespace"], params["workloads"]
+    if not params["plugin"]:
+        module.fail_json(
+            msg="helm_release works through its action plugin: set action_plugins in ansible.cfg"
+        )
+    if not (params["chart"] or params["revision"]):
+        module.fail_json(msg="helm_release needs a chart, or a revision to go back to: write one of them")
     try:
         api = KubernetesApi(params["kubeconfig"], params["context"])
         revisions = read_revisions(api, namespace, params["name"])

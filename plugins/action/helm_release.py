@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         """Return what was found, and whether anything was changed."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         self._variables, given = task_vars or {}, self._task.args
-        found = self._run(None, {key: given[key] for key in READ if key in given})
+        found = self._run(None, {"plugin": True} | {key: given[key] for key in READ if key in given})
         result |= {key: found[key] for key in PUBLIC if key in found}
         # Helm's own words, when it was to go back.
         result |= {key: self._scrubbed(str(result[key])) for key in ("msg", "exception") if result.get(key)}

@@ -131,6 +131,7 @@ def test_a_release_is_left_alone_if_it_is_as_wanted(
         found = run_module(
             "helm_release",
             {
+                "plugin": True,
                 "name": "web",
                 "namespace": "web",
                 "kubeconfig": str(kubeconfig),
@@ -148,5 +149,17 @@ def test_a_release_whose_chart_lies_in_a_repository_is_left_to_helm(
 ) -> None:
     with serving(answers(**{RECORDS: {"items": [record()]}}), tmp_path) as kubeconfig:
         given = {"name": "web", "namespace": "web", "kubeconfig": str(kubeconfig), "values": VALUES}
-        found = run_module("helm_release", {**given, "chart": "web"}, capsys)
+        found = run_module("helm_release", {**given, "plugin": True, "chart": "web"}, capsys)
     assert (found["current"], found["revision"]) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"chart": "web"}, "works through its action plugin"), ({"plugin": True}, "needs a chart")],
+)
+def test_what_would_install_nothing_is_refused(
+    given: dict[str, Any], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run_module("helm_release", {"name": "web", "namespace": "web", **given}, capsys)
+    assert found["failed"]
+    assert says in found["msg"]
