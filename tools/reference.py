@@ -33,7 +33,13 @@ def constant(path: Path, name: str) -> dict[str, Any]:
 
 def variables(root: Path, roles: list[Path]) -> str:
     """Return the page of all variables: those of the platform, then those of each role."""
-    lines = ["# Variables", NOTE, "", "What an inventory may set. A value that is not set has the default."]
+    lines = [
+        "# Variables",
+        NOTE,
+        "",
+        "What an inventory may set. A value that is not set has the default. Where the default is a",
+        "template, the value follows from others, and few inventories set it.",
+    ]
     for role in sorted(roles, key=lambda role: (role.name != PLATFORM, role.name)):
         specs = tables.specs(role)
         options: dict[str, Any] = {}

@@ -169,7 +169,7 @@ def test_a_part_that_the_inventory_leaves_out_is_not_asked(playbook: str, part: 
     given |= {
         "metalworks_name": "small",
         "metalworks_state_dir": str(tmp_path / "state"),
-        "logs_search": "level=error",
+        "logging_search": "level=error",
     }
     outcome = play(ROOT / "playbooks" / f"{playbook}.yml", inventory, **given)
     assert outcome.code == 2, outcome.said

@@ -199,7 +199,7 @@ def test_the_playbook_prints_lines(core: client.CoreV1Api, mark: str) -> None:
         ROOT / "playbooks" / "logs.yml",
         INVENTORIES / "cluster.yml",
         metalworks_parts=["logging"],
-        logs_search=f"namespace={WRITERS} words='{mark} is'",
+        logging_search=f"namespace={WRITERS} words='{mark} is'",
     ).check()
     assert f"{WRITERS}/speaker/sh  {mark} is printed" in done.output
     assert done.changed_nothing
