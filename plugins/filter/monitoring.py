@@ -17,8 +17,7 @@ from ansible.module_utils.metalworks.common.sizes import share
 from ansible.module_utils.metalworks.k3s.keys import KEYS
 from ansible.module_utils.metalworks.kubernetes.policies import in_namespace
 from ansible.module_utils.metalworks.monitoring.boards import grafana
-from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
-from ansible.module_utils.metalworks.monitoring.rooms import (
+from ansible.module_utils.metalworks.monitoring.parts import (
     boards_of,
     collectors,
     keeping,
@@ -26,6 +25,7 @@ from ansible.module_utils.metalworks.monitoring.rooms import (
     monitors_of,
     rules_of,
 )
+from ansible.module_utils.metalworks.monitoring.receivers import configuration, secrets
 
 # Where Grafana's own chart lets it look for dashboards that are values of the release.
 FOLDER = "/var/lib/grafana/dashboards/metalworks"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.monitoring import picture
+from ansible.module_utils.metalworks.monitoring.parts import ROOMS, boards_of
 from ansible.module_utils.metalworks.monitoring.report import page
-from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, boards_of
 from playwright.sync_api import Browser
 
 PARTS = sorted(path.name for path in ROOMS.iterdir() if path.is_dir())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.metalworks.monitoring.rooms import rules_of
+from ansible.module_utils.metalworks.monitoring.parts import rules_of
 from tests.support import alerting
 from tests.support.alerting import Receiver, result
 from tests.support.monitoring_values import values

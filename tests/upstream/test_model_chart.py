@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.monitoring.rooms import monitors_of
+from ansible.module_utils.metalworks.monitoring.parts import monitors_of
 from tests.support.charts import Objects, rendered
 from tests.support.roles import resolved
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.metalworks.monitoring.boards import plain
-from ansible.module_utils.metalworks.monitoring.rooms import ROOMS, boards_of, files_of, kept, rules_of
+from ansible.module_utils.metalworks.monitoring.parts import ROOMS, boards_of, files_of, kept, rules_of
 from tests.support.alerting import prometheus, result
 from tests.support.artifacts import built_path
 from tests.support.charts import rendered

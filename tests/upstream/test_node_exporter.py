@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from ansible.module_utils.metalworks.monitoring.rooms import kept
+from ansible.module_utils.metalworks.monitoring.parts import kept
 from tests.support.artifacts import built_path
 from tests.support.modules import ROOT
 from tests.support.monitoring_values import values

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.monitoring.boards import plain
-from ansible.module_utils.metalworks.monitoring.rooms import kept
+from ansible.module_utils.metalworks.monitoring.parts import kept
 from tests.support.queries import DUPLICATES, FIRES, panels, rules
 from tests.support.scenario import converge_again
 from tests.support.waiting import wait_for

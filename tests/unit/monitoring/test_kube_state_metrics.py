@@ -6,7 +6,7 @@ import importlib.util
 from typing import Any
 
 import pytest
-from ansible.module_utils.metalworks.monitoring.rooms import collectors, kept
+from ansible.module_utils.metalworks.monitoring.parts import collectors, kept
 from tests.support.modules import ROOT
 
 PATH = ROOT / "lab" / "images" / "kube_state_metrics" / "kube_state_metrics.py"

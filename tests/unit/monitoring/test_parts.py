@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.metalworks.monitoring.boards import SIZES, grafana, plain
-from ansible.module_utils.metalworks.monitoring.rooms import (
+from ansible.module_utils.metalworks.monitoring.parts import (
     KEPT,
     ROOMS,
     boards_of,

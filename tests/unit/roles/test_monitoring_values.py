@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from ansible.module_utils.metalworks.monitoring.rooms import kept
+from ansible.module_utils.metalworks.monitoring.parts import kept
 from plugins.filter.monitoring import image, images, ingress
 from tests.support.modules import ROOT
 from tests.support.monitoring_values import secrets, values
