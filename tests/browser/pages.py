@@ -24,7 +24,7 @@ def no_step(page: Page, name: str) -> None:
 
 
 class LoginPage:
-    """/hub/login"""
+    """The page /hub/login."""
 
     def __init__(self, page: Page, hub_url: str, step: Step = no_step) -> None:
         self.page, self.hub_url, self.step = page, hub_url.rstrip("/"), step

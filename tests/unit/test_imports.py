@@ -139,7 +139,7 @@ def is_type(node: ast.expr) -> bool:
 
 
 def test_files_on_nodes_use_nothing_newer_than_python_3_9() -> None:
-    """vermin knows which version each function, class, argument and piece of syntax came with."""
+    """Vermin knows which version each function, class, argument and piece of syntax came with."""
     vermin = Path(sys.executable).with_name("vermin")
     command = [vermin, "--target=3.9-", "--violations", "--no-tips", *ON_NODES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

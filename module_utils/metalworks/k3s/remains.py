@@ -93,7 +93,7 @@ def mounts_of_k3s(table: str, data: str) -> list[str]:
 
 
 def _unescaped(text: str) -> str:
-    """Return a path without the escapes of /proc/mounts, which writes a blank as \\040."""
+    r"""Return a path without the escapes of /proc/mounts, which writes a blank as \040."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

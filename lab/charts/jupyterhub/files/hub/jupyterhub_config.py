@@ -1,6 +1,6 @@
-"""The hub's configuration, made of the chart's values. Later parts win:
+"""The hub's configuration, made of the chart's values.
 
-the chart's traits, secrets, hub.config, jupyterhub_config.d/*.py, hub.extraConfig.
+Later parts win: the chart's traits, secrets, hub.config, jupyterhub_config.d/*.py, hub.extraConfig.
 """
 
 import os
