@@ -1,4 +1,8 @@
-"""Modules run in this process."""
+"""Modules run in this process.
+
+For them three things are replaced: long pauses by short ones, fsync by nothing, and the computer's
+authorities by none.
+"""
 
 from __future__ import annotations
 
