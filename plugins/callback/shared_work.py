@@ -46,8 +46,9 @@ from ansible.plugins.loader import filter_loader, module_loader, test_loader
 
 # A module that imports nothing beyond what every module does.
 SMALLEST = "ansible.builtin.ping"
+# A playbook with so many tasks gets back the time that the preparations take. Shorter ones go without them.
 LONG_ENOUGH = 8
-# Modules -> what they import for a second.
+# Modules, each with the library that it imports. The import takes about a second.
 LIBRARIES = {"kubernetes.core.k8s": "kubernetes.dynamic", "kubernetes.core.k8s_info": "kubernetes.dynamic"}
 
 
