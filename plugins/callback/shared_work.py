@@ -16,8 +16,8 @@ description:
     once and sent beside its source. A machine whose Python is of another minor version takes the source.
   - The first use of a filter or a test loads the plugins of all of them, which takes longer than most tasks.
     They are loaded here once.
-  - The client of Kubernetes takes longer to import than a module takes to ask the cluster. It is imported
-    here before the first module that needs it, for all modules that the connection local_fork runs.
+  - The clients of Kubernetes and of S3 take longer to import than a module takes to ask. They are imported
+    here before the first module that needs them, for all modules that the connection local_fork runs.
   - Objects that exist before a task are left out of its worker's garbage collection, so that the memory that
     they share with the main process is not copied.
 author: Metalworks
@@ -49,7 +49,11 @@ SMALLEST = "ansible.builtin.ping"
 # A playbook with so many tasks gets back the time that the preparations take. Shorter ones go without them.
 LONG_ENOUGH = 8
 # Modules, each with the library that it imports. The import takes about a second.
-LIBRARIES = {"kubernetes.core.k8s": "kubernetes.dynamic", "kubernetes.core.k8s_info": "kubernetes.dynamic"}
+LIBRARIES = {
+    "kubernetes.core.k8s": "kubernetes.dynamic",
+    "kubernetes.core.k8s_info": "kubernetes.dynamic",
+    "object_store_buckets": "botocore.session",
+}
 
 
 class CallbackModule(CallbackBase):
