@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from ansible.module_utils.metalworks.common.scrub import scrub
 READ = ("name", "namespace", "binary", "chart", "values", "workloads", "revision")
 CLUSTER = ("kubeconfig", "context")
 # What is returned. Everything else that a module returns may hold the values, and so secrets.
-PUBLIC = ("changed", "failed", "msg", "warnings", "revision", "actions", "current", "exception")
+PUBLIC = ("changed", "failed", "msg", "warnings", "revision", "actions", "current")
+
+
+def traceback_of(result: Mapping[str, Any]) -> str:
+    """Return the traceback of a module that crashed; empty where there is none."""
+    event = getattr(result.get("exception"), "event", None)
+    return getattr(event, "formatted_traceback", None) or ""
 
 
 class ActionModule(ActionBase):
@@ -32,8 +39,9 @@ class ActionModule(ActionBase):
         self._variables, given = task_vars or {}, self._task.args
         found = self._run(None, {"plugin": True} | {key: given[key] for key in READ if key in given})
         result |= {key: found[key] for key in PUBLIC if key in found}
-        # Helm's own words, when it was to go back.
-        result |= {key: self._scrubbed(str(result[key])) for key in ("msg", "exception") if result.get(key)}
+        # Helm's own words, when it was to go back; or where the module crashed.
+        said = {"msg": result.get("msg"), "exception": traceback_of(found)}
+        result |= {key: self._scrubbed(str(text)) for key, text in said.items() if text}
         if found.get("failed") or found["current"] or given.get("revision"):
             return result
         if found["actions"]:

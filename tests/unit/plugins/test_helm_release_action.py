@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils._internal import _messages
 from plugins.action import helm_release as plugin
 
 SECRET = "open-sesame-2026"
@@ -57,7 +58,9 @@ def run(monkeypatch: pytest.MonkeyPatch, modules: Modules, **arguments: Any) -> 
 
 
 def test_what_helm_says_when_it_cannot_go_back_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {"failed": True, "msg": f"Helm says: invalid value {SECRET}", "exception": f"at {SECRET}"}
+    event = _messages.Event(msg="Module failed.", formatted_traceback=f"at {SECRET}")
+    crash = _messages.ErrorSummary(event=event)
+    said = {"failed": True, "msg": f"Helm says: invalid value {SECRET}", "exception": crash}
     result = run(monkeypatch, Modules(release=said), revision=3)
     assert result["failed"]
     assert (result["msg"], result["exception"]) == ("Helm says: invalid value <password>", "at <password>")
