@@ -153,7 +153,8 @@ def configure_for_fork(
             return built, path
     if isinstance(connection, Connection):
         connection.lean = False
-    return configure(action, module_name, module_args, task_vars)
+    whole: tuple[Any, str] = configure(action, module_name, module_args, task_vars)
+    return whole
 
 
 @contextlib.contextmanager
