@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +17,10 @@ from tests.support.artifacts import built_path
 from tests.support.modules import ROOT
 from tests.support.monitoring_values import values
 from tests.support.servers import free_port, started
+from tests.support.waiting import wait_for
 
 HOST = "/host/root"
-MEASURE = ROOT / "roles" / "node_measurements" / "files" / "measure.py"
+PROGRAMS = ROOT / "roles" / "node_measurements" / "files"
 VOLUME = "pvc-0f9c1b1e-0000-4000-8000-123456789abc_hub_claim-ada"
 # Only a machine with certificates and etcd has them; this computer may have no disk of its own.
 ABSENT = {"node_certificate_end_seconds", "node_snapshot_newest_seconds", "node_disk_io_time_seconds_total"}
@@ -32,8 +35,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     [textfiles] = [each for each in given if each.startswith("--collector.textfile.directory=")]
     place = folder / Path(textfiles.partition("=")[2]).relative_to(HOST)
     place.mkdir(parents=True)
-    measured = [sys.executable, MEASURE, folder / "data", folder / "data/storage", place / "metalworks.prom"]
-    subprocess.run(measured, check=True)
+    rest = [sys.executable, PROGRAMS / "measure.py", folder / "data", place / "metalworks.prom"]
+    measured = ["sh", PROGRAMS / "measure.sh", place / "volumes.prom", folder / "data/storage", *rest]
+    with subprocess.Popen(measured, start_new_session=True) as running:
+        try:
+            wait_for((place / "metalworks.prom").exists, "nothing is measured", 60)
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
     address = f"127.0.0.1:{free_port()}"
     arguments = [each.replace(HOST, str(folder)) for each in given]
     command = [str(built_path("node-exporter")), f"--web.listen-address={address}", *arguments]

@@ -1,59 +1,29 @@
 #!/usr/bin/python3
-"""Measure what only the machine can see: sizes of volumes, ends of certificates, and the age of snapshots.
+"""Measure what only the machine can see and what changes seldom: ends of certificates, age of snapshots.
 
-The node exporter reads the file (its textfile collector). Python 3.9 and its standard library suffice.
+The node exporter reads the file (its textfile collector). measure.sh runs this and measures volumes itself.
+Python 3.9 and its standard library suffice.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
-import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-# What the provisioner of k3s calls the folder of a volume: pvc-UID_NAMESPACE_CLAIM.
-VOLUME = re.compile(r"pvc-[0-9a-f-]{36}_([a-z0-9-]+)_([a-z0-9.-]+)")
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 # The two times of a certificate as DER has them: UTCTime, or GeneralizedTime from the year 2050 on.
 ENDS = re.compile(rb"\x17\x0d\d{12}Z(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 # name, labels, value
 Sample = tuple[str, dict[str, str], float]
-BLOCK = 512  # the unit of st_blocks, whatever the file system's own is
 
 HELP = {
-    "dirsize_total_size_bytes": "What the files of a volume take on the disk.",
     "node_certificate_end_seconds": "When a certificate of k3s ends, in seconds since 1970.",
     "node_snapshot_newest_seconds": "When the newest snapshot of etcd was written, in seconds since 1970.",
 }
-
-
-def size_of(folder: Path) -> int:
-    """Return the bytes that a folder takes on the disk. What goes away meanwhile counts as nothing.
-
-    A file with several names in it (hard links, as caches of packages have them) counts once.
-    """
-    total, waiting, linked = 0, [str(folder)], set()
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    try:
-                        found = entry.stat(follow_symlinks=False)
-                        if found.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
-                            if (found.st_dev, found.st_ino) in linked:
-                                continue
-                            linked.add((found.st_dev, found.st_ino))
-                        total += found.st_blocks * BLOCK
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
-                    except OSError:
-                        continue
-        except OSError:
-            continue
-    return total
 
 
 def end_of(text: str) -> float | None:
@@ -66,15 +36,6 @@ def end_of(text: str) -> float | None:
             form = "%y%m%d%H%M%S" if times[1] else "%Y%m%d%H%M%S"
             ends.append(datetime.strptime(written, form).replace(tzinfo=timezone.utc).timestamp())
     return min(ends) if ends else None
-
-
-def volumes(parent: Path) -> Iterator[Sample]:
-    """Yield a sample for each volume of k3s' own provisioner."""
-    for folder in sorted(parent.glob("pvc-*")):
-        named = VOLUME.fullmatch(folder.name)
-        if named:
-            labels = {"namespace": named[1], "persistentvolumeclaim": named[2]}
-            yield "dirsize_total_size_bytes", labels, size_of(folder)
 
 
 def certificates(data: Path) -> Iterator[Sample]:
@@ -117,13 +78,12 @@ def main() -> None:
     """Measure once, and put the file in its place as a whole."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="the data folder of k3s")
-    parser.add_argument("volumes", type=Path, help="the folder of k3s' volumes")
     parser.add_argument("file", type=Path, help="the file that is written")
     parser.add_argument(
         "snapshots", type=Path, nargs="?", help="the folder of etcd's snapshots, if it is watched"
     )
     given = parser.parse_args()
-    samples = [*volumes(given.volumes), *certificates(given.data)]
+    samples = list(certificates(given.data))
     if given.snapshots:
         samples += snapshots(given.data, given.snapshots)
     beside = given.file.with_suffix(".new")

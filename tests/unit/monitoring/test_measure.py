@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import importlib.util
 import os
+import signal
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.support.modules import ROOT
+from tests.support.waiting import wait_for
 
-PATH = ROOT / "roles" / "node_measurements" / "files" / "measure.py"
-spec = importlib.util.spec_from_file_location("measure", PATH)
+FILES = ROOT / "roles" / "node_measurements" / "files"
+SCRIPT = FILES / "measure.sh"
+spec = importlib.util.spec_from_file_location("measure", FILES / "measure.py")
 assert spec and spec.loader
 program = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(program)
@@ -40,30 +44,62 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def sizes(folder: Path) -> list[str]:
+    """What measure.sh says of the volumes in a folder, after the first time that it measures the rest."""
+    file, done = folder / "volumes.prom", folder / "done"
+    command = ["sh", str(SCRIPT), str(file), str(folder / "storage"), "touch", str(done)]
+    with subprocess.Popen(command, start_new_session=True) as running:
+        try:
+            wait_for(done.exists, "nothing is measured", 60)
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert not file.with_name("volumes.prom.new").exists()
+    return [line for line in file.read_text().splitlines() if not line.startswith("#")]
+
+
+def volume(data: Path, name: str) -> Path:
+    folder = data / "storage" / f"pvc-{UID}_{name}"
+    folder.mkdir()
+    return folder
+
+
+def size_of(line: str) -> int:
+    return int(line.rpartition(" ")[2])
+
+
 def test_a_volume_is_measured_with_all_that_is_in_it(data: Path) -> None:
-    home = data / "storage" / f"pvc-{UID}_hub_claim-ada.b"
+    home = volume(data, "hub_claim-ada.b")
     (home / "deep" / "er").mkdir(parents=True)
     (home / "deep" / "er" / "file").write_bytes(b"x" * 100_000)
     (home / "loop").symlink_to(home)
-    (data / "storage" / "other").mkdir()
-    [(name, labels, size)] = program.volumes(data / "storage")
-    assert (name, labels) == (
-        "dirsize_total_size_bytes",
-        {"namespace": "hub", "persistentvolumeclaim": "claim-ada.b"},
-    )
-    assert 100_000 <= size <= 200_000
+    for name in (
+        "other",
+        f"pvc-{UID}",
+        f"pvc-{UID}_hub",
+        f'pvc-{UID}_hub_cl"aim',
+        f"pvc-{UID[1:]}_hub_claim",
+    ):
+        (data / "storage" / name).mkdir()
+    [line] = sizes(data)
+    labels = 'namespace="hub",persistentvolumeclaim="claim-ada.b"'
+    assert line.startswith(f"dirsize_total_size_bytes{{{labels}}} ")
+    assert 100_000 <= size_of(line) <= 200_000
 
 
-def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
-    (tmp_path / "package").write_bytes(b"x" * 100_000)
-    alone = program.size_of(tmp_path)
+def test_a_file_with_several_names_counts_once(data: Path) -> None:
+    home = volume(data, "hub_claim-ada")
+    (home / "package").write_bytes(b"x" * 100_000)
     for number in range(9):
-        (tmp_path / f"link-{number}").hardlink_to(tmp_path / "package")
-    assert program.size_of(tmp_path) == alone
+        (home / f"link-{number}").hardlink_to(home / "package")
+    [line] = sizes(data)
+    assert size_of(line) <= 200_000
 
 
-def test_what_goes_away_while_it_is_measured_counts_as_nothing(tmp_path: Path) -> None:
-    assert program.size_of(tmp_path / "gone") == 0
+def test_a_machine_without_volumes_says_so_to_the_node_exporter(data: Path) -> None:
+    (data / "storage").rmdir()
+    assert sizes(data) == []
+    assert "# TYPE dirsize_total_size_bytes gauge" in (data / "volumes.prom").read_text()
 
 
 @pytest.mark.parametrize(
@@ -119,16 +155,12 @@ def test_sqlite_and_agents_have_no_snapshots(data: Path) -> None:
     assert list(program.snapshots(data, folder)) == []
 
 
-def test_the_file_is_written_as_a_whole(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "volumes" / f"pvc-{UID}_hub_claim-ada").mkdir(parents=True)
+def test_the_file_is_written_as_a_whole(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data / "agent/c.crt").write_text(pem(b"\x17\x0d270203040506Z"))
     target = data / "metalworks.prom"
-    monkeypatch.setattr(sys, "argv", ["measure.py", str(data), str(tmp_path / "volumes"), str(target)])
+    monkeypatch.setattr(sys, "argv", ["measure.py", str(data), str(target)])
     program.main()
-    size = program.size_of(tmp_path / "volumes" / f"pvc-{UID}_hub_claim-ada")
-    assert target.read_text().splitlines()[1:] == [
-        "# TYPE dirsize_total_size_bytes gauge",
-        f'dirsize_total_size_bytes{{namespace="hub",persistentvolumeclaim="claim-ada"}} {size}',
+    assert target.read_text().splitlines() == [
         "# HELP node_certificate_end_seconds When a certificate of k3s ends, in seconds since 1970.",
         "# TYPE node_certificate_end_seconds gauge",
         'node_certificate_end_seconds{file="agent/c.crt"} 1801627506',
