@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..common.addresses import parse_host_port, web_place
 from ..common.suggestions import did_you_mean
+from ..jupyterhub.values import value_at
 from ..monitoring.receivers import SEVERITIES
 from .names import unusable_names
 from .platform import Platform
@@ -16,6 +17,8 @@ from .sizes import unusable_sizes
 LEAST = {"monitoring_size": 512, "monitoring_memory_limit": 192}
 # As Prometheus writes it: each unit once, the longest first.
 TIME = re.compile(r"(?=.)([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?")
+# Alerts about what does not answer (files/monitoring) look back 20 s, which is a scrape and some seconds.
+SCRAPE = re.compile(r"([1-9]|1[0-5])s|[1-9][0-9]*ms")
 # What each kind of receiver cannot do without.
 NEEDED = {"email": ("to", "from", "smarthost"), "slack": ("url",), "webhook": ("url",)}
 
@@ -77,4 +80,15 @@ def monitoring_grafana(platform: Platform) -> Iterator[str]:
         )
 
 
+def monitoring_scrapes(platform: Platform) -> Iterator[str]:
+    """Refuse scrapes that are so seldom that what answers would count as down in between."""
+    value = value_at(platform.values["monitoring_values"], "prometheus.prometheusSpec.scrapeInterval")
+    if value is not None and not SCRAPE.fullmatch(str(value)):
+        yield (
+            f"monitoring_values: scrapeInterval is {value!r}, and alerts such as HubDown take for down what "
+            "has not answered for 20 s: write 15s or less"
+        )
+
+
 PART = "monitoring"
+OPTIONAL = (monitoring_scrapes,)
