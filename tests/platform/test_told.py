@@ -30,9 +30,8 @@ DELAY = 30
 # needs until it answers again.
 END_DELAY = 120
 NOWHERE = "metalworks.example/nowhere"
-# Of one core: a page of the hub then takes seconds. With less, it answers its probes too late and is started
-# again.
-LITTLE = "32m"
+# Of one core: a page of the hub then takes a good part of a second.
+LITTLE = "16m"
 Said = Callable[..., None]
 
 
