@@ -44,15 +44,22 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sizes(folder: Path) -> list[str]:
-    """What measure.sh says of the volumes in a folder, after the first time that it measures the rest."""
-    file, done = folder / "volumes.prom", folder / "done"
-    command = ["sh", str(SCRIPT), str(file), str(folder / "storage"), "touch", str(done)]
-    with subprocess.Popen(command, start_new_session=True) as running:
+def measure(folder: Path, done: Path) -> Path:
+    """Run measure.sh on the volumes in a folder until this file is there; `rest` is what it runs besides."""
+    file = folder / "volumes.prom"
+    command = ["sh", str(SCRIPT), str(file), str(folder / "storage"), "touch", str(folder / "rest")]
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    with subprocess.Popen(command, start_new_session=True, env=environment) as running:
         try:
             wait_for(done.exists, "nothing is measured", 60)
         finally:
             os.killpg(running.pid, signal.SIGTERM)
+    return file
+
+
+def sizes(folder: Path) -> list[str]:
+    """What measure.sh says of the volumes in a folder."""
+    file = measure(folder, folder / "rest")
     assert file.stat().st_mode & 0o777 == 0o644
     assert not file.with_name("volumes.prom.new").exists()
     return [line for line in file.read_text().splitlines() if not line.startswith("#")]
@@ -94,6 +101,30 @@ def test_a_file_with_several_names_counts_once(data: Path) -> None:
         (home / f"link-{number}").hardlink_to(home / "package")
     [line] = sizes(data)
     assert size_of(line) <= 200_000
+
+
+def program_of(folder: Path, name: str, script: str) -> None:
+    """Put a program in the place of the computer's own."""
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(("takes", "least", "most"), [("0", 5, 100), ("0.4", 40, 599)])
+def test_volumes_that_take_long_are_measured_seldom(data: Path, takes: str, least: int, most: int) -> None:
+    volume(data, "hub_claim-ada")
+    program_of(data, "du", f"/bin/sleep {takes}; echo 4096 there")
+    program_of(
+        data, "sleep", f'echo "$1" > {data}/written; mv {data}/written {data}/pause; exec /bin/sleep 9'
+    )
+    measure(data, data / "pause")
+    assert least <= int((data / "pause").read_text()) <= most
+
+
+def test_on_a_full_disk_the_last_sizes_stay(data: Path) -> None:
+    volume(data, "hub_claim-ada")
+    (data / "volumes.prom").write_text("as they were")
+    (data / "volumes.prom.new").symlink_to("/dev/full")
+    assert measure(data, data / "rest").read_text() == "as they were"
 
 
 def test_a_machine_without_volumes_says_so_to_the_node_exporter(data: Path) -> None:
