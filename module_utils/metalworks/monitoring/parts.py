@@ -17,6 +17,8 @@ ROOMS = Path(__file__).resolve().parents[3] / "files" / "monitoring"
 # The measurements that are kept of sources which no part owns, by source.
 KEPT = ROOMS / "metrics.yml"
 TEST = ".test.yml"
+# Rules about what does not answer look at the last 20 s, also in a Prometheus that somebody else has set up.
+INTERVAL = "15s"
 
 Rules = dict[str, dict[str, Any]]
 
@@ -48,7 +50,8 @@ def monitors_of(
         path = ROOMS / part / "monitors.yml"
         for entry in read_yaml(path.read_text()) if path.exists() else []:
             if entry.pop("kind") == kind:
-                for endpoint in entry.get("endpoints", []):
+                for endpoint in entry.get("endpoints", []) + entry.get("podMetricsEndpoints", []):
+                    endpoint.setdefault("interval", INTERVAL)
                     if "path" in endpoint:
                         endpoint["path"] = endpoint["path"].format(**words)
                 found.append({**entry, "namespaceSelector": {"matchNames": [namespaces[part]]}})
