@@ -70,7 +70,8 @@ options:
     type: int
     default: 300
   revision:
-    description: The revision that was good. With a later one the release is rolled back to it. 0 means none.
+    description: The revision that was good. With a later one the release is rolled back to it, unless Helm
+      has forgotten it, which is an error. 0 means none.
     type: int
     default: 0
   plugin:
@@ -172,14 +173,18 @@ class Step:
 def plan(revisions: list[Revision], good_one: int = 0) -> list[Step]:
     """Return the steps after which Helm upgrades the release; none where it does so already.
 
-    `good_one` is a revision that the release has to go back to, unless it is the newest one.
+    `good_one` is a revision that the release has to go back to, unless it is the newest one; ValueError if
+    the release does not have it.
     """
     ordered = sorted(revisions, key=lambda revision: revision.number)
+    if good_one and good_one not in [each.number for each in ordered]:
+        numbers = ", ".join(str(each.number) for each in ordered) or "none"
+        raise ValueError(f"the release has no revision {good_one} to go back to; its revisions: {numbers}")
     if not ordered:
         return []
     last = ordered[-1]
     why = f"revision {last.number} is {last.status}"
-    if good_one and last.number > good_one and any(each.number == good_one for each in ordered):
+    if good_one and last.number > good_one:
         return [Step(f"Roll back to revision {good_one} - {why}, and was not good", rollback_to=good_one)]
     if last.status in HALF_REMOVED:
         return [Step(f"Roll back to revision {last.number} - {why}", rollback_to=last.number)]

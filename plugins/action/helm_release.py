@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         # Helm's own words, when it was to go back; or where the module crashed.
         said = {"msg": result.get("msg"), "exception": traceback_of(found)}
         result |= {key: self._scrubbed(str(text)) for key, text in said.items() if text}
-        if found.get("failed") or found["current"] or given.get("revision"):
+        if found.get("failed") or found["current"] or int(given.get("revision") or 0):
             return result
         if found["actions"]:
             Display().display(f"Release {given['name']}: {'; '.join(found['actions'])}.")

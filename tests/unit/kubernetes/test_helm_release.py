@@ -163,3 +163,11 @@ def test_what_would_install_nothing_is_refused(
     found = run_module("helm_release", {"name": "web", "namespace": "web", **given}, capsys)
     assert found["failed"]
     assert says in found["msg"]
+
+
+def test_a_revision_that_helm_has_forgotten_is_nothing_to_go_back_to() -> None:
+    kept = [Revision(number, "deployed", f"v{number}") for number in (8, 9)]
+    with pytest.raises(ValueError, match="has no revision 3 to go back to; its revisions: 8, 9"):
+        plan(kept, 3)
+    with pytest.raises(ValueError, match="its revisions: none"):
+        plan([], 3)
