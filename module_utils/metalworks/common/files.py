@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
@@ -139,9 +140,17 @@ def write_atomically(
 
 
 def _sync_folder(folder: Path) -> None:
-    """Write a folder's names to the disk. fsync of a file says nothing about its name (fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Write a folder's names to the disk, where that can be had. The file is in its place in any case.
+
+    fsync of a file says nothing about its name (fsync(2)).
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        # The folder may be closed to readers, and some shared file systems have fsync for files only.
+        if error.errno not in (errno.EACCES, errno.EINVAL, errno.ENOTSUP):
+            raise

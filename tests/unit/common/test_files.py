@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -64,6 +66,20 @@ def test_the_name_is_on_the_disk_after_the_content(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", sync)
     write_atomically(tmp_path / "file", "content", 0o600)
     assert synced == [(False, False), (True, True)]
+
+
+@pytest.mark.parametrize(("number", "fails"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_file_system_may_lack_fsync_for_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, fails: bool
+) -> None:
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, "of the file system")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError) if fails else contextlib.nullcontext():
+        write_atomically(tmp_path / "file", "content", 0o600)
+    assert (tmp_path / "file").read_text() == "content"
 
 
 def test_a_file_gets_its_owner_and_group_before_its_content(
