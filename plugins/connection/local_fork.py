@@ -175,7 +175,7 @@ def find_nothing(name: str, _full_name: str, source: str | bytes, *_: Any) -> An
 
 
 configure = ActionBase._configure_module
-# An action plugin asks it for each module, and it asks the connection nothing.
+# Ansible packs a module before it asks the connection anything, so that the connection has to step in here.
 ActionBase._configure_module = configure_for_fork
 
 
@@ -201,7 +201,7 @@ def run_in_fork(module: Module, folder: str | None = None) -> tuple[int, bytes, 
                     os.close(key.fd)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    # A shell, which is what Ansible would have asked, says so of a program that a signal has ended.
+    # Ansible expects a shell's exit code. For a program that a signal has ended, that is 128 plus its number.
     return (code if code >= 0 else 128 - code), b"".join(parts[output]), b"".join(parts[errors])
 
 
