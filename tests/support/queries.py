@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from ansible.module_utils.metalworks.monitoring.parts import ROOMS, boards_of, files_of
+from ansible.module_utils.metalworks.monitoring.parts import FILES, boards_of, files_of
 
-PARTS = sorted(path.name for path in ROOMS.iterdir() if path.is_dir())
+PARTS = sorted(path.name for path in FILES.iterdir() if path.is_dir())
 # What stands in a query and is no measurement: operators and functions.
 WORDS = {
     *(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.metalworks.monitoring.boards import plain
-from ansible.module_utils.metalworks.monitoring.parts import ROOMS, boards_of, files_of, kept, rules_of
+from ansible.module_utils.metalworks.monitoring.parts import FILES, boards_of, files_of, kept, rules_of
 from tests.support.alerting import prometheus, result
 from tests.support.artifacts import built_path
 from tests.support.charts import rendered
@@ -71,7 +71,7 @@ def test_the_chart_makes_upstreams_objects() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_rules_fire_and_are_silent_as_their_tests_say(part: str, promtool: str) -> None:
-    tests = sorted((ROOMS / part / "rules").glob("*.test.yml"))
+    tests = sorted((FILES / part / "rules").glob("*.test.yml"))
     assert tests
     done = subprocess.run([promtool, "test", "rules", *tests], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,9 +13,9 @@ from typing import Any
 
 from ..common.yaml_text import read_yaml
 
-ROOMS = Path(__file__).resolve().parents[3] / "files" / "monitoring"
+FILES = Path(__file__).resolve().parents[3] / "files" / "monitoring"
 # The measurements that are kept of sources which no part owns, by source.
-KEPT = ROOMS / "metrics.yml"
+KEPT = FILES / "metrics.yml"
 TEST = ".test.yml"
 # Rules about what does not answer look at the last 20 s, also in a Prometheus that somebody else has set up.
 INTERVAL = "15s"
@@ -47,7 +47,7 @@ def monitors_of(
     """
     found = []
     for part in parts:
-        path = ROOMS / part / "monitors.yml"
+        path = FILES / part / "monitors.yml"
         for entry in read_yaml(path.read_text()) if path.exists() else []:
             if entry.pop("kind") == kind:
                 for endpoint in entry.get("endpoints", []) + entry.get("podMetricsEndpoints", []):
@@ -81,5 +81,5 @@ def collectors(source: str) -> list[str]:
 
 def files_of(part: str, kind: str) -> Iterator[Path]:
     """Yield the files of one kind of a part, without the tests of rules."""
-    paths = sorted((ROOMS / part / kind).glob("*.yml"))
+    paths = sorted((FILES / part / kind).glob("*.yml"))
     yield from (path for path in paths if not path.name.endswith(TEST))

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from ansible.module_utils.metalworks.monitoring.boards import SIZES, grafana, plain
 from ansible.module_utils.metalworks.monitoring.parts import (
+    FILES,
     KEPT,
-    ROOMS,
     boards_of,
     collectors,
     keeping,
@@ -191,7 +191,7 @@ def test_a_monitor_looks_in_the_parts_namespace() -> None:
     assert proxy["name"] == "proxy"
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if (ROOMS / part / "monitors.yml").exists()])
+@pytest.mark.parametrize("part", [part for part in PARTS if (FILES / part / "monitors.yml").exists()])
 def test_a_target_names_its_node(part: str) -> None:
     """TargetDown and Alertmanager know by it which targets have gone with their node."""
     words = {"hub_base_url": "/"}
@@ -245,5 +245,5 @@ def test_what_may_be_below_zero_is_not_cut_off() -> None:
 def test_a_room_holds_nothing_else() -> None:
     known = re.compile(r"monitors\.yml|rules/\w+(\.test)?\.yml|dashboards/\w+\.yml")
     for part in PARTS:
-        files = [str(path.relative_to(ROOMS / part)) for path in (ROOMS / part).rglob("*") if path.is_file()]
+        files = [str(path.relative_to(FILES / part)) for path in (FILES / part).rglob("*") if path.is_file()]
         assert [name for name in files if not known.fullmatch(name)] == []
