@@ -40,7 +40,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -72,14 +72,14 @@ class Module:
     import_name: str
     parameters: bytes
     profile: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Connection(LocalConnection):
     """Run modules in a fork and leave the rest to Ansible's own plugin."""
 
-    # Whether the module of this task was packed without what it imports.
-    lean = False
+    # The module that is sent next, if it was packed without what it imports.
+    module: Module | None = None
     # With this transport, Ansible and its action plugins look for files here, and from the playbook's folder.
     transport = "local"
 
@@ -87,34 +87,33 @@ class Connection(LocalConnection):
         self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
     ) -> tuple[int, bytes, bytes]:
         """Return the exit code, standard output and standard error of a command or a module."""
-        module = read_module(cmd, in_data) if in_data and not self.become and FORKS_ARE_SAFE else None
-        if self.lean and in_data and not module:
+        if not in_data or not self.module:
+            done: tuple[int, bytes, bytes] = super().exec_command(cmd, in_data, sudoable)
+            return done
+        environment = read_environment(cmd)
+        if environment is None:
             raise AnsibleConnectionFailure(
                 "local_fork does not understand what this Ansible sends: write ansible_connection: local"
             )
-        if not module:
-            done: tuple[int, bytes, bytes] = super().exec_command(cmd, in_data, sudoable)
-            return done
+        module, self.module = replace(self.module, environment=environment), None
         display.vvv(f"FORK {module.import_name}", host=self._play_context.remote_addr)
         return run_in_fork(module, self.cwd)
 
 
-def read_module(command: str, source: bytes) -> Module | None:
-    """Return the module that Ansible would send to its own interpreter, or None where it is something else.
+def read_environment(command: str) -> dict[str, str] | None:
+    """Return the environment that Ansible adds for a module, or None if the command is another one.
 
-    The command is "/bin/sh -c 'NAME=value ... python && sleep 0'"; the source is a wrapped module.
+    The command is "/bin/sh -c 'NAME=value ... python && sleep 0'", with the interpreter that runs Ansible.
     """
     shell = shlex.split(command)
     if len(shell) != 3 or shell[1] != "-c":
         return None
     *assignments, interpreter = shlex.split(shell[2].removesuffix(" && sleep 0"))
     environment = dict(word.split("=", 1) for word in assignments if "=" in word)
-    if interpreter != sys.executable or len(environment) != len(assignments):
-        return None
-    return read_call(source, environment)
+    return environment if interpreter == sys.executable and len(environment) == len(assignments) else None
 
 
-def read_call(source: bytes, environment: Mapping[str, str]) -> Module | None:
+def read_module(source: bytes) -> Module | None:
     """Return the module in a wrapped module's last statement, or None where that is something else."""
     last = ast.parse(source[source.rfind(LAST_STATEMENT) + 1 :]).body[-1]
     calls = [
@@ -131,7 +130,7 @@ def read_call(source: bytes, environment: Mapping[str, str]) -> Module | None:
     # An extension is a debugger or the measurement of coverage, both of which want a process of their own.
     if not isinstance(extensions, ast.Dict) or extensions.keys:
         return None
-    return Module(arguments["module_fqn"], arguments["params"].encode(), arguments["profile"], environment)
+    return Module(arguments["module_fqn"], arguments["params"].encode(), arguments["profile"])
 
 
 def configure_for_fork(
@@ -143,16 +142,16 @@ def configure_for_fork(
     """
     connection = action._connection
     asynchronous = bool(action._task.async_val)
-    may_fork = isinstance(connection, Connection) and not connection.become and FORKS_ARE_SAFE
-    if may_fork and not asynchronous and action._is_pipelining_enabled("new", asynchronous):
-        with without_imports():
-            built, path = configure(action, module_name, module_args, task_vars)
-        in_python = (built.module_style, built.shebang) == ("new", f"#!{sys.executable}")
-        if in_python and read_call(built.b_module_data, {}):
-            connection.lean = True
-            return built, path
     if isinstance(connection, Connection):
-        connection.lean = False
+        connection.module = None
+        may_fork = FORKS_ARE_SAFE and not connection.become and not asynchronous
+        if may_fork and action._is_pipelining_enabled("new", asynchronous):
+            with without_imports():
+                built, path = configure(action, module_name, module_args, task_vars)
+            if (built.module_style, built.shebang) == ("new", f"#!{sys.executable}"):
+                connection.module = read_module(built.b_module_data)
+            if connection.module:
+                return built, path
     whole: tuple[Any, str] = configure(action, module_name, module_args, task_vars)
     return whole
 

@@ -57,23 +57,25 @@ VOLATILE |= {"exception", "module_stdout", "module_stderr"}
 Results = Mapping[str, Mapping[str, Any]]
 
 
-def results(folder: Path, connection: str, **options: str) -> Results:
-    """Return the result of each task with a connection."""
+def run(folder: Path, plays: Any, hosts: Mapping[str, Mapping[str, str]]) -> str:
+    """Run plays on hosts that run the probe with Ansible's own interpreter; return what Ansible prints."""
     (folder / "library").mkdir(exist_ok=True)
     (folder / "library" / "probe.py").write_text(PROBE)
+    (folder / "play.yml").write_text(json.dumps(plays))
+    own = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    inventory = {"all": {"hosts": {host: {**own, **variables} for host, variables in hosts.items()}}}
+    (folder / "hosts.yml").write_text(json.dumps(inventory))
+    environment = {**os.environ, "ANSIBLE_LIBRARY": f"{ROOT / 'library'}:{folder / 'library'}"}
+    return play(folder / "play.yml", folder / "hosts.yml", environment=environment).check().output
+
+
+def results(folder: Path, connection: str, **options: str) -> Results:
+    """Return the result of each task with a connection."""
     tasks = [{"name": name, "register": name, "ignore_errors": True, **task} for name, task in TASKS.items()]
     everything = "{{ {" + ", ".join(f"'{name}': {name}" for name in TASKS) + "} | to_json }}"
     tasks.append({"ansible.builtin.copy": {"content": everything, "dest": str(folder / "results.json")}})
-    (folder / "play.yml").write_text(
-        json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
-    )
-    own = "{{ ansible_playbook_python }}"
-    inventory = {"ansible_connection": connection, "ansible_python_interpreter": own, **options}
-    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"localhost": inventory}}}))
-    library = f"{ROOT / 'library'}:{folder / 'library'}"
-    play(
-        folder / "play.yml", folder / "hosts.yml", environment={**os.environ, "ANSIBLE_LIBRARY": library}
-    ).check()
+    plays = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
+    run(folder, plays, {"localhost": {"ansible_connection": connection, **options}})
     return json.loads((folder / "results.json").read_text())
 
 
@@ -119,21 +121,13 @@ def test_another_interpreter_is_started(tmp_path: Path) -> None:
 
 
 def test_a_module_that_ran_in_a_fork_is_sent_to_machines_with_all_that_it_imports(tmp_path: Path) -> None:
-    (tmp_path / "library").mkdir()
-    (tmp_path / "library" / "probe.py").write_text(PROBE)
     task = {"probe": {"how": "tell"}, "register": "told"}
     said = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} {{ told.in_fork }}"}}
-    plays = [{"hosts": host, "gather_facts": False, "tasks": [task, said]} for host in ("here", "there")]
-    (tmp_path / "play.yml").write_text(json.dumps(plays))
-    own = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    hosts = {
-        "here": {"ansible_connection": "local_fork", **own},
-        "there": {"ansible_connection": "local", **own},
-    }
-    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
-    environment = {**os.environ, "ANSIBLE_LIBRARY": f"{ROOT / 'library'}:{tmp_path / 'library'}"}
-    done = play(tmp_path / "play.yml", tmp_path / "hosts.yml", environment=environment).check()
-    assert "here True" in done.output and "there False" in done.output
+    connections = {"here": "local_fork", "there": "local"}
+    plays = [{"hosts": host, "gather_facts": False, "tasks": [task, said]} for host in connections]
+    hosts = {host: {"ansible_connection": connection} for host, connection in connections.items()}
+    output = run(tmp_path, plays, hosts)
+    assert "here True" in output and "there False" in output
 
 
 def test_a_task_without_pipelining_is_not_for_a_fork(tmp_path: Path) -> None:
