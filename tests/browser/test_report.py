@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.metalworks.monitoring import picture
-from ansible.module_utils.metalworks.monitoring.parts import FILES, boards_of
+from ansible.module_utils.metalworks.monitoring.parts import boards_of
 from ansible.module_utils.metalworks.monitoring.report import page
 from playwright.sync_api import Browser
+from tests.support.queries import PARTS
 
-PARTS = sorted(path.name for path in FILES.iterdir() if path.is_dir())
 NOW = 1_800_000_000.0
 PNG = b"\x89PNG\r\n\x1a\n"
 

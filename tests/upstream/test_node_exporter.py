@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +12,11 @@ import pytest
 import requests
 from ansible.module_utils.metalworks.monitoring.parts import kept
 from tests.support.artifacts import built_path
-from tests.support.modules import ROOT
+from tests.support.measuring import PROGRAMS, measure
 from tests.support.monitoring_values import values
 from tests.support.servers import free_port, started
-from tests.support.waiting import wait_for
 
 HOST = "/host/root"
-PROGRAMS = ROOT / "roles" / "node_measurements" / "files"
 VOLUME = "pvc-0f9c1b1e-0000-4000-8000-123456789abc_hub_claim-ada"
 # Only a machine with certificates and etcd has them; this computer may have no disk of its own.
 ABSENT = {"node_certificate_end_seconds", "node_snapshot_newest_seconds", "node_disk_io_time_seconds_total"}
@@ -36,12 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = folder / Path(textfiles.partition("=")[2]).relative_to(HOST)
     place.mkdir(parents=True)
     rest = [sys.executable, PROGRAMS / "measure.py", folder / "data", place / "metalworks.prom"]
-    measured = ["sh", PROGRAMS / "measure.sh", place / "volumes.prom", folder / "data/storage", *rest]
-    with subprocess.Popen(measured, start_new_session=True) as running:
-        try:
-            wait_for((place / "metalworks.prom").exists, "nothing is measured", 60)
-        finally:
-            os.killpg(running.pid, signal.SIGTERM)
+    measure(place / "metalworks.prom", place / "volumes.prom", folder / "data/storage", *rest)
     address = f"127.0.0.1:{free_port()}"
     arguments = [each.replace(HOST, str(folder)) for each in given]
     command = [str(built_path("node-exporter")), f"--web.listen-address={address}", *arguments]

@@ -5,19 +5,14 @@ from __future__ import annotations
 import base64
 import importlib.util
 import os
-import signal
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.support.modules import ROOT
-from tests.support.waiting import wait_for
+from tests.support.measuring import PROGRAMS, measure
 
-FILES = ROOT / "roles" / "node_measurements" / "files"
-SCRIPT = FILES / "measure.sh"
-spec = importlib.util.spec_from_file_location("measure", FILES / "measure.py")
+spec = importlib.util.spec_from_file_location("measure", PROGRAMS / "measure.py")
 assert spec and spec.loader
 program = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(program)
@@ -44,22 +39,17 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def measure(folder: Path, done: Path) -> Path:
-    """Run measure.sh on the volumes in a folder until this file is there; `rest` is what it runs besides."""
+def measured(folder: Path, done: Path) -> Path:
+    """Measure the volumes in a folder until this file is there; `rest` is what is run besides."""
     file = folder / "volumes.prom"
-    command = ["sh", str(SCRIPT), str(file), str(folder / "storage"), "touch", str(folder / "rest")]
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    with subprocess.Popen(command, start_new_session=True, env=environment) as running:
-        try:
-            wait_for(done.exists, "nothing is measured", 60)
-        finally:
-            os.killpg(running.pid, signal.SIGTERM)
+    path = f"{folder}:{os.environ['PATH']}"
+    measure(done, file, folder / "storage", "touch", folder / "rest", PATH=path)
     return file
 
 
 def sizes(folder: Path) -> list[str]:
     """What measure.sh says of the volumes in a folder."""
-    file = measure(folder, folder / "rest")
+    file = measured(folder, folder / "rest")
     assert file.stat().st_mode & 0o777 == 0o644
     assert not file.with_name("volumes.prom.new").exists()
     return [line for line in file.read_text().splitlines() if not line.startswith("#")]
@@ -116,7 +106,7 @@ def test_volumes_that_take_long_are_measured_seldom(data: Path, takes: str, leas
     program_of(
         data, "sleep", f'echo "$1" > {data}/written; mv {data}/written {data}/pause; exec /bin/sleep 9'
     )
-    measure(data, data / "pause")
+    measured(data, data / "pause")
     assert least <= int((data / "pause").read_text()) <= most
 
 
@@ -124,7 +114,7 @@ def test_on_a_full_disk_the_last_sizes_stay(data: Path) -> None:
     volume(data, "hub_claim-ada")
     (data / "volumes.prom").write_text("as they were")
     (data / "volumes.prom.new").symlink_to("/dev/full")
-    assert measure(data, data / "rest").read_text() == "as they were"
+    assert measured(data, data / "rest").read_text() == "as they were"
 
 
 def test_a_machine_without_volumes_says_so_to_the_node_exporter(data: Path) -> None:
