@@ -104,7 +104,7 @@ test-servers: artifacts ## The servers of MLflow and of the door, real: identity
 	@pytest tests/door --numprocesses auto
 
 test-upstream: artifacts ## The chart by repository, file and folder, through helm, held against upstream's objects
-	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS))
+	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadfile
 
 test-refusals: artifacts ## What must be refused, each with its message
 	@pytest tests/refusals $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadfile
