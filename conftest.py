@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -54,11 +56,22 @@ PASSWORD = {"ansible_host", "ansible_become_password"}
 SUDO_PASSWORDS: dict[str, str] = {}
 
 
+@cache
+def connections() -> Path:
+    """Return the folder of the connections to machines, which last until the tests end."""
+    return Path(tempfile.mkdtemp(prefix="metalworks-ssh-"))
+
+
 class Ssh(SshBackend):
     """ssh to a machine whose sudo may ask for a password.
 
-    It goes through standard input, not the command line.
+    The password goes through standard input, not the command line. One connection carries all commands: a
+    login of its own for each takes longer than most commands.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Name the socket of the connection; `%%` because testinfra fills the command in by `%`."""
+        super().__init__(*args, **{**kwargs, "controlpath": f"{connections()}/%%C"})
 
     def get_sudo_command(self, command: str, sudo_user: str | None) -> str:
         """Return the command with sudo, which reads a password from standard input where it needs one."""
@@ -137,6 +150,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.ansible_inventory = config.option.ansible_inventory or config.option.inventory
     testinfra.utils.ansible_runner.get_ansible_inventory = resolved_inventory
     testinfra.backend.ssh.SshBackend = Ssh
+
+
+def pytest_unconfigure() -> None:
+    """End the connections to machines."""
+    if connections.cache_info().currsize:
+        for socket in connections().iterdir():
+            command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "the machine of the socket"]
+            subprocess.run(command, capture_output=True, check=False)
+        shutil.rmtree(connections())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
