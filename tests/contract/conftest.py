@@ -13,6 +13,7 @@ import shlex
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ class Machine:
     def __init__(self, host: Any) -> None:
         """Read what the machine's configuration says."""
         self.host = host
+        self.is_root = host.user().name == "root"
         self.config = self.yaml(CONFIG)
         self.node = str(self.config.get("node-name") or self.run("hostname"))
         self.data = str(self.config.get("data-dir", "/var/lib/rancher/k3s"))
@@ -49,7 +51,7 @@ class Machine:
     def answer(self, command: str) -> Any:
         """Run a command as root, whatever it ends with. sudo may not search the folder of k3s."""
         command = f"export PATH=$PATH:/usr/local/bin; {command}"
-        if self.host.user().name == "root":
+        if self.is_root:
             return self.host.run(command)
         with self.host.sudo():
             return self.host.run(command)
@@ -93,7 +95,7 @@ class Machine:
         given = self.config.get("disable", [])
         return [each for text in ([given] if isinstance(given, str) else given) for each in text.split(",")]
 
-    @property
+    @cached_property
     def unit(self) -> str:
         """Return the name of k3s's unit on this machine."""
         return "k3s" if self.answer("systemctl cat k3s.service").rc == 0 else "k3s-agent"

@@ -20,12 +20,11 @@ def address(cluster: Cluster, server: Machine, agent: Machine) -> dict[str, str]
     """`web` is asked by two pods of its node (`near`, `friend`) and one of another node (`far`)."""
     if server.config.get("disable-network-policy"):
         pytest.skip("disable-network-policy is set")
-    return {
-        "web": cluster.pod("web", server.node),
-        "near": cluster.pod("near", server.node),
-        "friend": cluster.pod("friend", server.node, {"app": "friend", "friend": "yes"}),
-        "far": cluster.pod("far", agent.node),
-    }
+    nodes = {"web": server.node, "near": server.node, "friend": server.node, "far": agent.node}
+    labels = {"friend": {"app": "friend", "friend": "yes"}}
+    with ThreadPoolExecutor() as pool:
+        addresses = pool.map(lambda name: cluster.pod(name, nodes[name], labels.get(name)), nodes)
+        return dict(zip(nodes, addresses, strict=True))
 
 
 @pytest.fixture(scope="module")
