@@ -156,7 +156,7 @@ def pytest_unconfigure() -> None:
     """End the connections to machines."""
     if connections.cache_info().currsize:
         for socket in connections().iterdir():
-            command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "the machine of the socket"]
+            command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "machine"]
             subprocess.run(command, capture_output=True, check=False)
         shutil.rmtree(connections())
 
