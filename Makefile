@@ -100,11 +100,12 @@ test-stand-in: artifacts ## The stand-ins of k3s (its Go packages) and multipass
 	@pytest tests/multipass
 
 test-servers: artifacts ## The servers of MLflow and of the door, real: identity, rights, migrations: minutes
-	@pytest tests/mlflow
+	@pytest tests/mlflow --numprocesses auto --dist loadfile
 	@pytest tests/door --numprocesses auto
 
+# Most of them wait for an alert or a line of a log, so that more of them run at a time than there are processors.
 test-upstream: artifacts ## The chart by repository, file and folder, through helm, held against upstream's objects
-	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadfile
+	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 4 --dist worksteal
 
 test-refusals: artifacts ## What must be refused, each with its message
 	@pytest tests/refusals $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadfile
