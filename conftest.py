@@ -59,7 +59,8 @@ SUDO_PASSWORDS: dict[str, str] = {}
 @cache
 def connections() -> Path:
     """Return the folder of the connections to machines, which last until the tests end."""
-    return Path(tempfile.mkdtemp(prefix="metalworks-ssh-"))
+    # Not in TMPDIR: a path of a socket has at most 107 characters (unix(7)), of which ssh needs 58.
+    return Path(tempfile.mkdtemp(prefix="metalworks-", dir="/tmp"))
 
 
 class Ssh(SshBackend):

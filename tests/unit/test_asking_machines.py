@@ -10,7 +10,9 @@ import pytest
 import testinfra
 
 
-def test_all_commands_to_a_machine_share_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_commands_to_a_machine_share_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a path for its socket, ssh shares nothing, whatever ControlMaster says (ssh_config(5))."""
     ssh = tmp_path / "ssh"
     ssh.write_text('#!/bin/sh\necho "$@"\n')
