@@ -159,7 +159,8 @@ def pytest_unconfigure() -> None:
         for socket in connections().iterdir():
             command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "machine"]
             subprocess.run(command, capture_output=True, check=False)
-        shutil.rmtree(connections())
+        # ssh removes its sockets itself, but a moment after it has answered.
+        shutil.rmtree(connections(), ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
