@@ -103,9 +103,9 @@ test-servers: artifacts ## The servers of MLflow and of the door, real: identity
 	@pytest tests/mlflow --numprocesses auto --dist loadfile
 	@pytest tests/door --numprocesses auto
 
-# Most of them wait for an alert or a line of a log, so that more of them run at a time than there are processors.
+# Most of them wait for an alert or a line of a log, so that more files run at a time than there are processors.
 test-upstream: artifacts ## The chart by repository, file and folder, through helm, held against upstream's objects
-	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 4 --dist worksteal
+	@pytest tests/upstream $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 4 --dist loadfile
 
 test-refusals: artifacts ## What must be refused, each with its message
 	@pytest tests/refusals $(addprefix --ignore=,$(RARE_TESTS)) --numprocesses 2 --dist loadfile
