@@ -58,7 +58,7 @@ SUDO_PASSWORDS: dict[str, str] = {}
 
 @cache
 def connections() -> Path:
-    """Return the folder of the connections to machines, which last until the tests end."""
+    """Return the folder with the sockets of the connections to machines; it lasts until the tests end."""
     # Not in TMPDIR: a path of a socket has at most 107 characters (unix(7)), of which ssh needs 58.
     return Path(tempfile.mkdtemp(prefix="metalworks-", dir="/tmp"))
 
