@@ -174,7 +174,7 @@ def only_where_it_holds(request: pytest.FixtureRequest) -> None:
 
 def machines(config: pytest.Config, group: str) -> list[Machine]:
     """Return the machines of a group of the inventory."""
-    hosts = testinfra.get_hosts([f"ansible://{group}"], ansible_inventory=config.option.inventory)
+    hosts = testinfra.get_hosts([f"ansible://{group}"], ansible_inventory=config.option.ansible_inventory)
     return [Machine(host) for host in hosts]
 
 
